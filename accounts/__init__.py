@@ -1,0 +1,1 @@
+"""Who is asking: people, organizations, teams, robots, and the tokens they use."""

@@ -1,0 +1,53 @@
+"""Who asks, and how much at most: the value that every permission question starts from.
+
+An Actor is made by authentication and never looked into the database again for its
+identity; what it may do is asked on every request (permissions.md, rule 5).
+"""
+
+from dataclasses import dataclass, field
+
+from accounts.actions import ALL_ACTIONS, READ_ACTIONS, Action
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """How much a token lets through at most. None means: not limited in that way."""
+
+    actions: frozenset[Action] = ALL_ACTIONS
+    repository_ids: frozenset[int] | None = None
+    namespace_ids: frozenset[int] | None = None
+    token_name: str = ""  # for explanations: "the token *ci* allows *write*"
+
+    def covers(self, *, repository_id: int | None, namespace_id: int) -> bool:
+        """Tell whether the token reaches this repository (None: one not yet made)."""
+        if self.repository_ids is None and self.namespace_ids is None:
+            return True
+        return (
+            repository_id is not None and repository_id in (self.repository_ids or ())
+        ) or namespace_id in (self.namespace_ids or ())
+
+
+UNLIMITED = Ceiling()
+NOTHING_BUT_PULL = Ceiling(actions=READ_ACTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A user, a robot, or nobody (both ids None), as authenticated for one request."""
+
+    user_id: int | None = None
+    robot_id: int | None = None
+    name: str = ""  # the login: "alice", "acme+deploy", "" for anonymous
+    access_token_id: int | None = None
+    address: str = ""  # where the request came from, for the audit
+    ceiling: Ceiling = field(default=UNLIMITED)
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self.user_id is None and self.robot_id is None
+
+    def __str__(self) -> str:
+        return self.name or "anonymous"
+
+
+ANONYMOUS = Actor()

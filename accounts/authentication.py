@@ -1,0 +1,127 @@
+"""From a name and a secret to an Actor.
+
+The secret is a password, an access token or a robot's token; which one is told by its
+prefix. Whatever is wrong, the answer is the same AuthenticationFailed, so that nobody
+learns which names exist.
+"""
+
+from threading import BoundedSemaphore
+
+from django.contrib.auth import authenticate
+from django.utils import timezone
+
+from accounts.actions import ACTIONS_OF_ROLE
+from accounts.actors import Actor, Ceiling
+from accounts.models import AccessToken, AccessTokenLimit, Robot, User
+from accounts.tokens import (
+    ACCESS_TOKEN_PREFIX,
+    ROBOT_TOKEN_PREFIX,
+    hash_token,
+    is_token,
+    note_use,
+)
+
+# One argon2 takes 100 MB and a tenth of a second of several threads: a crowd at the
+# door must not take the memory of those inside.
+_hashing = BoundedSemaphore(2)
+
+
+class AuthenticationFailed(Exception):
+    """The name and the secret do not belong together, or no longer open anything."""
+
+    def __init__(self) -> None:
+        super().__init__("incorrect username or password")
+
+
+def authenticate_basic(username: str, secret: str) -> Actor:
+    """Return the actor that a name and a secret stand for, else AuthenticationFailed."""
+    if "\0" in username or "\0" in secret:  # PostgreSQL refuses it in a parameter
+        raise AuthenticationFailed
+    if secret.startswith(ACCESS_TOKEN_PREFIX):
+        return _authenticate_access_token(username, secret)
+    if secret.startswith(ROBOT_TOKEN_PREFIX):
+        return _authenticate_robot(username, secret)
+    with _hashing:
+        user = authenticate(username=username, password=secret)
+    if not isinstance(user, User):
+        raise AuthenticationFailed
+    return actor_of(user)
+
+
+def actor_of(user: User) -> Actor:
+    """Return the actor of a person who signed in with a password or a session."""
+    return Actor(user_id=user.pk, name=user.username)
+
+
+def actor_of_robot(robot: Robot) -> Actor:
+    """Return the actor of a robot."""
+    return Actor(robot_id=robot.pk, name=robot.username)
+
+
+def actor_of_access_token(token: AccessToken) -> Actor:
+    """Return the actor of a person under the ceiling of one of the person's tokens."""
+    return Actor(
+        user_id=token.user_id,
+        name=token.user.username,
+        access_token_id=token.pk,
+        ceiling=_ceiling_of(token),
+    )
+
+
+def find_live_access_token(access_token_id: int) -> AccessToken | None:
+    """Return the token unless it, or its user, is gone, ended or past its time."""
+    token = (
+        AccessToken.objects.select_related("user").filter(pk=access_token_id).first()
+    )
+    return token if token is not None and _is_live(token) else None
+
+
+def _authenticate_access_token(username: str, secret: str) -> Actor:
+    if not is_token(secret, ACCESS_TOKEN_PREFIX):
+        raise AuthenticationFailed
+    token = (
+        AccessToken.objects.select_related("user")
+        .filter(token_hash=hash_token(secret), user__username=username)
+        .first()
+    )
+    if token is None or not _is_live(token):
+        raise AuthenticationFailed
+    note_use(token)
+    return actor_of_access_token(token)
+
+
+def _authenticate_robot(username: str, secret: str) -> Actor:
+    if not is_token(secret, ROBOT_TOKEN_PREFIX):
+        raise AuthenticationFailed
+    robot = (
+        Robot.objects.select_related("namespace")
+        .filter(token_hash=hash_token(secret), is_active=True)
+        .first()
+    )
+    if robot is None or robot.username != username:
+        raise AuthenticationFailed
+    note_use(robot)
+    return actor_of_robot(robot)
+
+
+def _is_live(token: AccessToken) -> bool:
+    return (
+        token.revoked_at is None
+        and token.user.is_active
+        and (token.expires_at is None or token.expires_at > timezone.now())
+    )
+
+
+def _ceiling_of(token: AccessToken) -> Ceiling:
+    actions = ACTIONS_OF_ROLE[token.actions]
+    if not token.is_limited:
+        return Ceiling(actions=actions, token_name=token.name)
+    limits = AccessTokenLimit.objects.filter(access_token=token).values_list(
+        "repository_id", "namespace_id"
+    )
+    return Ceiling(
+        actions=actions,
+        repository_ids=frozenset(r for r, _ in limits if r is not None),
+        namespace_ids=frozenset(n for _, n in limits if n is not None),
+        token_name=token.name,
+    )

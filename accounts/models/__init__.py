@@ -1,0 +1,17 @@
+from accounts.models.access_tokens import AccessToken, AccessTokenLimit
+from accounts.models.namespaces import Namespace
+from accounts.models.organizations import Organization
+from accounts.models.robots import Robot
+from accounts.models.teams import Membership, Team
+from accounts.models.users import User
+
+__all__ = [
+    "AccessToken",
+    "AccessTokenLimit",
+    "Membership",
+    "Namespace",
+    "Organization",
+    "Robot",
+    "Team",
+    "User",
+]

@@ -1,0 +1,54 @@
+from django.db import models
+from django.db.models import Q
+
+
+class AccessToken(models.Model):
+    """A user's token: shown once, kept as a hash, and only ever narrowing."""
+
+    class Actions(models.TextChoices):
+        READ = "read"
+        WRITE = "write"
+        ADMIN = "admin"
+
+    user = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, related_name="access_tokens"
+    )
+    name = models.CharField(max_length=100)
+    actions = models.CharField(max_length=5, choices=Actions.choices)
+    token_hash = models.CharField(max_length=64, unique=True)  # see accounts/tokens.py
+    is_limited = models.BooleanField(default=False)  # the limits below are its reach
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AccessTokenLimit(models.Model):
+    """One repository or namespace that a limited token reaches.
+
+    The repository is an id without a foreign key, since accounts knows nothing of
+    repositories. Ids are never used again, so a limit never comes to mean another
+    repository of the same name.
+    """
+
+    access_token = models.ForeignKey(
+        "accounts.AccessToken", on_delete=models.CASCADE, related_name="limits"
+    )
+    repository_id = models.BigIntegerField(null=True, blank=True)
+    namespace = models.ForeignKey(
+        "accounts.Namespace", on_delete=models.CASCADE, null=True, blank=True
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(repository_id__isnull=True) ^ Q(namespace__isnull=True),
+                name="access_token_limit_names_one_thing",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"limit {self.pk}"

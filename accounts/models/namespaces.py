@@ -1,0 +1,52 @@
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+
+from accounts.models.fields import BytewiseCharField
+from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_namespace_name
+
+
+def validate_namespace_field(name: str) -> None:
+    """Give the grammar's sentence to a form or to the admin."""
+    try:
+        validate_namespace_name(name)
+    except NameInvalid as error:
+        raise ValidationError(str(error)) from error
+
+
+class Namespace(models.Model):
+    """One name, owned by a user or by an organization, so the two never collide."""
+
+    name = BytewiseCharField(
+        max_length=NAMESPACE_MAX_LENGTH,
+        unique=True,
+        validators=[validate_namespace_field],
+    )
+    user = models.OneToOneField(
+        "accounts.User",
+        on_delete=models.PROTECT,
+        related_name="namespace",
+        null=True,
+        blank=True,
+    )
+    organization = models.OneToOneField(
+        "accounts.Organization",
+        on_delete=models.PROTECT,
+        related_name="namespace",
+        null=True,
+        blank=True,
+    )
+    is_official = models.BooleanField(default=False)
+    is_verified = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user__isnull=True) ^ Q(organization__isnull=True),
+                name="namespace_has_one_owner",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name

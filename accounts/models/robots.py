@@ -1,0 +1,32 @@
+from django.db import models
+
+from accounts.models.fields import BytewiseCharField
+from accounts.names import ROBOT_NAME_MAX_LENGTH
+
+
+class Robot(models.Model):
+    """A login for machines; it leaves with the namespace that owns it."""
+
+    namespace = models.ForeignKey(
+        "accounts.Namespace", on_delete=models.CASCADE, related_name="robots"
+    )
+    name = BytewiseCharField(max_length=ROBOT_NAME_MAX_LENGTH)
+    description = models.TextField(blank=True)
+    token_hash = models.CharField(max_length=64, unique=True)  # see accounts/tokens.py
+    is_active = models.BooleanField(default=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["namespace", "name"], name="robot_name_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.username
+
+    @property
+    def username(self) -> str:
+        return f"{self.namespace.name}+{self.name}"

@@ -1,0 +1,76 @@
+from django.db import models
+from django.db.models import Q
+
+from accounts.models.fields import BytewiseCharField
+from accounts.names import TEAM_NAME_MAX_LENGTH
+
+OWNERS_TEAM = "owners"  # every organization has it, with standing admin, never empty
+
+
+class Team(models.Model):
+    """People and robots of an organization that have rights together."""
+
+    class Standing(models.TextChoices):
+        MEMBER = "member"  # nothing by itself
+        CREATOR = "creator"  # may create repositories
+        ADMIN = "admin"  # administers the organization and all its repositories
+
+    organization = models.ForeignKey(
+        "accounts.Organization", on_delete=models.CASCADE, related_name="teams"
+    )
+    name = BytewiseCharField(max_length=TEAM_NAME_MAX_LENGTH)
+    description = models.TextField(blank=True)
+    standing = models.CharField(
+        max_length=7, choices=Standing.choices, default=Standing.MEMBER
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "name"], name="team_name_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A user or a robot in a team."""
+
+    team = models.ForeignKey(
+        "accounts.Team", on_delete=models.CASCADE, related_name="memberships"
+    )
+    user = models.ForeignKey(
+        "accounts.User",
+        on_delete=models.CASCADE,
+        related_name="memberships",
+        null=True,
+        blank=True,
+    )
+    robot = models.ForeignKey(
+        "accounts.Robot",
+        on_delete=models.CASCADE,
+        related_name="memberships",
+        null=True,
+        blank=True,
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user__isnull=True) ^ Q(robot__isnull=True),
+                name="membership_is_user_or_robot",
+            ),
+            models.UniqueConstraint(
+                fields=["team", "user"], name="membership_user_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["team", "robot"], name="membership_robot_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"membership {self.pk}"
