@@ -1,0 +1,1 @@
+"""What there is and who may see it, in the words of the image-spec."""

@@ -1,0 +1,28 @@
+"""Write down what happened, in the transaction that makes it happen."""
+
+from typing import Any
+
+from accounts.actors import Actor
+from repositories.models import Event, RepositoryFacts
+
+
+def record_event(
+    *,
+    kind: Event.Kind,
+    repository: RepositoryFacts,
+    actor: Actor,
+    detail: dict[str, Any] | None = None,
+) -> Event:
+    """Add an event to the caller's transaction; it counts once that commits."""
+    return Event.objects.create(
+        kind=kind,
+        namespace_id=repository.namespace_id,
+        repository_id=repository.id,
+        repository_name=repository.full_name,
+        user_id=actor.user_id,
+        robot_id=actor.robot_id,
+        access_token_id=actor.access_token_id,
+        actor_name=actor.name,
+        address=actor.address or None,
+        detail=detail or {},
+    )

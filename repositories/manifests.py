@@ -1,0 +1,123 @@
+"""Keep and delete manifests, with what they refer to."""
+
+from collections.abc import Collection
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.actors import Actor
+from repositories.events import record_event
+from repositories.models import (
+    Event,
+    Manifest,
+    ManifestReference,
+    Repository,
+    RepositoryFacts,
+    Tag,
+)
+from repositories.oci.digests import Digest
+from repositories.oci.documents import Document
+from repositories.tags import record_tag_deletion
+
+
+def record_manifest(
+    *,
+    repository: RepositoryFacts,
+    digest: Digest,
+    payload: bytes,
+    document: Document,
+    required: Collection[str],
+    actor: Actor,
+) -> tuple[Manifest, bool]:
+    """Keep a manifest and its references, once; the second value tells if it is new.
+
+    ``required`` are the digests that were present and have to stay as long as the
+    manifest does. The row is locked for the rest of the caller's transaction, so that
+    a tag can be moved to it while somebody else deletes it.
+    """
+    with transaction.atomic():
+        manifest, is_new = Manifest.objects.select_for_update().get_or_create(
+            repository_id=repository.id,
+            digest=str(digest),
+            defaults={
+                "media_type": document.media_type,
+                "payload": payload,
+                "size_bytes": len(payload),
+                "subject_digest": str(document.subject or ""),
+                "artifact_type": document.artifact_type,
+                "pushed_by": actor.name,
+            },
+        )
+        if not is_new and manifest.media_type == document.media_type:
+            return manifest, False
+        if not is_new:
+            # The same bytes, now said to be of another type: the last word counts.
+            manifest.references.all().delete()
+            manifest.media_type = document.media_type
+            manifest.artifact_type = document.artifact_type
+            manifest.subject_digest = str(document.subject or "")
+            manifest.save(
+                update_fields=["media_type", "artifact_type", "subject_digest"]
+            )
+        ManifestReference.objects.bulk_create(
+            [
+                ManifestReference(
+                    manifest=manifest,
+                    repository_id=repository.id,
+                    position=position,
+                    kind=descriptor.kind,
+                    digest=str(descriptor.digest),
+                    media_type=descriptor.media_type,
+                    size_bytes=descriptor.size_bytes,
+                    platform=descriptor.platform,
+                    is_required=str(descriptor.digest) in required,
+                )
+                for position, descriptor in enumerate(document.descriptors)
+            ]
+        )
+        return manifest, is_new
+
+
+def record_push_by_digest(
+    *, repository: RepositoryFacts, manifest: Manifest, actor: Actor
+) -> None:
+    """Write the event of a manifest that was pushed without a tag."""
+    record_event(
+        kind=Event.Kind.MANIFEST_PUSHED,
+        repository=repository,
+        actor=actor,
+        detail={"digest": manifest.digest, "media_type": manifest.media_type},
+    )
+
+
+def note_push(repository: RepositoryFacts) -> None:
+    """Remember when the repository was last pushed to."""
+    Repository.objects.filter(pk=repository.id).update(pushed_at=timezone.now())
+
+
+def delete_manifest(
+    *, repository: RepositoryFacts, digest: Digest, actor: Actor
+) -> bool:
+    """Delete a manifest and all tags on it (DEL-1); False if there is none.
+
+    Manifests that refer to it, as an index or by subject, stay (DEL-2, REF-6).
+    """
+    with transaction.atomic():
+        manifest = (
+            Manifest.objects.select_for_update()
+            .filter(repository_id=repository.id, digest=str(digest))
+            .first()
+        )
+        if manifest is None:
+            return False
+        tags = Tag.objects.select_for_update(of=("self",)).filter(manifest=manifest)
+        for tag in tags.select_related("manifest").order_by("name"):
+            record_tag_deletion(repository=repository, tag=tag, actor=actor)
+        record_event(
+            kind=Event.Kind.MANIFEST_DELETED,
+            repository=repository,
+            actor=actor,
+            detail={"digest": manifest.digest, "media_type": manifest.media_type},
+        )
+        manifest.delete()
+        return True

@@ -1,0 +1,52 @@
+from django.db import models
+from django.db.models import Q
+
+from accounts.actions import Role
+
+
+class Grant(models.Model):
+    """A role that a user, a team or a robot has on one repository.
+
+    With a tag glob (``release-*``) the role counts for matching tags only, and pull for
+    everything.
+    """
+
+    repository = models.ForeignKey(
+        "repositories.Repository", on_delete=models.CASCADE, related_name="grants"
+    )
+    user = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, null=True, blank=True
+    )
+    team = models.ForeignKey(
+        "accounts.Team", on_delete=models.CASCADE, null=True, blank=True
+    )
+    robot = models.ForeignKey(
+        "accounts.Robot", on_delete=models.CASCADE, null=True, blank=True
+    )
+    role = models.CharField(max_length=5, choices=[(r.value, r.value) for r in Role])
+    tag_glob = models.CharField(max_length=128, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=(
+                    Q(user__isnull=False, team__isnull=True, robot__isnull=True)
+                    | Q(user__isnull=True, team__isnull=False, robot__isnull=True)
+                    | Q(user__isnull=True, team__isnull=True, robot__isnull=False)
+                ),
+                name="grant_has_one_subject",
+            ),
+            models.UniqueConstraint(
+                fields=["repository", "user", "tag_glob"], name="grant_user_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["repository", "team", "tag_glob"], name="grant_team_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["repository", "robot", "tag_glob"], name="grant_robot_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} on {self.repository_id}"

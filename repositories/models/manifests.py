@@ -1,0 +1,77 @@
+from django.db import models
+from django.db.models import Q
+
+from accounts.models.fields import BytewiseCharField
+from repositories.oci.documents import ReferenceKind
+
+DIGEST_MAX_LENGTH = len("sha512:") + 128
+
+
+class Manifest(models.Model):
+    """A manifest's exact bytes, under the digest it was pushed by (MAN-2, MAN-5)."""
+
+    repository = models.ForeignKey(
+        "repositories.Repository", on_delete=models.CASCADE, related_name="manifests"
+    )
+    digest = BytewiseCharField(max_length=DIGEST_MAX_LENGTH)
+    media_type = models.CharField(max_length=255)
+    payload = models.BinaryField()
+    size_bytes = models.PositiveIntegerField()  # of the payload
+    subject_digest = BytewiseCharField(max_length=DIGEST_MAX_LENGTH, blank=True)
+    artifact_type = models.CharField(max_length=255, blank=True)
+    pushed_by = models.CharField(max_length=100, blank=True)  # the login, as it was
+    pushed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["repository", "digest"], name="manifest_digest_unique"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["repository", "subject_digest", "id"],
+                condition=~Q(subject_digest=""),
+                name="manifest_subject",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class ManifestReference(models.Model):
+    """One digest that a manifest names.
+
+    Digests and not foreign keys: a child or a foreign layer may be absent (MAN-7), and
+    this app needs nothing from the one that keeps the bytes.
+    """
+
+    manifest = models.ForeignKey(
+        "repositories.Manifest", on_delete=models.CASCADE, related_name="references"
+    )
+    repository = models.ForeignKey("repositories.Repository", on_delete=models.CASCADE)
+    position = models.PositiveIntegerField()
+    kind = models.CharField(
+        max_length=7, choices=[(kind.value, kind.value) for kind in ReferenceKind]
+    )
+    digest = BytewiseCharField(max_length=DIGEST_MAX_LENGTH)
+    media_type = models.CharField(max_length=255)
+    size_bytes = models.PositiveBigIntegerField()
+    platform = models.CharField(max_length=255, blank=True)
+    is_required = (
+        models.BooleanField()
+    )  # was present when pushed, and has to stay (D-8)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["manifest", "position"], name="manifest_reference_position"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["repository", "digest"], name="manifest_reference_use")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.digest}"

@@ -1,0 +1,172 @@
+from dataclasses import dataclass
+
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Concat
+from django.utils import timezone
+
+from accounts.actions import Action
+from accounts.actors import Actor
+from accounts.models import AccessToken, Membership, Robot, Team, User
+from accounts.models.fields import BytewiseCharField
+from repositories.models.grants import Grant
+from repositories.oci.references import NAME_MAX_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFacts:
+    """What a permission question needs to know of a repository, without its row."""
+
+    id: int
+    namespace_id: int
+    namespace_name: str
+    name: str
+    is_public: bool
+    owner_id: int | None  # the user whose namespace it is
+    organization_id: int | None
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.namespace_name}/{self.name}"
+
+
+class RepositoryQuerySet(models.QuerySet["Repository"]):
+    def visible_to(self, actor: Actor) -> "RepositoryQuerySet":
+        """Keep the repositories that the actor may pull from.
+
+        This is permissions.decide for the action pull, said as a set; a test over
+        generated people and repositories holds the two against each other.
+        """
+        ceiling = actor.ceiling
+        if Action.PULL not in ceiling.actions:
+            return self.none()
+        right = Q(visibility=Repository.Visibility.PUBLIC)
+        if actor.user_id is not None:
+            live = Exists(_live_user(actor))
+            right |= live & (
+                Q(namespace__user=actor.user_id)
+                | Exists(_memberships(user=actor.user_id))
+                | Exists(_grants(user=actor.user_id))
+            )
+        elif actor.robot_id is not None:
+            live = Exists(
+                Robot.objects.filter(pk=actor.robot_id, is_active=True).exclude(
+                    namespace__user__is_active=False
+                )
+            )
+            right |= live & (
+                Exists(_memberships(robot=actor.robot_id))
+                | Exists(_grants(robot=actor.robot_id))
+            )
+        visible = self.filter(right)
+        if ceiling.repository_ids is not None or ceiling.namespace_ids is not None:
+            visible = visible.filter(
+                Q(pk__in=ceiling.repository_ids or ())
+                | Q(namespace__in=ceiling.namespace_ids or ())
+            )
+        return visible
+
+    def with_full_name(self) -> "RepositoryQuerySet":
+        return self.select_related("namespace")
+
+    def full_names_after(self, last: str) -> "models.QuerySet[Repository, str]":
+        """Return namespace/name behind ``last`` in byte order; it need not exist."""
+        full_name = Concat(
+            "namespace__name", Value("/"), "name", output_field=BytewiseCharField()
+        )
+        return (
+            self.annotate(listed_name=full_name)
+            .filter(listed_name__gt=last.replace("\0", ""))
+            .order_by("listed_name")
+            .values_list("listed_name", flat=True)
+        )
+
+
+def _live_user(actor: Actor) -> models.QuerySet[User]:
+    users = User.objects.filter(pk=actor.user_id, is_active=True)
+    if actor.access_token_id is None:
+        return users
+    tokens = AccessToken.objects.filter(
+        pk=actor.access_token_id, user=OuterRef("pk"), revoked_at=None
+    ).filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+    return users.filter(Exists(tokens))
+
+
+def _memberships(**member: int) -> models.QuerySet[Membership]:
+    """Memberships in an admin team of the organization that the repository is in."""
+    return Membership.objects.filter(
+        team__standing=Team.Standing.ADMIN,
+        team__organization=OuterRef("namespace__organization"),
+        **member,
+    )
+
+
+def _grants(**subject: int) -> models.QuerySet[Grant]:
+    """Grants on the repository, direct or through a team; every role has pull."""
+    through_team = {f"team__memberships__{kind}": pk for kind, pk in subject.items()}
+    return Grant.objects.filter(repository=OuterRef("pk")).filter(
+        Q(**subject) | Q(**through_team)
+    )
+
+
+class Repository(models.Model):
+    """A place for images of one name; ``name`` may contain slashes."""
+
+    class Visibility(models.TextChoices):
+        PUBLIC = "public"
+        PRIVATE = "private"
+
+    namespace = models.ForeignKey(
+        "accounts.Namespace", on_delete=models.PROTECT, related_name="repositories"
+    )
+    name = BytewiseCharField(max_length=NAME_MAX_LENGTH)
+    visibility = models.CharField(
+        max_length=7, choices=Visibility.choices, default=Visibility.PRIVATE
+    )
+    description = models.CharField(max_length=200, blank=True)
+    readme = models.TextField(blank=True)
+    star_count = models.PositiveBigIntegerField(default=0)
+    pull_count = models.PositiveBigIntegerField(default=0)
+    size_bytes = models.PositiveBigIntegerField(default=0)  # of its blobs, once each
+    created_at = models.DateTimeField(auto_now_add=True)
+    pushed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RepositoryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "repositories"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["namespace", "name"], name="repository_name_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.full_name
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.namespace.name}/{self.name}"
+
+    @property
+    def is_public(self) -> bool:
+        return self.visibility == self.Visibility.PUBLIC
+
+    @property
+    def facts(self) -> RepositoryFacts:
+        return RepositoryFacts(
+            id=self.pk,
+            namespace_id=self.namespace_id,
+            namespace_name=self.namespace.name,
+            name=self.name,
+            is_public=self.is_public,
+            owner_id=self.namespace.user_id,
+            organization_id=self.namespace.organization_id,
+        )
+
+
+def add_stored_bytes(repository_id: int, size_bytes: int) -> None:
+    """Count bytes that were linked to (or, negative, taken from) a repository."""
+    Repository.objects.filter(pk=repository_id).update(
+        size_bytes=F("size_bytes") + size_bytes
+    )

@@ -1,0 +1,67 @@
+from django.db import models
+
+from accounts.models.fields import BytewiseCharField
+from repositories.models.manifests import DIGEST_MAX_LENGTH
+from repositories.models.repositories import RepositoryFacts
+
+TAG_MAX_LENGTH = 128  # G-2
+
+
+class TagQuerySet(models.QuerySet["Tag"]):
+    def names_after(
+        self, repository: RepositoryFacts, last: str
+    ) -> "models.QuerySet[Tag, str]":
+        """Return the names behind ``last`` in byte order; it need not exist (TAG-3)."""
+        return (
+            self.filter(repository_id=repository.id, name__gt=last.replace("\0", ""))
+            .order_by("name")
+            .values_list("name", flat=True)
+        )
+
+
+class Tag(models.Model):
+    """A name that points to one manifest at a time."""
+
+    repository = models.ForeignKey(
+        "repositories.Repository", on_delete=models.CASCADE, related_name="tags"
+    )
+    name = BytewiseCharField(max_length=TAG_MAX_LENGTH)
+    manifest = models.ForeignKey(
+        "repositories.Manifest", on_delete=models.CASCADE, related_name="tags"
+    )
+    moved_at = models.DateTimeField()
+    moved_by = models.CharField(max_length=100, blank=True)  # the login, as it was
+
+    objects = TagQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "name"], name="tag_unique")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TagMove(models.Model):
+    """One step in a tag's history; an empty digest means that there was no tag.
+
+    The rows of a tag, read up to a time, say what it pointed to at that time.
+    """
+
+    repository = models.ForeignKey(
+        "repositories.Repository", on_delete=models.CASCADE, related_name="tag_moves"
+    )
+    name = BytewiseCharField(max_length=TAG_MAX_LENGTH)
+    digest = BytewiseCharField(max_length=DIGEST_MAX_LENGTH, blank=True)
+    previous_digest = BytewiseCharField(max_length=DIGEST_MAX_LENGTH, blank=True)
+    moved_by = models.CharField(max_length=100, blank=True)
+    moved_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["repository", "name", "id"], name="tag_move_history")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} to {self.digest or 'nothing'}"

@@ -1,0 +1,300 @@
+"""THE decision: may this actor do this with this repository, and why (permissions.md).
+
+    allowed = action in (ownership, teams, grants, visibility)
+              and action in what the token lets through
+
+The rights are read from the database on every request, in one query; nothing here is
+remembered. The query is plain SQL because it stands in the path of every pull, where
+the ORM's compilation costs more than the query itself; Repository.objects.visible_to
+says the same rule as a set, and a test holds the two against each other.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+
+from django.db import connection
+from django.utils import timezone
+
+from accounts.actions import ACTIONS_OF_ROLE, ALL_ACTIONS, TAG_ACTIONS, Action
+from accounts.actors import Actor
+from accounts.models import Namespace
+from repositories.models import Repository, RepositoryFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Yes or no, with a reason that a person can read, made only when asked for."""
+
+    allowed: bool
+    explain: Callable[[], str]
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    @property
+    def reason(self) -> str:
+        return self.explain()
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One source of rights: what it is, the role it gives, and for which tags."""
+
+    source: str  # "owner", "administrator", "grant", "team"
+    role: str
+    tag_glob: str = ""
+    team: str = ""
+
+    def gives(self, action: Action, tag: str | None) -> bool:
+        """Tell whether this right covers the action.
+
+        Without a tag, a right for some tags answers "for some tag, yes": blobs are
+        uploaded before anybody says what they will be called.
+        """
+        if action not in ACTIONS_OF_ROLE[self.role]:
+            return False
+        if not self.tag_glob or action is Action.PULL:
+            return True
+        if action not in TAG_ACTIONS:
+            return False
+        return tag is None or fnmatchcase(tag, self.tag_glob)
+
+
+def decide(
+    actor: Actor,
+    action: Action,
+    repository: Repository | RepositoryFacts,
+    tag: str | None = None,
+) -> Decision:
+    """Say whether the actor may do this, and why. At most one query."""
+    facts = repository if isinstance(repository, RepositoryFacts) else repository.facts
+    ceiling = actor.ceiling
+    if action not in ceiling.actions:
+        return Decision(False, lambda: _explain_token(actor, action, facts))
+    if not ceiling.covers(repository_id=facts.id, namespace_id=facts.namespace_id):
+        return Decision(False, lambda: _explain_token(actor, action, facts))
+    if facts.is_public and action is Action.PULL:
+        return Decision(
+            True, lambda: f"pull: allowed, because {facts.full_name} is public"
+        )
+    if actor.is_anonymous:
+        return Decision(
+            False, lambda: f"{action}: refused, because nobody is signed in"
+        )
+    return _decide_by(rights_of(actor, facts), actor, action, facts, tag)
+
+
+def decide_tags(
+    actor: Actor, actions: Mapping[str, Action], repository: RepositoryFacts
+) -> list[Decision]:
+    """Say for each tag whether the actor may do the action to it. One query.
+
+    The actions are push, overwrite and delete; visibility gives none of them.
+    """
+    ceiling = actor.ceiling
+    if actor.is_anonymous or not ceiling.covers(
+        repository_id=repository.id, namespace_id=repository.namespace_id
+    ):
+        return [decide(actor, action, repository) for action in actions.values()]
+    rights = rights_of(actor, repository)
+    return [
+        _decide_by(rights, actor, action, repository, tag)
+        if action in ceiling.actions
+        else decide(actor, action, repository)
+        for tag, action in actions.items()
+    ]
+
+
+def _decide_by(
+    rights: list[Right],
+    actor: Actor,
+    action: Action,
+    facts: RepositoryFacts,
+    tag: str | None,
+) -> Decision:
+    for right in rights:
+        if right.gives(action, tag):
+            return Decision(True, partial(_explain_right, actor, action, facts, right))
+    return Decision(False, lambda: _explain_none(actor, action, facts, tag, rights))
+
+
+def may_create(actor: Actor, namespace: Namespace) -> Decision:
+    """Say whether the actor may create a repository in the namespace, and why."""
+    ceiling = actor.ceiling
+    if Action.PUSH not in ceiling.actions or not ceiling.covers(
+        repository_id=None, namespace_id=namespace.pk
+    ):
+        return Decision(
+            False,
+            lambda: (
+                f"create: refused, because the token *{ceiling.token_name}* does not "
+                f"reach new repositories of *{namespace.name}*"
+            ),
+        )
+    if actor.is_anonymous:
+        return Decision(False, lambda: "create: refused, because nobody is signed in")
+    with connection.cursor() as cursor:
+        cursor.execute(*_standing_query(actor, namespace))
+        sources = {row[0] for row in cursor.fetchall()}
+    if actor.user_id is not None and actor.user_id == namespace.user_id:
+        sources.add("owner")
+    if "live" in sources and sources & {"owner", "creator", "admin"}:
+        return Decision(
+            True, lambda: f"create: allowed, because {actor} may in *{namespace.name}*"
+        )
+    return Decision(
+        False,
+        lambda: (
+            f"create: refused, because {actor} neither owns *{namespace.name}* nor is "
+            "in a team that may create repositories there"
+        ),
+    )
+
+
+def rights_of(actor: Actor, facts: RepositoryFacts) -> list[Right]:
+    """Return what gives the actor rights on the repository, visibility apart.
+
+    Empty for a user, robot or token that was switched off, ended or deleted since the
+    actor was authenticated.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(*_rights_query(actor, facts))
+        rows = cursor.fetchall()
+    if not any(source == "live" for source, *_ in rows):
+        return []
+    rights = [Right(*row) for row in rows if row[0] != "live"]
+    if actor.user_id is not None and actor.user_id == facts.owner_id:
+        rights.insert(0, Right("owner", "admin"))
+    return rights
+
+
+_LIVE_USER = """
+SELECT 'live', '', '', '' FROM accounts_user u WHERE u.id = %s AND u.is_active"""
+
+_LIVE_TOKEN = """
+ AND EXISTS (SELECT 1 FROM accounts_accesstoken a WHERE a.id = %s AND a.user_id = u.id
+   AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > %s))"""
+
+_LIVE_ROBOT = """
+SELECT 'live', '', '', '' FROM accounts_robot r
+  JOIN accounts_namespace n ON n.id = r.namespace_id
+  LEFT JOIN accounts_user o ON o.id = n.user_id
+ WHERE r.id = %s AND r.is_active AND (o.id IS NULL OR o.is_active)"""
+
+_RIGHTS = """
+UNION ALL
+SELECT 'administrator', 'admin', '', t.name FROM accounts_team t
+  JOIN accounts_membership m ON m.team_id = t.id
+ WHERE t.organization_id = %s AND t.standing = 'admin' AND m.{kind}_id = %s
+UNION ALL
+SELECT 'grant', g.role, g.tag_glob, '' FROM repositories_grant g
+ WHERE g.repository_id = %s AND g.{kind}_id = %s
+UNION ALL
+SELECT 'team', g.role, g.tag_glob, t.name FROM repositories_grant g
+  JOIN accounts_team t ON t.id = g.team_id
+  JOIN accounts_membership m ON m.team_id = g.team_id
+ WHERE g.repository_id = %s AND m.{kind}_id = %s"""
+
+_STANDING = """
+UNION ALL
+SELECT t.standing, t.name, '', '' FROM accounts_team t
+  JOIN accounts_membership m ON m.team_id = t.id
+ WHERE t.organization_id = %s AND m.{kind}_id = %s"""
+
+
+def _live_query(actor: Actor) -> tuple[str, list[object], str, int]:
+    """Return SQL, parameters, the subject's kind and id."""
+    if actor.robot_id is not None:
+        return _LIVE_ROBOT, [actor.robot_id], "robot", actor.robot_id
+    assert actor.user_id is not None, "an anonymous actor has no rights to read"
+    if actor.access_token_id is None:
+        return _LIVE_USER, [actor.user_id], "user", actor.user_id
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    parameters: list[object] = [actor.user_id, actor.access_token_id, now]
+    return _LIVE_USER + _LIVE_TOKEN, parameters, "user", actor.user_id
+
+
+def _rights_query(actor: Actor, facts: RepositoryFacts) -> tuple[str, list[object]]:
+    sql, parameters, kind, subject_id = _live_query(actor)
+    return sql + _RIGHTS.format(kind=kind), [
+        *parameters,
+        facts.organization_id,
+        subject_id,
+        facts.id,
+        subject_id,
+        facts.id,
+        subject_id,
+    ]
+
+
+def _standing_query(actor: Actor, namespace: Namespace) -> tuple[str, list[object]]:
+    sql, parameters, kind, subject_id = _live_query(actor)
+    return sql + _STANDING.format(kind=kind), [
+        *parameters,
+        namespace.organization_id,
+        subject_id,
+    ]
+
+
+def _explain_token(actor: Actor, action: Action, facts: RepositoryFacts) -> str:
+    name = actor.ceiling.token_name
+    token = f"the token *{name}*" if name else "the token"
+    if action not in actor.ceiling.actions:
+        return f"{action}: refused, because {token} does not allow it"
+    return f"{action}: refused, because {token} does not reach *{facts.full_name}*"
+
+
+def _explain_right(
+    actor: Actor, action: Action, facts: RepositoryFacts, right: Right
+) -> str:
+    place = f"*{facts.full_name}*"
+    if right.tag_glob:
+        place += f" for tags like *{right.tag_glob}*"
+    because = {
+        "owner": f"{actor} owns *{facts.namespace_name}*",
+        "administrator": (
+            f"{actor} is in team *{right.team}* of *{facts.namespace_name}*, which "
+            "administers it"
+        ),
+        "grant": f"{actor} has *{right.role}* on {place}",
+        "team": (
+            f"{actor} is in team *{right.team}* of *{facts.namespace_name}*, which "
+            f"has *{right.role}* on {place}"
+        ),
+    }[right.source]
+    name = actor.ceiling.token_name
+    also = f"; the token *{name}* allows it" if name else ""
+    return f"{action}: allowed, because {because}{also}"
+
+
+def _explain_none(
+    actor: Actor,
+    action: Action,
+    facts: RepositoryFacts,
+    tag: str | None,
+    rights: list[Right],
+) -> str:
+    globs = sorted({r.tag_glob for r in rights if r.tag_glob and r.gives(action, None)})
+    if tag is not None and globs:
+        return (
+            f"{action}: refused, because {actor} has it on *{facts.full_name}* only for "
+            f"tags like *{'*, *'.join(globs)}*, not for *{tag}*"
+        )
+    return (
+        f"{action}: refused, because {actor} has no role with *{action}* on "
+        f"*{facts.full_name}*"
+    )
+
+
+def actions_of(actor: Actor, facts: RepositoryFacts) -> frozenset[Action]:
+    """Return every action that the actor has, for some tag at least. One query."""
+    ceiling = actor.ceiling
+    if not ceiling.covers(repository_id=facts.id, namespace_id=facts.namespace_id):
+        return frozenset()
+    actions = {Action.PULL} if facts.is_public else set()
+    if not actor.is_anonymous:
+        rights = rights_of(actor, facts)
+        actions |= {a for a in ALL_ACTIONS for r in rights if r.gives(a, None)}
+    return frozenset(actions) & ceiling.actions

@@ -1,0 +1,98 @@
+"""Move and delete tags; every step is kept as history and as an event."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.actors import Actor
+from repositories.events import record_event
+from repositories.models import Event, Manifest, RepositoryFacts, Tag, TagMove
+
+
+def move_tag(
+    *, repository: RepositoryFacts, name: str, manifest: Manifest, actor: Actor
+) -> bool:
+    """Point a tag to a manifest and record the move; False if it pointed there already.
+
+    The tag's row is locked, so that of two moves one comes after the other. Runs in the
+    caller's transaction, which holds the manifest's row (see repositories/manifests.py).
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        tag, is_new = Tag.objects.select_for_update().get_or_create(
+            repository_id=repository.id,
+            name=name,
+            defaults={
+                "manifest": manifest,
+                "moved_at": now,
+                "moved_by": actor.name,
+            },
+        )
+        previous_digest = "" if is_new else tag.manifest.digest
+        if not is_new:
+            tag.manifest = manifest
+            tag.moved_at = now
+            tag.moved_by = actor.name
+            tag.save(update_fields=["manifest", "moved_at", "moved_by"])
+        if previous_digest == manifest.digest:
+            return False
+        _record_move(repository, name, manifest.digest, previous_digest, actor, now)
+        record_event(
+            kind=Event.Kind.TAG_PUSHED,
+            repository=repository,
+            actor=actor,
+            detail={
+                "tag": name,
+                "digest": manifest.digest,
+                "previous_digest": previous_digest,
+                "media_type": manifest.media_type,
+            },
+        )
+        return True
+
+
+def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
+    """Delete a tag and record it; the manifest stays. False if there is no such tag."""
+    with transaction.atomic():
+        tag = (
+            Tag.objects.select_for_update(of=("self",))
+            .select_related("manifest")
+            .filter(repository_id=repository.id, name=name)
+            .first()
+        )
+        if tag is None:
+            return False
+        record_tag_deletion(repository=repository, tag=tag, actor=actor)
+        tag.delete()
+        return True
+
+
+def record_tag_deletion(*, repository: RepositoryFacts, tag: Tag, actor: Actor) -> None:
+    """Write the history and the event of a tag that goes in this transaction."""
+    digest = tag.manifest.digest
+    _record_move(repository, tag.name, "", digest, actor, timezone.now())
+    record_event(
+        kind=Event.Kind.TAG_DELETED,
+        repository=repository,
+        actor=actor,
+        detail={"tag": tag.name, "digest": digest},
+    )
+
+
+def _record_move(
+    repository: RepositoryFacts,
+    name: str,
+    digest: str,
+    previous_digest: str,
+    actor: Actor,
+    at: datetime,
+) -> None:
+    TagMove.objects.create(
+        repository_id=repository.id,
+        name=name,
+        digest=digest,
+        previous_digest=previous_digest,
+        moved_by=actor.name,
+        moved_at=at,
+    )
