@@ -1,0 +1,1 @@
+"""Moves bytes in and out, in the words of the distribution-spec."""

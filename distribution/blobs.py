@@ -1,0 +1,165 @@
+"""Blobs of a repository: find, link, mount, unlink (BLOB-1 .. MNT-7).
+
+A blob is content, kept once; a link makes it visible in a repository. Nothing here ever
+finds a blob by its digest alone.
+"""
+
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from accounts.actions import Action
+from accounts.actors import Actor
+from accounts.authentication import actor_of_access_token, find_live_access_token
+from distribution.models import Blob, BlobLink
+from repositories.crash_points import reach
+from repositories.models import (
+    ManifestReference,
+    Repository,
+    RepositoryFacts,
+    add_stored_bytes,
+)
+from repositories.oci.digests import Digest
+from repositories.permissions import decide
+
+_FIND = """
+SELECT l.id, b.id, b.size_bytes, b.storage_key, l.condemned_at
+  FROM distribution_bloblink l JOIN distribution_blob b ON b.id = l.blob_id
+ WHERE l.repository_id = %s AND b.digest = %s"""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedBlob:
+    """A blob as seen in one repository."""
+
+    link_id: int
+    blob_id: int
+    size_bytes: int
+    storage_key: str
+    is_condemned: bool
+
+
+def find_blob(repository: RepositoryFacts, digest: Digest) -> LinkedBlob | None:
+    """Return the blob if it is linked to the repository. One query, no objects."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND, [repository.id, str(digest)])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    link_id, blob_id, size_bytes, storage_key, condemned_at = row
+    return LinkedBlob(
+        link_id, blob_id, size_bytes, storage_key, condemned_at is not None
+    )
+
+
+def reprieve_blob(blob: LinkedBlob) -> bool:
+    """Take a condemned link back, since a client now relies on it; False if too late.
+
+    Only for a link that the garbage collection has marked: otherwise asking for a blob
+    changes nothing (BLOB-2).
+    """
+    changed = BlobLink.objects.filter(pk=blob.link_id).update(condemned_at=None)
+    return changed == 1
+
+
+def link_blob(
+    *,
+    repository: RepositoryFacts,
+    digest: Digest,
+    size_bytes: int,
+    key: str,
+    replaces: Blob | None,
+) -> str:
+    """Make stored bytes a blob of the repository; return the key that is now used.
+
+    Runs in the caller's transaction. Of two uploads of the same blob the first one's
+    bytes stay. ``replaces`` is a row whose bytes turned out to be damaged.
+    """
+    blob, is_new = Blob.objects.select_for_update().get_or_create(
+        digest=str(digest),
+        defaults={"size_bytes": size_bytes, "storage_key": key},
+    )
+    if not is_new and replaces and blob.storage_key == replaces.storage_key:
+        blob.storage_key = key
+        blob.size_bytes = size_bytes
+        blob.save(update_fields=["storage_key", "size_bytes"])
+    _link(repository, blob.pk, blob.size_bytes)
+    return blob.storage_key
+
+
+def mount_blob(
+    *,
+    repository: RepositoryFacts,
+    digest: Digest,
+    source: RepositoryFacts,
+) -> bool:
+    """Link a blob of the source repository here too; False if the source lacks it.
+
+    Whether the actor may pull from the source is the caller's question.
+    """
+    with transaction.atomic():
+        link = (
+            BlobLink.objects.select_for_update(of=("self",))
+            .select_related("blob")
+            .filter(repository_id=source.id, blob__digest=str(digest))
+            .first()
+        )
+        if link is None:
+            return False
+        _link(repository, link.blob_id, link.blob.size_bytes)
+        reach("C15")
+    return True
+
+
+def find_mount_source(actor: Actor, digest: Digest) -> RepositoryFacts | None:
+    """Return a repository that the actor may pull the blob from (MNT-4)."""
+    repository = (
+        Repository.objects.visible_to(actor)
+        .with_full_name()
+        .filter(blob_links__blob__digest=str(digest))
+        .order_by("pk")
+        .first()
+    )
+    return repository.facts if repository is not None else None
+
+
+def may_pull_by_itself(actor: Actor, source: RepositoryFacts) -> bool:
+    """Tell whether the subject may pull, whatever its registry token says (D-1).
+
+    The ceiling of the access token behind the registry token is read again, since a
+    registry token carries only what it was asked for.
+    """
+    return bool(decide(with_own_ceiling(actor), Action.PULL, source))
+
+
+def with_own_ceiling(actor: Actor) -> Actor:
+    """Return the actor under the ceiling of its access token, as it is now."""
+    if actor.access_token_id is None:
+        return actor
+    token = find_live_access_token(actor.access_token_id)
+    return actor if token is None else actor_of_access_token(token)
+
+
+def unlink_blob(*, repository: RepositoryFacts, blob: LinkedBlob) -> bool:
+    """Take a blob out of the repository; False if a manifest needs it (D-10)."""
+    with transaction.atomic():
+        link = BlobLink.objects.select_for_update().filter(pk=blob.link_id).first()
+        digest = Blob.objects.values_list("digest", flat=True).get(pk=blob.blob_id)
+        if ManifestReference.objects.filter(
+            repository_id=repository.id, digest=digest
+        ).exists():
+            return False
+        if link is not None:
+            link.delete()
+            add_stored_bytes(repository.id, -blob.size_bytes)
+    return True
+
+
+def _link(repository: RepositoryFacts, blob_id: int, size_bytes: int) -> None:
+    link, is_new = BlobLink.objects.get_or_create(
+        repository_id=repository.id, blob_id=blob_id
+    )
+    if is_new:
+        add_stored_bytes(repository.id, size_bytes)
+    elif link.condemned_at is not None:
+        BlobLink.objects.filter(pk=link.pk).update(condemned_at=None)

@@ -1,0 +1,291 @@
+"""The one gate: nothing on the protocol routes runs before it was decided here.
+
+    @endpoint(Action.PULL, absent=ManifestUnknown)
+    def get_manifest(call: Call, reference: str) -> HttpResponse: ...
+
+    urlpatterns = [re_path(MANIFEST, Resource(GET=get_manifest))]
+
+In this order, and all of it before a byte of the body is read:
+
+    name        not one of the grammar             400 NAME_INVALID
+    header      none                               401, with the scope to ask for
+    token       not ours, over, of another repo    401 invalid_token
+    scope       the token lets too little through  401 insufficient_scope
+    repository  absent                             404, or made by a push
+    decision    permissions.decide says no         401 insufficient_scope
+
+A private repository and an absent one give the same answers to those who may not pull
+(D-2). The functions raise errors of distribution/errors.py; they are rendered here.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from accounts.actions import Action
+from accounts.actors import Actor
+from accounts.authentication import AuthenticationFailed, authenticate_basic
+from distribution import errors, scopes
+from distribution.addresses import client_address
+from distribution.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, challenge
+from distribution.credentials import Basic, CredentialsMalformed, read_credentials
+from distribution.headers import API_VERSION
+from distribution.scopes import Scope
+from distribution.storage.base import StoreError, StoreFull
+from distribution.tokens import RegistryToken, TokenInvalid, verify_token
+from repositories.access import find_namespace, find_repository
+from repositories.lifecycle import create_on_push
+from repositories.models import RepositoryFacts
+from repositories.oci.references import (
+    NameMalformed,
+    RepositoryName,
+    parse_repository_name,
+)
+from repositories.permissions import decide, may_create
+
+log = logging.getLogger(__name__)
+
+# What a challenge asks for, by what the endpoint does (AUTH-4).
+ASKED_ACTIONS = {
+    Action.PULL: (scopes.PULL,),
+    Action.PUSH: (scopes.PULL, scopes.PUSH),
+    Action.DELETE: (scopes.DELETE,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request on a repository that passed the gate.
+
+    ``token`` is None for Basic credentials, which are not limited by a scope.
+    """
+
+    request: HttpRequest
+    name: RepositoryName
+    repository: RepositoryFacts
+    actor: Actor
+    token: RegistryToken | None
+
+
+Endpoint = Callable[..., HttpResponseBase]
+
+
+def endpoint(
+    action: Action,
+    *,
+    absent: type[errors.RegistryError] | Callable[..., HttpResponseBase],
+    creates: bool = False,
+) -> Callable[[Endpoint], Endpoint]:
+    """Let a function run only for those who have the action on the named repository.
+
+    ``absent`` is the error for a repository that is not there, or a function that
+    answers instead. With ``creates``, a push makes the repository.
+    """
+
+    def wrap(function: Endpoint) -> Endpoint:
+        @wraps(function)
+        def run(request: HttpRequest, name: str, **arguments: Any) -> HttpResponseBase:
+            try:
+                parsed = parse_repository_name(name)
+            except NameMalformed as error:
+                raise errors.NameInvalid(str(error)) from error
+            scope = Scope(scopes.REPOSITORY, parsed.text, ASKED_ACTIONS[action])
+            actor, token = identify(request, scope)
+            if action is not Action.PULL:
+                actor = replace(actor, address=client_address(request))
+            repository = find_repository(parsed)
+            if token is not None:
+                _check_token(token, action, parsed, repository, scope, creates)
+            if repository is None:
+                repository = _create(actor, token, parsed, scope, creates)
+            if repository is None:
+                if isinstance(absent, type):
+                    raise absent
+                return absent(request, **arguments)
+            _check_decision(actor, token, action, repository, scope)
+            return function(
+                Call(request, parsed, repository, actor, token), **arguments
+            )
+
+        return run
+
+    return wrap
+
+
+def signed_in(*asked: Scope) -> Callable[[Endpoint], Endpoint]:
+    """Let a function run for any valid credentials, an anonymous token's among them."""
+
+    def wrap(function: Endpoint) -> Endpoint:
+        @wraps(function)
+        def run(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+            actor, token = identify(request, *asked)
+            if asked and token is not None and not token.may_list:
+                raise challenge(*asked, error=INSUFFICIENT_SCOPE)
+            return function(request, actor, **arguments)
+
+        return run
+
+    return wrap
+
+
+def open_to_all(function: Endpoint) -> Endpoint:
+    """Declare that a function asks for no credentials, or asks for them itself."""
+    return function
+
+
+def identify(request: HttpRequest, *asked: Scope) -> tuple[Actor, RegistryToken | None]:
+    """Return who asks, else the challenge; without credentials no query is made."""
+    try:
+        credentials = read_credentials(request)
+    except CredentialsMalformed as error:
+        raise challenge(*asked, message=str(error)) from error
+    if credentials is None:
+        raise challenge(*asked)
+    if isinstance(credentials, Basic):
+        try:
+            return authenticate_basic(credentials.username, credentials.secret), None
+        except AuthenticationFailed as error:
+            raise challenge(*asked, message=str(error)) from error
+    try:
+        token = verify_token(credentials.text)
+    except TokenInvalid as error:
+        raise challenge(*asked, error=INVALID_TOKEN, message=str(error)) from error
+    return token.actor, token
+
+
+def _check_token(
+    token: RegistryToken,
+    action: Action,
+    name: RepositoryName,
+    repository: RepositoryFacts | None,
+    scope: Scope,
+    creates: bool,
+) -> None:
+    if not token.allows(name.full_name, action):
+        if creates and repository is None and not token.actor.is_anonymous:
+            _check_namespace(name)
+        raise challenge(scope, error=INSUFFICIENT_SCOPE)
+    if repository is None:
+        return
+    issued_for = token.grants[name.full_name].repository_id
+    if issued_for is not None and issued_for != repository.id:
+        # The name was given to another repository since: ask again (I15).
+        raise challenge(scope, error=INVALID_TOKEN)
+
+
+def _check_namespace(name: RepositoryName) -> None:
+    if find_namespace(name.namespace) is None:
+        raise errors.NameUnknown(
+            f"there is no user or organization called '{name.namespace}'"
+        )
+
+
+def _create(
+    actor: Actor,
+    token: RegistryToken | None,
+    name: RepositoryName,
+    scope: Scope,
+    creates: bool,
+) -> RepositoryFacts | None:
+    """Make the repository if this is a push; None if it could be made by one.
+
+    Those who could not make it are told what they are told of a private one.
+    """
+    namespace = find_namespace(name.namespace)
+    if namespace is None and creates and not actor.is_anonymous:
+        _check_namespace(name)
+    if namespace is None or not may_create(actor, namespace):
+        raise challenge(scope, error=INSUFFICIENT_SCOPE if token else "")
+    if not creates:
+        return None
+    return create_on_push(
+        namespace=namespace,
+        name=name.name,
+        actor=actor,
+        visibility=settings.BERTH_PUSH_VISIBILITY,
+    )
+
+
+def _check_decision(
+    actor: Actor,
+    token: RegistryToken | None,
+    action: Action,
+    repository: RepositoryFacts,
+    scope: Scope,
+) -> None:
+    decision = decide(actor, action, repository)
+    if decision:
+        return
+    message = ""
+    if action is not Action.PULL and decide(actor, Action.PULL, repository):
+        message = decision.reason  # only for those who may know that it exists
+    raise challenge(scope, error=INSUFFICIENT_SCOPE if token else "", message=message)
+
+
+class Resource:
+    """The functions of one URL by method; errors are rendered here and nowhere else."""
+
+    csrf_exempt = True  # no cookie is ever looked at
+
+    def __init__(self, **functions: Endpoint) -> None:
+        self.functions = functions
+
+    def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+        response: HttpResponseBase
+        try:
+            response = self._find(request)(request, **arguments)
+        except Exception as error:  # every failure is told in the shape of E-1
+            response = errors.render(as_registry_error(error))
+        response[API_VERSION[0]] = API_VERSION[1]
+        return response
+
+    def _find(self, request: HttpRequest) -> Endpoint:
+        if not self.functions:
+            raise errors.PathUnknown
+        function = self.functions.get(request.method or "")
+        if function is None:
+            allowed = ", ".join(self.functions)
+            raise errors.Unsupported(
+                f"{request.method} is not possible here, but {allowed}",
+                headers={"Allow": allowed},
+            )
+        return function
+
+
+def as_registry_error(error: Exception) -> errors.RegistryError:
+    """Return what a client is told; what it is not to blame for goes to the log."""
+    match error:
+        case errors.RegistryError():
+            return error
+        case StoreFull():
+            log.error("the blob store is full: %s", error)
+            return errors.StorageFull()
+        case StoreError():
+            log.exception("the blob store failed", exc_info=error)
+            return errors.Unavailable()
+        case OperationalError() | InterfaceError():
+            log.error("the database is not available: %s", error)
+            if "disk" in str(error) and "full" in str(error):
+                return errors.StorageFull()
+            return errors.Unavailable()
+        case DatabaseError():
+            log.exception("the database refused", exc_info=error)
+            return errors.InternalError()
+    log.exception("unexpected failure", exc_info=error)
+    return errors.InternalError()
+
+
+def text_response(
+    content: bytes, content_type: str, *, status: int = 200
+) -> HttpResponse:
+    """Return an answer with a body at hand and its length."""
+    response = HttpResponse(content, content_type=content_type, status=status)
+    response["Content-Length"] = str(len(content))
+    return response

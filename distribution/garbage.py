@@ -1,0 +1,204 @@
+"""Give back what nothing needs, while pushes and pulls go on (I4, I7, I8).
+
+    link       no manifest names it, older than the grace   -> condemned
+               condemned for the grace, and still unneeded  -> deleted
+    blob       without links, older than the grace          -> row deleted, object noted
+    object     noted                                        -> deleted, note deleted
+               named by no row, older than the grace        -> deleted
+    session    untouched for BERTH_UPLOAD_TTL_HOURS         -> deleted with its bytes
+
+Each step is one short transaction that looks again under the lock, so it is safe to
+kill and to run twice. A client that asks for a condemned blob takes it back. Time is
+read from the database's rows only, never from the clock of a single request.
+"""
+
+import logging
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from distribution.models import Blob, BlobLink, CondemnedObject, Upload
+from distribution.storage import blob_store
+from distribution.storage.base import StoredObject
+from repositories.models import ManifestReference, add_stored_bytes
+
+log = logging.getLogger(__name__)
+
+BATCH = 500  # rows of one look; memory stays flat however much there is
+HOUR_SECONDS = 3600
+
+
+@dataclass
+class Collected:
+    """What one run did, or with dry_run would do."""
+
+    sessions: int = 0
+    condemned: int = 0
+    links: int = 0
+    blobs: int = 0
+    objects: int = 0
+    freed_bytes: int = 0
+
+
+def expire_uploads(*, dry_run: bool = False) -> int:
+    """End sessions that nobody touched for the TTL; return how many."""
+    blob_store().check()
+    oldest = timezone.now() - timedelta(hours=settings.BERTH_UPLOAD_TTL_HOURS)
+    stale = Upload.objects.filter(touched_at__lt=oldest)
+    if dry_run:
+        return stale.count()
+    ended = 0
+    for upload in stale.iterator(chunk_size=BATCH):
+        # A guarded delete: a PATCH that came meanwhile keeps its session (G9).
+        deleted, _ = Upload.objects.filter(
+            pk=upload.pk, version=upload.version, touched_at__lt=oldest
+        ).delete()
+        if deleted:
+            ended += 1
+            if upload.staged is not None:
+                blob_store().discard(upload.staged)
+    return ended
+
+
+def collect_garbage(*, dry_run: bool = False) -> Collected:
+    """Run every step once.
+
+    Raises StoreError when the store is not there: an empty folder, not mounted, must
+    not be taken for a registry without blobs.
+    """
+    blob_store().check()
+    collected = Collected(sessions=expire_uploads(dry_run=dry_run))
+    grace = timedelta(hours=settings.BERTH_GARBAGE_GRACE_HOURS)
+    before = timezone.now() - grace
+    _delete_condemned_links(collected, before, dry_run)
+    _condemn_links(collected, before, dry_run)
+    _delete_unlinked_blobs(collected, before, dry_run)
+    _delete_condemned_objects(collected, dry_run)
+    _delete_orphan_objects(collected, dry_run)
+    log.info("garbage: %s", collected)
+    return collected
+
+
+def _needed() -> Exists:
+    return Exists(
+        ManifestReference.objects.filter(
+            repository=OuterRef("repository"), digest=OuterRef("blob__digest")
+        )
+    )
+
+
+def _condemn_links(collected: Collected, before: object, dry_run: bool) -> None:
+    links = BlobLink.objects.filter(~_needed(), condemned_at=None, linked_at__lt=before)
+    if dry_run:
+        collected.condemned = links.count()
+        return
+    collected.condemned = links.update(condemned_at=timezone.now())
+
+
+def _delete_condemned_links(
+    collected: Collected, before: object, dry_run: bool
+) -> None:
+    links = BlobLink.objects.filter(condemned_at__lt=before)
+    if dry_run:
+        collected.links = links.filter(~_needed()).count()
+        return
+    for pk in links.values_list("pk", flat=True).iterator(chunk_size=BATCH):
+        with transaction.atomic():
+            link = (
+                BlobLink.objects.select_for_update(of=("self",))
+                .select_related("blob")
+                .filter(pk=pk, condemned_at__lt=before)
+                .first()
+            )
+            if link is None:
+                continue  # taken back meanwhile
+            if ManifestReference.objects.filter(
+                repository_id=link.repository_id, digest=link.blob.digest
+            ).exists():
+                link.condemned_at = None
+                link.save(update_fields=["condemned_at"])
+                continue
+            link.delete()
+            add_stored_bytes(link.repository_id, -link.blob.size_bytes)
+            collected.links += 1
+
+
+def _delete_unlinked_blobs(collected: Collected, before: object, dry_run: bool) -> None:
+    blobs = Blob.objects.filter(links=None, created_at__lt=before)
+    if dry_run:
+        collected.blobs = blobs.count()
+        return
+    for pk in blobs.values_list("pk", flat=True).iterator(chunk_size=BATCH):
+        with transaction.atomic():
+            blob = Blob.objects.select_for_update().filter(pk=pk).first()
+            if blob is None or blob.links.exists():
+                continue
+            CondemnedObject.objects.create(
+                storage_key=blob.storage_key, size_bytes=blob.size_bytes
+            )
+            blob.delete()
+            collected.blobs += 1
+
+
+def _delete_condemned_objects(collected: Collected, dry_run: bool) -> None:
+    for condemned in CondemnedObject.objects.iterator(chunk_size=BATCH):
+        collected.objects += 1
+        collected.freed_bytes += condemned.size_bytes
+        if not dry_run:
+            blob_store().delete(condemned.storage_key)
+            condemned.delete()
+
+
+def _delete_orphan_objects(collected: Collected, dry_run: bool) -> None:
+    """Delete bytes that no row names: what crashes left behind.
+
+    Bytes come before rows, so only an object older than the grace is an orphan for
+    sure. The rows are read after the listing for the same reason.
+    """
+    store = blob_store()
+    oldest = time.time() - settings.BERTH_GARBAGE_GRACE_HOURS * HOUR_SECONDS
+    batch: list[StoredObject] = []
+    for stored in store.stored_objects():
+        if stored.modified_at < oldest:
+            batch.append(stored)
+        if len(batch) == BATCH:
+            _delete_unnamed(batch, collected, dry_run)
+            batch = []
+    _delete_unnamed(batch, collected, dry_run)
+    for staged in list(store.staged_objects()):
+        if staged.modified_at < oldest and not is_staged_needed(staged.key):
+            collected.objects += 1
+            collected.freed_bytes += staged.size_bytes
+            if not dry_run:
+                store.discard_generation(staged.key)
+
+
+def _delete_unnamed(
+    batch: list[StoredObject], collected: Collected, dry_run: bool
+) -> None:
+    named = set(
+        Blob.objects.filter(storage_key__in=[o.key for o in batch]).values_list(
+            "storage_key", flat=True
+        )
+    )
+    for stored in batch:
+        if stored.key not in named:
+            collected.objects += 1
+            collected.freed_bytes += stored.size_bytes
+            if not dry_run:
+                blob_store().delete(stored.key)
+
+
+def is_staged_needed(generation: str) -> bool:
+    """Tell whether a session still goes on that these staged bytes may belong to."""
+    try:
+        session = uuid.UUID(generation.partition("-")[0])
+    except ValueError:
+        return False
+    return Upload.objects.filter(pk=session).exists()

@@ -1,0 +1,157 @@
+"""Manifests on the wire: what a PUT keeps and what a GET finds (MAN-1 .. MAN-16)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from accounts.actions import Action
+from accounts.actors import Actor
+from distribution.errors import (
+    Denied,
+    ManifestBlobUnknown,
+    PreconditionFailed,
+)
+from distribution.models import BlobLink
+from repositories.crash_points import reach
+from repositories.manifests import note_push, record_manifest, record_push_by_digest
+from repositories.models import RepositoryFacts, Tag
+from repositories.oci.digests import Digest
+from repositories.oci.documents import Document, ReferenceKind
+from repositories.permissions import decide_tags
+from repositories.tags import move_tag
+
+_COLUMNS = "m.digest, m.media_type, m.size_bytes"
+_BY_DIGEST = """
+SELECT {columns} FROM repositories_manifest m
+ WHERE m.repository_id = %s AND m.digest = %s"""
+_BY_TAG = """
+SELECT {columns} FROM repositories_tag t
+  JOIN repositories_manifest m ON m.id = t.manifest_id
+ WHERE t.repository_id = %s AND t.name = %s"""
+
+# Kinds of references whose bytes the repository has to have (D-8).
+OWN_BLOBS = frozenset({ReferenceKind.CONFIG, ReferenceKind.LAYER})
+
+
+@dataclass(frozen=True, slots=True)
+class FoundManifest:
+    """What an answer needs of a manifest; ``payload`` only where it was asked for."""
+
+    digest: str
+    media_type: str
+    size_bytes: int
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class TagCondition:
+    """If-Match and If-None-Match on a PUT by tag (MAN-16)."""
+
+    must_be: str | None = None  # the digest that the tag has to point to
+    must_be_absent: bool = False
+
+
+def find_manifest(
+    repository: RepositoryFacts, reference: Digest | str, *, with_payload: bool
+) -> FoundManifest | None:
+    """Return a manifest by digest or by tag. One query, no objects (MAN-15)."""
+    columns = f"{_COLUMNS}, m.payload" if with_payload else _COLUMNS
+    sql = _BY_DIGEST if isinstance(reference, Digest) else _BY_TAG
+    with connection.cursor() as cursor:
+        cursor.execute(sql.format(columns=columns), [repository.id, str(reference)])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    payload = bytes(row[3]) if with_payload else None
+    return FoundManifest(row[0], row[1], row[2], payload)
+
+
+def put_manifest(
+    *,
+    repository: RepositoryFacts,
+    digest: Digest,
+    payload: bytes,
+    document: Document,
+    tags: Sequence[str],
+    condition: TagCondition,
+    actor: Actor,
+) -> None:
+    """Keep a manifest and move its tags, all or nothing (D-11).
+
+    The links of the blobs it needs are locked in the order of their digests, so that
+    the garbage collection and other pushes wait or come after. Raises
+    ManifestBlobUnknown, PreconditionFailed, and Denied for a tag that the actor may
+    not create or move.
+    """
+    with transaction.atomic():
+        present = _lock_blobs(repository, document)
+        reach("C11")
+        _check_tags(repository, digest, tags, condition, actor)
+        manifest, is_new = record_manifest(
+            repository=repository,
+            digest=digest,
+            payload=payload,
+            document=document,
+            required=present,
+            actor=actor,
+        )
+        reach("C12")
+        for tag in tags:
+            move_tag(repository=repository, name=tag, manifest=manifest, actor=actor)
+        if is_new and not tags:
+            record_push_by_digest(repository=repository, manifest=manifest, actor=actor)
+        note_push(repository)
+    reach("C13")
+
+
+def _lock_blobs(repository: RepositoryFacts, document: Document) -> set[str]:
+    """Return the digests that are blobs here, locked, with a reprieve for condemned."""
+    named = {str(descriptor.digest) for descriptor in document.descriptors}
+    links = list(
+        BlobLink.objects.select_for_update(of=("self",))
+        .filter(repository_id=repository.id, blob__digest__in=named)
+        .order_by("blob__digest")
+        .values_list("pk", "blob__digest", "condemned_at")
+    )
+    present = {digest for _, digest, _ in links}
+    needed = {str(d.digest) for d in document.descriptors if d.kind in OWN_BLOBS}
+    missing = sorted(needed - present)
+    if missing and repository.namespace_name not in settings.BERTH_SPARSE_NAMESPACES:
+        raise ManifestBlobUnknown(missing)
+    condemned = [pk for pk, _, condemned_at in links if condemned_at is not None]
+    if condemned:
+        BlobLink.objects.filter(pk__in=condemned).update(condemned_at=None)
+    return present
+
+
+def _check_tags(
+    repository: RepositoryFacts,
+    digest: Digest,
+    tags: Sequence[str],
+    condition: TagCondition,
+    actor: Actor,
+) -> None:
+    if not tags:
+        return
+    current = dict(
+        Tag.objects.select_for_update(of=("self",))
+        .filter(repository_id=repository.id, name__in=tags)
+        .order_by("name")
+        .values_list("name", "manifest__digest")
+    )
+    for tag in tags:
+        if condition.must_be_absent and tag in current:
+            raise PreconditionFailed(f"tag '{tag}' exists")
+        if condition.must_be is not None and current.get(tag) != condition.must_be:
+            raise PreconditionFailed(f"tag '{tag}' has moved")
+    actions = {
+        tag: Action.PUSH
+        if current.get(tag) in (None, str(digest))
+        else Action.OVERWRITE
+        for tag in tags
+    }
+    for decision in decide_tags(actor, actions, repository):
+        if not decision:
+            raise Denied(decision.reason)

@@ -1,0 +1,76 @@
+"""Refresh tokens: what docker keeps as "identity token" instead of a password (D-12).
+
+Opaque, kept as a hash, and alive only as long as what they were made from: the
+password, the access token or the robot's token.
+"""
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.utils import timezone
+
+from accounts.actors import Actor
+from accounts.authentication import (
+    AuthenticationFailed,
+    actor_of,
+    actor_of_access_token,
+    actor_of_robot,
+    find_live_access_token,
+)
+from accounts.models import Robot, User
+from accounts.tokens import REFRESH_TOKEN_PREFIX, hash_token, is_token, make_token
+from distribution.models import RefreshToken
+
+CLIENT_MAX_LENGTH = 100
+
+
+def issue_refresh_token(*, actor: Actor, client: str) -> str:
+    """Make a refresh token for a signed-in actor and return it; it is kept nowhere."""
+    secret = make_token(REFRESH_TOKEN_PREFIX)
+    RefreshToken.objects.create(
+        user_id=actor.user_id,
+        robot_id=actor.robot_id,
+        access_token_id=actor.access_token_id,
+        token_hash=hash_token(secret),
+        password_mark=_mark_of(actor),
+        client=client[:CLIENT_MAX_LENGTH],
+    )
+    return secret
+
+
+def authenticate_refresh_token(secret: str) -> Actor:
+    """Return the actor of a refresh token, else AuthenticationFailed."""
+    if not is_token(secret, REFRESH_TOKEN_PREFIX):
+        raise AuthenticationFailed
+    token = (
+        RefreshToken.objects.select_related("user", "robot__namespace")
+        .filter(token_hash=hash_token(secret), revoked_at=None)
+        .first()
+    )
+    actor = None if token is None else _live_actor(token)
+    if token is None or actor is None or _mark_of(actor) != token.password_mark:
+        raise AuthenticationFailed
+    RefreshToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
+    return actor
+
+
+def _live_actor(token: RefreshToken) -> Actor | None:
+    if token.robot is not None:
+        return actor_of_robot(token.robot) if token.robot.is_active else None
+    if token.access_token_id is not None:
+        access_token = find_live_access_token(token.access_token_id)
+        return None if access_token is None else actor_of_access_token(access_token)
+    if token.user is not None and token.user.is_active:
+        return actor_of(token.user)
+    return None
+
+
+def _mark_of(actor: Actor) -> str:
+    """Return a fingerprint of the secret that the actor signs in with.
+
+    A changed password, or a robot's new token, so ends what was made with the old one.
+    """
+    if actor.robot_id is not None:
+        return Robot.objects.values_list("token_hash", flat=True).get(pk=actor.robot_id)
+    if actor.access_token_id is not None:
+        return ""  # its own row says whether it lives
+    user: AbstractBaseUser = User.objects.get(pk=actor.user_id)
+    return user.get_session_auth_hash()

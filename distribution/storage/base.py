@@ -1,0 +1,114 @@
+"""The contract of a blob store.
+
+Bytes arrive in *staged* objects, which belong to one upload and are seen by nobody, and
+become *stored* objects when their digest is known. A stored object never changes.
+
+    stage       append append append ...       finish            open, delete
+    (nothing) ────────> staged bytes ──────────────> stored bytes ─────────>
+
+* What ``append`` and ``finish`` return has survived a power cut.
+* ``staged`` is a JSON value of the store's own, kept in the Upload row. It holds the
+  *generation*, a name chosen when staging began and never used again.
+* A key is made of digest and generation, so that deleting one object can never hit the
+  bytes of the same blob pushed again.
+* No method touches the database, and none is called inside a transaction.
+
+One contract suite (tests/distribution/storage) runs over every store.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from repositories.oci.digests import Digest
+
+Staged = dict[str, Any]
+
+
+class StoreError(Exception):
+    """The store could not do it; the sentence is for the log."""
+
+
+class StoreFull(StoreError):
+    """No space or no inodes left; what was begun has been removed."""
+
+
+class ObjectMissing(StoreError):
+    """There are no bytes under that key, or not as many as there should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object found in a listing."""
+
+    key: str
+    size_bytes: int
+    modified_at: float  # seconds since 1970
+
+
+class BlobStore(ABC):
+    """Keeps bytes; see the module for what each method promises."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise StoreError unless the store is there and can be written to."""
+
+    @abstractmethod
+    def stage(self, generation: str) -> Staged:
+        """Begin an upload's bytes; nothing is stored yet."""
+
+    @abstractmethod
+    def append(
+        self, staged: Staged, offset_bytes: int, pieces: Iterable[bytes]
+    ) -> tuple[Staged, int]:
+        """Write pieces from the offset on; return the new state and bytes written.
+
+        Anything beyond the offset, left by a request that died, is dropped first. When
+        ``pieces`` or the store fails, what was written is dropped again.
+        """
+
+    @abstractmethod
+    def fork(self, staged: Staged, size_bytes: int, generation: str) -> Staged:
+        """Copy the first bytes to a new generation, away from another writer."""
+
+    @abstractmethod
+    def read_staged(self, staged: Staged, size_bytes: int) -> Iterator[bytes]:
+        """Yield the first bytes of what was staged."""
+
+    @abstractmethod
+    def finish(self, staged: Staged, digest: Digest, size_bytes: int) -> str:
+        """Make staged bytes a stored object and return its key; safe to repeat."""
+
+    @abstractmethod
+    def discard(self, staged: Staged) -> None:
+        """Remove staged bytes; nothing happens if they are gone."""
+
+    @abstractmethod
+    def open(
+        self, key: str, size_bytes: int, start: int, length: int
+    ) -> Iterator[bytes]:
+        """Yield bytes of an object of exactly that size, else raise ObjectMissing.
+
+        Raises before the first piece is asked for. The iterator has ``close()``.
+        """
+
+    @abstractmethod
+    def size_of(self, key: str) -> int | None:
+        """Return how many bytes are stored under the key; None if there are none."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Delete an object; nothing happens if it is gone."""
+
+    @abstractmethod
+    def stored_objects(self) -> Iterator[StoredObject]:
+        """Yield every stored object, in no order."""
+
+    @abstractmethod
+    def staged_objects(self) -> Iterator[StoredObject]:
+        """Yield everything staged, with the generation as its key."""
+
+    @abstractmethod
+    def discard_generation(self, generation: str) -> None:
+        """Remove whatever is staged under a generation that no upload names."""

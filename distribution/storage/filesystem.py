@@ -1,0 +1,237 @@
+"""Blobs in a folder.
+
+    blobs/
+    ├── berth-store               a marker: without it the folder is not mounted
+    ├── uploads/<generation>      staged
+    └── sha256/ab/<hex>.<generation>
+
+finish(): fsync of the file, rename, fsync of the folder. Only then is a key returned,
+and only then does a row name it.
+"""
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distribution.storage.base import (
+    BlobStore,
+    ObjectMissing,
+    Staged,
+    StoredObject,
+    StoreError,
+    StoreFull,
+)
+from repositories.crash_points import reach
+from repositories.oci.digests import ENCODED_LENGTHS, Digest
+
+PIECE_BYTES = 1024 * 1024  # measured: 256 KiB to 1 MiB are equally quick to send
+MARKER = "berth-store"
+FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class FilesystemStore(BlobStore):
+    """A store in one folder of one file system."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._uploads = folder / "uploads"
+
+    def prepare(self) -> None:
+        """Make the folders and the marker; done once, at the first start."""
+        self._uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for algorithm in ENCODED_LENGTHS:
+            (self.folder / algorithm).mkdir(mode=0o700, exist_ok=True)
+        (self.folder / MARKER).touch(mode=0o600)
+        _sync_folder(self.folder)
+
+    def check(self) -> None:
+        if not (self.folder / MARKER).is_file():
+            raise StoreError(f"{self.folder} is not a blob store, or is not mounted")
+        if not os.access(self._uploads, os.W_OK):
+            raise StoreError(f"{self._uploads} cannot be written to")
+
+    def stage(self, generation: str) -> Staged:
+        return {"generation": generation}
+
+    def append(
+        self, staged: Staged, offset_bytes: int, pieces: Iterable[bytes]
+    ) -> tuple[Staged, int]:
+        path = self._staged_path(staged)
+        is_new = not path.exists()
+        if is_new and offset_bytes:
+            raise ObjectMissing(f"the staged bytes of {path.name} are gone")
+        written = 0
+        with _store_errors():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                if not is_new:
+                    os.ftruncate(descriptor, offset_bytes)
+                    os.lseek(descriptor, offset_bytes, os.SEEK_SET)
+                for piece in pieces:
+                    _write_all(descriptor, piece)
+                    written += len(piece)
+                reach("C03")
+                os.fsync(descriptor)
+            except BaseException:
+                os.ftruncate(descriptor, offset_bytes)  # give the space back at once
+                if is_new:
+                    path.unlink(missing_ok=True)
+                raise
+            finally:
+                os.close(descriptor)
+            if is_new:
+                _sync_folder(self._uploads)
+        return staged, written
+
+    def fork(self, staged: Staged, size_bytes: int, generation: str) -> Staged:
+        source = self._staged_path(staged)
+        forked = self.stage(generation)
+        if not size_bytes:
+            return forked
+        try:
+            self.append(forked, 0, self.read_staged(staged, size_bytes))
+        except StoreFull:
+            self.discard(forked)
+            raise
+        source.unlink(missing_ok=True)
+        return forked
+
+    def read_staged(self, staged: Staged, size_bytes: int) -> Iterator[bytes]:
+        try:
+            descriptor = os.open(self._staged_path(staged), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise ObjectMissing("the staged bytes are gone") from error
+        return _FilePieces(descriptor, 0, size_bytes)
+
+    def finish(self, staged: Staged, digest: Digest, size_bytes: int) -> str:
+        source = self._staged_path(staged)
+        key = f"{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}"
+        key = f"{key}.{staged['generation']}"
+        target = self.folder / key
+        with _store_errors():
+            if not target.parent.is_dir():
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                _sync_folder(target.parent.parent)
+            try:
+                if not size_bytes:
+                    source.touch(mode=0o600)  # no append ever made it
+                size_found = source.stat().st_size
+                if size_found != size_bytes:
+                    raise ObjectMissing(
+                        f"{source.name} has {size_found} bytes and not {size_bytes}"
+                    )
+                reach("C06")
+                os.rename(source, target)
+            except FileNotFoundError as error:
+                # Finished before, by a request that died: the key is the same.
+                if self.size_of(key) != size_bytes:
+                    raise ObjectMissing("the staged bytes are gone") from error
+            reach("C07")
+            _sync_folder(target.parent)
+        reach("C08")
+        return key
+
+    def discard(self, staged: Staged) -> None:
+        self.discard_generation(staged["generation"])
+
+    def open(
+        self, key: str, size_bytes: int, start: int, length: int
+    ) -> Iterator[bytes]:
+        try:
+            descriptor = os.open(self.folder / key, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"there are no bytes under {key}") from error
+        size_found = os.fstat(descriptor).st_size
+        if size_found != size_bytes:
+            os.close(descriptor)
+            raise ObjectMissing(f"{key} has {size_found} bytes and not {size_bytes}")
+        return _FilePieces(descriptor, start, length)
+
+    def size_of(self, key: str) -> int | None:
+        try:
+            return os.stat(self.folder / key).st_size
+        except FileNotFoundError:
+            return None
+
+    def delete(self, key: str) -> None:
+        path = self.folder / key
+        path.unlink(missing_ok=True)
+
+    def stored_objects(self) -> Iterator[StoredObject]:
+        for algorithm in ENCODED_LENGTHS:
+            for path in (self.folder / algorithm).glob("*/*"):
+                yield from _listed(path, path.relative_to(self.folder).as_posix())
+
+    def staged_objects(self) -> Iterator[StoredObject]:
+        for path in self._uploads.iterdir():
+            yield from _listed(path, path.name)
+
+    def discard_generation(self, generation: str) -> None:
+        (self._uploads / generation).unlink(missing_ok=True)
+
+    def _staged_path(self, staged: Staged) -> Path:
+        return self._uploads / staged["generation"]
+
+
+class _FilePieces(Iterator[bytes]):
+    """Reads a stretch of an open file; closes it at the end or when told to."""
+
+    def __init__(self, descriptor: int, start: int, length: int) -> None:
+        self._descriptor = descriptor
+        self._position = start
+        self._end = start + length
+
+    def __next__(self) -> bytes:
+        wanted = min(PIECE_BYTES, self._end - self._position)
+        if wanted <= 0:
+            self.close()
+            raise StopIteration
+        piece = os.pread(self._descriptor, wanted, self._position)
+        if not piece:  # shorter than a moment ago: cut the answer, never end it well
+            self.close()
+            raise ObjectMissing("the file ended early")
+        self._position += len(piece)
+        return piece
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _write_all(descriptor: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _listed(path: Path, key: str) -> Iterator[StoredObject]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return  # gone while listing
+    yield StoredObject(key, status.st_size, status.st_mtime)
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    """Turn what the operating system says into errors of the store."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL_ERRNOS:
+            raise StoreFull(str(error)) from error
+        raise StoreError(str(error)) from error

@@ -1,0 +1,419 @@
+"""Uploads: start, append, finish, cancel. The state machine of pushing a blob.
+
+    POST ──> session ──PATCH──> session ──PUT?digest──> blob + link
+                 └──────────────PUT?digest + body──────────┘
+    POST?digest + body ────────────────────────────────────┘
+
+No transaction is open and no row is locked while a body streams. Instead every change
+of a session counts its ``version`` up with a guarded UPDATE, and a request whose version
+is no longer the row's has lost (OutOfOrder):
+
+* From offset 0 every request writes bytes of its own and wins or loses at the end.
+* Later requests first claim the row (``writer``) and append in place. A claim that is
+  still there when another request comes belongs to one that died or is being overtaken:
+  the newcomer goes on with a copy, so that no two ever write to the same bytes (L9).
+
+What a session says has arrived is durable: first the bytes, then the row (UP-13).
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.actors import Actor
+from distribution.blobs import link_blob
+from distribution.bodies import Body, BodyCutOff
+from distribution.errors import BlobUploadUnknown, DigestInvalid, SizeInvalid
+from distribution.hashing import StreamHash
+from distribution.models import Blob, Upload
+from distribution.storage import blob_store
+from distribution.storage.base import ObjectMissing, Staged
+from repositories.crash_points import reach
+from repositories.models import RepositoryFacts
+from repositories.oci.digests import CANONICAL_ALGORITHM, Digest
+
+LINK_TRIES = 5  # a blob may be collected between being found and being linked
+
+
+class OutOfOrder(Exception):
+    """The bytes do not go on where the session ends, or another request was quicker."""
+
+    def __init__(self, upload: Upload) -> None:
+        super().__init__(f"the upload continues at byte {upload.offset_bytes}")
+        self.upload = upload
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """Where a chunk lies in the blob; both ends inclusive (UP-5)."""
+
+    first: int
+    last: int
+
+    @property
+    def length_bytes(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """Bytes of one request, durable in the store; ``cut_off`` if it promised more."""
+
+    staged: Staged
+    size_bytes: int
+    digest: Digest
+    cut_off: bool
+
+
+def start_upload(
+    *,
+    repository: RepositoryFacts,
+    actor: Actor,
+    algorithm: str = CANONICAL_ALGORITHM,
+) -> Upload:
+    """Begin a session, bound to the repository and to who began it."""
+    with transaction.atomic():
+        upload = Upload.objects.create(
+            repository_id=repository.id,
+            user_id=actor.user_id,
+            robot_id=actor.robot_id,
+            algorithm=algorithm,
+        )
+        reach("C01")
+    reach("C02")
+    return upload
+
+
+def find_upload(*, repository: RepositoryFacts, uuid_text: str, actor: Actor) -> Upload:
+    """Return a session of this repository and this actor, else BlobUploadUnknown."""
+    try:
+        key = uuid.UUID(uuid_text)
+    except ValueError as error:
+        raise BlobUploadUnknown from error
+    upload = Upload.objects.filter(
+        pk=key,
+        repository_id=repository.id,
+        user_id=actor.user_id,
+        robot_id=actor.robot_id,
+    ).first()
+    if upload is None:
+        raise BlobUploadUnknown
+    return upload
+
+
+def append_to_upload(
+    *, upload: Upload, body: Body, content_range: ContentRange | None
+) -> None:
+    """Add a body to the session and move its offset.
+
+    Raises OutOfOrder when the range does not begin at the offset or another request
+    was quicker, and SizeInvalid when range and body differ in length. Of a body that
+    was cut off, what arrived counts.
+    """
+    _check_order(upload, content_range)
+    _check_length(body, content_range)
+    received = _receive_next(upload, body, upload.algorithm)
+    if content_range and received.size_bytes > content_range.length_bytes:
+        _give_up(upload, received)
+        raise SizeInvalid("the body is longer than its Content-Range")
+    _save_progress(upload, received)
+    reach("C05")
+    if received.cut_off:
+        raise BodyCutOff
+    if content_range and received.size_bytes < content_range.length_bytes:
+        raise SizeInvalid("the body is shorter than its Content-Range")
+
+
+def finish_upload(
+    *,
+    upload: Upload,
+    body: Body,
+    content_range: ContentRange | None,
+    digest: Digest,
+    repository: RepositoryFacts,
+) -> None:
+    """Close the session: its bytes become a blob of the repository.
+
+    Raises DigestInvalid, and ends the session, when the bytes are not what the digest
+    says (UP-8).
+    """
+    _check_order(upload, content_range)
+    _check_length(body, content_range)
+    if upload.offset_bytes == 0 and not body.is_empty:
+        received = _receive_next(upload, body, digest.algorithm)
+        if received.cut_off:
+            # The client is gone: keep what came, so that it may go on (UP-13).
+            _save_progress(upload, received)
+            raise BodyCutOff
+        staged, size_bytes, actual = (
+            received.staged,
+            received.size_bytes,
+            received.digest,
+        )
+    else:
+        if not body.is_empty:
+            append_to_upload(upload=upload, body=body, content_range=content_range)
+        if upload.writer is not None:
+            _claim(upload)  # a request that died, or is still writing, had it
+        staged = upload.staged or blob_store().stage(_generation(upload))
+        size_bytes = upload.offset_bytes
+        actual = _digest_of_staged(upload, staged, digest.algorithm)
+    if actual != digest:
+        cancel_upload(upload=upload)
+        blob_store().discard(staged)
+        raise DigestInvalid(
+            f"the bytes have the digest {actual} and not {digest}",
+            detail={"expected": str(digest), "actual": str(actual)},
+        )
+    _keep(
+        repository=repository,
+        digest=digest,
+        size_bytes=size_bytes,
+        staged=staged,
+        upload=upload,
+    )
+
+
+def push_whole_blob(*, repository: RepositoryFacts, body: Body, digest: Digest) -> None:
+    """Take a whole blob in one request, without a session (end-4b)."""
+    store = blob_store()
+    staged = store.stage(uuid.uuid4().hex)
+    received = _receive(staged, 0, body, digest.algorithm)
+    if received.cut_off or received.digest != digest:
+        store.discard(received.staged)
+        if received.cut_off:
+            raise BodyCutOff
+        raise DigestInvalid(
+            f"the bytes have the digest {received.digest} and not {digest}",
+            detail={"expected": str(digest), "actual": str(received.digest)},
+        )
+    _keep(
+        repository=repository,
+        digest=digest,
+        size_bytes=received.size_bytes,
+        staged=received.staged,
+        upload=None,
+    )
+
+
+def cancel_upload(*, upload: Upload) -> None:
+    """End a session and give its space back."""
+    staged = (
+        Upload.objects.filter(pk=upload.pk).values_list("staged", flat=True).first()
+    )
+    deleted, _ = Upload.objects.filter(pk=upload.pk).delete()
+    if staged is not None:
+        blob_store().discard(staged)
+    if not deleted:
+        raise BlobUploadUnknown
+
+
+# --- receiving bytes
+
+
+def _check_order(upload: Upload, content_range: ContentRange | None) -> None:
+    if content_range is not None and content_range.first != upload.offset_bytes:
+        raise OutOfOrder(upload)
+
+
+def _check_length(body: Body, content_range: ContentRange | None) -> None:
+    if (
+        content_range is not None
+        and body.length_bytes is not None
+        and body.length_bytes != content_range.length_bytes
+    ):
+        raise SizeInvalid("Content-Range and Content-Length differ")
+
+
+def _receive_next(upload: Upload, body: Body, algorithm: str) -> _Received:
+    """Write a body behind what the session has; the row is not moved yet."""
+    if upload.offset_bytes == 0:
+        staged = blob_store().stage(_generation(upload))
+    else:
+        _claim(upload)
+        assert upload.staged is not None, "a session with bytes knows where they are"
+        staged = upload.staged
+    try:
+        return _receive(staged, upload.offset_bytes, body, algorithm)
+    except ObjectMissing:
+        raise BlobUploadUnknown("the bytes of this upload are gone") from None
+    except BaseException:
+        _release(upload)
+        raise
+
+
+def _receive(
+    staged: Staged, offset_bytes: int, body: Iterable[bytes], algorithm: str
+) -> _Received:
+    stream = StreamHash(algorithm)
+    arriving = _Arriving(body, stream)
+    try:
+        staged, size_bytes = blob_store().append(staged, offset_bytes, arriving)
+        reach("C04")
+        return _Received(staged, size_bytes, stream.digest(), arriving.cut_off)
+    finally:
+        stream.close()
+
+
+class _Arriving(Iterator[bytes]):
+    """The pieces of a body, hashed on their way; a body that breaks off just ends."""
+
+    def __init__(self, body: Iterable[bytes], stream: StreamHash) -> None:
+        self._pieces = iter(body)
+        self._stream = stream
+        self.cut_off = False
+
+    def __next__(self) -> bytes:
+        try:
+            piece = next(self._pieces)
+        except BodyCutOff:
+            self.cut_off = True
+            raise StopIteration from None
+        self._stream.update(piece)
+        return piece
+
+
+def _generation(upload: Upload) -> str:
+    return f"{upload.pk.hex}-{uuid.uuid4().hex[:8]}"
+
+
+def _digest_of_staged(upload: Upload, staged: Staged, algorithm: str) -> Digest:
+    """Return the digest of everything that arrived, from memory where possible."""
+    if upload.digest_so_far and upload.algorithm == algorithm:
+        return Digest(algorithm, upload.digest_so_far)
+    stream = StreamHash(algorithm)
+    if not upload.offset_bytes:
+        return stream.digest()
+    try:
+        for piece in blob_store().read_staged(staged, upload.offset_bytes):
+            stream.update(piece)
+    except ObjectMissing:
+        raise BlobUploadUnknown("the bytes of this upload are gone") from None
+    finally:
+        stream.close()
+    return stream.digest()
+
+
+# --- moving the row
+
+
+def _update(upload: Upload, **columns: object) -> None:
+    """Change the row if nobody else did since it was read, else raise OutOfOrder."""
+    changed = Upload.objects.filter(pk=upload.pk, version=upload.version).update(
+        **columns, version=F("version") + 1, touched_at=timezone.now()
+    )
+    if not changed:
+        latest = Upload.objects.filter(pk=upload.pk).first()
+        if latest is None:
+            raise BlobUploadUnknown
+        raise OutOfOrder(latest)
+    upload.version += 1
+    for name, value in columns.items():
+        setattr(upload, name, value)
+
+
+def _claim(upload: Upload) -> None:
+    """Become the one who may write behind the session's bytes."""
+    previous = upload.writer
+    _update(upload, writer=uuid.uuid4())
+    if previous is None or upload.staged is None:
+        return
+    try:
+        forked = blob_store().fork(
+            upload.staged, upload.offset_bytes, _generation(upload)
+        )
+    except ObjectMissing:
+        return  # finished before, by a request that died: finish() finds it
+    _update(upload, staged=forked)
+
+
+def _save_progress(upload: Upload, received: _Received) -> None:
+    columns: dict[str, object] = {
+        "staged": received.staged,
+        "offset_bytes": upload.offset_bytes + received.size_bytes,
+        "algorithm": received.digest.algorithm,
+        "digest_so_far": "" if upload.offset_bytes else received.digest.encoded,
+        "writer": None,
+    }
+    in_place = upload.offset_bytes > 0
+    try:
+        _update(upload, **columns)
+    except (OutOfOrder, BlobUploadUnknown):
+        if not in_place or not Upload.objects.filter(pk=upload.pk).exists():
+            blob_store().discard(received.staged)
+        raise
+
+
+def _give_up(upload: Upload, received: _Received) -> None:
+    """Forget what a request wrote; the store drops it at the next append."""
+    if upload.offset_bytes == 0:
+        blob_store().discard(received.staged)
+    _release(upload)
+
+
+def _release(upload: Upload) -> None:
+    """Let go of a claim, so that the next request need not copy."""
+    if upload.writer is not None:
+        Upload.objects.filter(pk=upload.pk, version=upload.version).update(
+            writer=None, version=F("version") + 1
+        )
+
+
+def _keep(
+    *,
+    repository: RepositoryFacts,
+    digest: Digest,
+    size_bytes: int,
+    staged: Staged,
+    upload: Upload | None,
+) -> None:
+    """Make staged bytes the blob's: bytes first, then the rows, in one transaction.
+
+    A blob that is there and whole stays as it is, and the new bytes are dropped; one
+    whose bytes were lost or damaged gets the new ones.
+    """
+    store = blob_store()
+    known = Blob.objects.filter(digest=str(digest)).first()
+    is_whole = known is not None and store.size_of(known.storage_key) == size_bytes
+    key = store.finish(staged, digest, size_bytes)
+    for tries_left in reversed(range(LINK_TRIES)):
+        try:
+            with transaction.atomic():
+                if upload is not None:
+                    _end(upload)
+                used = link_blob(
+                    repository=repository,
+                    digest=digest,
+                    size_bytes=size_bytes,
+                    key=key,
+                    replaces=known if known is not None and not is_whole else None,
+                )
+            break
+        except IntegrityError:  # its row was collected, or made, at this moment
+            if not tries_left:
+                raise
+        except (OutOfOrder, BlobUploadUnknown):
+            store.delete(key)
+            raise
+    reach("C09")
+    if used != key:
+        store.delete(key)
+    elif known is not None and not is_whole:
+        store.delete(known.storage_key)
+    if upload is not None and upload.staged is not None and upload.staged != staged:
+        store.discard(upload.staged)
+    reach("C10")
+
+
+def _end(upload: Upload) -> None:
+    """Delete the session in the caller's transaction, unless another was quicker."""
+    deleted, _ = Upload.objects.filter(pk=upload.pk, version=upload.version).delete()
+    if not deleted:
+        latest = Upload.objects.filter(pk=upload.pk).first()
+        if latest is None:
+            raise BlobUploadUnknown
+        raise OutOfOrder(latest)
