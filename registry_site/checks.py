@@ -1,0 +1,45 @@
+"""What has to be true before Berth serves."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+
+from distribution.keys import keyring
+from distribution.storage import blob_store
+from distribution.storage.base import StoreError
+
+SERVING = "serving"  # asked by `manage.py serve`, not by every command
+
+
+@register(SERVING, deploy=True)
+def check_keys_are_readable(**kwargs: Any) -> list[CheckMessage]:
+    """Report a key for tokens that is missing or is none."""
+    try:
+        keyring()
+    except (ImproperlyConfigured, OSError) as error:
+        return [Error(str(error), id="registry_site.E001")]
+    return []
+
+
+@register(SERVING, deploy=True)
+def check_store_is_writable(**kwargs: Any) -> list[CheckMessage]:
+    """Report a blob store that is not mounted or cannot be written to."""
+    try:
+        blob_store().check()
+    except StoreError as error:
+        return [
+            Error(str(error), hint="run 'manage.py prepare'", id="registry_site.E002")
+        ]
+    return []
+
+
+@register()
+def check_paths_of_tls_exist(**kwargs: Any) -> list[CheckMessage]:
+    """Report a certificate or a key that is not there."""
+    return [
+        Error(f"{name}: there is no file {path}", id="registry_site.E003")
+        for name in ("BERTH_TLS_CERT", "BERTH_TLS_KEY")
+        if (path := getattr(settings, name)) is not None and not path.is_file()
+    ]

@@ -1,0 +1,76 @@
+"""Read settings from the environment; an unusable value is refused by name.
+
+Every variable may also be given as ``NAME_FILE``, the path of a file that holds it.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from environs import EnvError, FileAwareEnv, ValidationError
+
+env = FileAwareEnv()
+T = TypeVar("T")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def read(reader: Callable[..., T], name: str, *arguments: Any, **options: Any) -> T:
+    """Return a variable's value, else stop with a sentence that names the variable."""
+    try:
+        return reader(name, *arguments, **options)
+    except (EnvError, ValueError, OSError) as error:
+        raise ImproperlyConfigured(_sentence(name, error)) from error
+
+
+def _sentence(name: str, error: Exception) -> str:
+    text = str(error)
+    return text if name in text else f"{name}: {text}"
+
+
+def public_url(text: str) -> str:
+    """Accept an http(s) URL without path, as BERTH_URL has to be."""
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.username is not None
+        or parts.path not in {"", "/"}
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValidationError("not a URL like https://registry.example.com")
+    try:
+        parts.port  # noqa: B018  # reading it checks it
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+    return f"{parts.scheme}://{parts.netloc.lower()}"  # clients lower-case it (AUTH-5)
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """Accept host:port, with the brackets of IPv6."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValidationError("not an address like 127.0.0.1:8000")
+    return host.strip("[]"), int(port)
+
+
+def networks(text: str) -> list[Network]:
+    """Accept a comma-separated list of addresses and networks."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        return [ipaddress.ip_network(word) for word in words]
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
+def at_least(lowest: int) -> Callable[[int], None]:
+    """Refuse numbers below the lowest that works."""
+
+    def check(number: int) -> None:
+        if number < lowest:
+            raise ValidationError(f"less than {lowest}")
+
+    return check

@@ -1,0 +1,118 @@
+"""Make everything that a first start needs; a second run changes nothing."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import IntegrityError, transaction
+
+from accounts.models import Namespace, User
+from accounts.organizations import create_organization
+from accounts.users import create_user
+from distribution.keys import ensure_signing_key
+from distribution.storage import blob_store
+from distribution.storage.filesystem import FilesystemStore
+
+OFFICIAL_NAMESPACE = "library"  # what an image name without a slash belongs to (D-13)
+
+READY = """
+  Berth is ready:     {url}
+  administrator:      {username}
+{password}
+  docker login {registry}
+  docker tag hello-world {registry}/{username}/hello-world
+  docker push {registry}/{username}/hello-world
+
+  Ctrl-C stops it.
+"""
+
+
+class Command(BaseCommand):
+    help = (
+        "Make the database, the keys, the blob folder and the first administrator; "
+        "what is there stays as it is."
+    )
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        make_folders(settings.BERTH_DATA)
+        keep_secret_key()
+        ensure_signing_key()
+        store = blob_store()
+        if isinstance(store, FilesystemStore):
+            store.prepare()
+        call_command("migrate", verbosity=0, interactive=False)
+        username, password = ensure_administrator()
+        if password is None:
+            shown = "  password:           as it was set\n"
+        elif settings.BERTH_ADMIN_PASSWORD:
+            shown = "  password:           from BERTH_ADMIN_PASSWORD\n"
+        else:
+            shown = f"  one-time password:  {password}   (not shown again)\n"
+        self.stdout.write(
+            READY.format(
+                url=settings.BERTH_URL,
+                registry=settings.BERTH_SERVICE,
+                username=username,
+                password=shown,
+            )
+        )
+
+
+def make_folders(data_folder: Path) -> None:
+    """Make the data folder, which only its owner may read."""
+    data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (data_folder / "broker" / "queue", data_folder / "broker/control"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def keep_secret_key() -> None:
+    """Keep Django's key, unless it is given or kept; safe when two starts race."""
+    path = settings.BERTH_SECRET_KEY_FILE
+    if path.exists() or "BERTH_SECRET_KEY" in os.environ:
+        return
+    draft = path.with_name(f".secret_key.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(settings.SECRET_KEY)
+        file.flush()
+        os.fsync(descriptor)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # the other start was quicker; its key is the one that is read
+    finally:
+        draft.unlink()
+
+
+def ensure_administrator() -> tuple[str, str | None]:
+    """Make the first administrator and the official namespace, once.
+
+    Returns the name and the password, or None for an administrator that was there.
+    """
+    there = User.objects.filter(is_superuser=True).order_by("pk").first()
+    if there is not None:
+        return there.username, None
+    username = settings.BERTH_ADMIN_USERNAME
+    password = settings.BERTH_ADMIN_PASSWORD or secrets.token_urlsafe(12)
+    try:
+        with transaction.atomic():
+            administrator = create_user(
+                username=username, password=password, is_superuser=True
+            )
+            if not Namespace.objects.filter(name=OFFICIAL_NAMESPACE).exists():
+                create_organization(
+                    name=OFFICIAL_NAMESPACE, owner=administrator, is_official=True
+                )
+    except ValidationError as error:
+        raise CommandError(
+            f"BERTH_ADMIN_USERNAME: {'; '.join(error.messages)}"
+        ) from error
+    except IntegrityError as error:
+        raise CommandError(f"BERTH_ADMIN_USERNAME: {username} is taken") from error
+    return username, password

@@ -1,0 +1,288 @@
+"""Every setting, in sections; docs/settings.md explains the ones of an operator.
+
+Values come from the environment (registry_site/environment.py). Nothing else in Berth
+reads the environment.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
+from environs import validate
+
+from registry_site import environment
+from registry_site.environment import at_least, env, read
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- where things are ---------------------------------------------------------------
+
+BERTH_DATA: Path = read(env.path, "BERTH_DATA", BASE_DIR / "data").resolve()
+BERTH_URL = environment.public_url(
+    read(
+        env.str,
+        "BERTH_URL",
+        "http://localhost:8000",
+        validate=environment.public_url,
+    )
+)
+BERTH_SERVICE = urlsplit(BERTH_URL).netloc  # who the token is for, as clients say it
+BERTH_ABSOLUTE_URLS = read(env.bool, "BERTH_ABSOLUTE_URLS", False)
+
+# --- secrets ------------------------------------------------------------------------
+
+BERTH_SECRET_KEY_FILE = BERTH_DATA / "secret_key"
+
+
+def _secret_key() -> str:
+    """Return the given key, else the kept one, else one for `prepare` to keep."""
+    key = read(env.str, "BERTH_SECRET_KEY", "")
+    if key and len(key) < 32:
+        raise ImproperlyConfigured("BERTH_SECRET_KEY: less than 32 characters")
+    if not key and BERTH_SECRET_KEY_FILE.exists():
+        key = BERTH_SECRET_KEY_FILE.read_text().strip()
+    return key or secrets.token_urlsafe(50)
+
+
+SECRET_KEY = _secret_key()
+BERTH_TOKEN_KEY = read(env.str, "BERTH_TOKEN_KEY", "")
+BERTH_ADMIN_USERNAME = read(env.str, "BERTH_ADMIN_USERNAME", "admin")
+BERTH_ADMIN_PASSWORD = read(env.str, "BERTH_ADMIN_PASSWORD", "")
+
+# --- the server ---------------------------------------------------------------------
+
+BERTH_LISTEN = environment.listen_address(
+    read(
+        env.str,
+        "BERTH_LISTEN",
+        "127.0.0.1:8000",
+        validate=environment.listen_address,
+    )
+)
+BERTH_WORKERS = read(
+    env.int, "BERTH_WORKERS", len(os.sched_getaffinity(0)), validate=at_least(1)
+)
+BERTH_THREADS = read(env.int, "BERTH_THREADS", 16, validate=at_least(1))
+BERTH_TLS_CERT = read(env.path, "BERTH_TLS_CERT", None)
+BERTH_TLS_KEY = read(env.path, "BERTH_TLS_KEY", None)
+if (BERTH_TLS_CERT is None) != (BERTH_TLS_KEY is None):
+    raise ImproperlyConfigured(
+        "BERTH_TLS_CERT and BERTH_TLS_KEY: one is set without the other"
+    )
+BERTH_TRUSTED_PROXIES = environment.networks(
+    read(env.str, "BERTH_TRUSTED_PROXIES", "", validate=environment.networks)
+)
+
+# --- the registry -------------------------------------------------------------------
+
+BERTH_TOKEN_TTL_SECONDS = read(
+    env.int,
+    "BERTH_TOKEN_TTL_SECONDS",
+    300,  # long enough for helm's POST and PUT (AUTH-41), short enough to be taken back
+    validate=[at_least(60), validate.Range(max=900)],
+)
+BERTH_MANIFEST_LIMIT_BYTES = read(
+    env.int,
+    "BERTH_MANIFEST_LIMIT_BYTES",
+    4 * 1024 * 1024,  # dist-spec, Pushing Manifests: expect at least 4 megabytes
+    validate=at_least(4 * 1024 * 1024),
+)
+BERTH_UNKNOWN_MANIFESTS = read(
+    env.str,
+    "BERTH_UNKNOWN_MANIFESTS",
+    "accept",
+    validate=validate.OneOf(["accept", "refuse"]),
+)
+BERTH_PUSH_VISIBILITY = read(
+    env.str,
+    "BERTH_PUSH_VISIBILITY",
+    "private",
+    validate=validate.OneOf(["private", "public"]),
+)
+BERTH_SPARSE_NAMESPACES = frozenset(read(env.list, "BERTH_SPARSE_NAMESPACES", []))
+
+# --- blobs --------------------------------------------------------------------------
+
+BERTH_BLOBS = read(
+    env.str, "BERTH_BLOBS", "filesystem", validate=validate.OneOf(["filesystem"])
+)
+BERTH_BLOB_DELIVERY = read(
+    env.str, "BERTH_BLOB_DELIVERY", "direct", validate=validate.OneOf(["direct"])
+)
+BERTH_UPLOAD_TTL_HOURS = read(
+    env.int, "BERTH_UPLOAD_TTL_HOURS", 168, validate=at_least(1)
+)
+BERTH_GARBAGE_GRACE_HOURS = read(
+    env.int,
+    "BERTH_GARBAGE_GRACE_HOURS",
+    24,  # a HEAD that a client relied on stays true for hours (DEL-7)
+    validate=at_least(1),
+)
+
+# --- tests --------------------------------------------------------------------------
+
+BERTH_CRASH_AT = read(env.str, "BERTH_CRASH_AT", "")  # repositories/crash_points.py
+
+# --- Django -------------------------------------------------------------------------
+
+DEBUG = False
+ALLOWED_HOSTS = [str(urlsplit(BERTH_URL).hostname), "localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = [BERTH_URL]
+ROOT_URLCONF = "registry_site.urls"
+WSGI_APPLICATION = "registry_site.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "accounts.User"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+APPEND_SLASH = True
+
+INSTALLED_APPS = [
+    "registry_site",
+    "accounts",
+    "repositories",
+    "distribution",
+    "webhooks",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [  # for pages; the protocol goes past it (registry_site/wsgi.py)
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # no build step: files are served from where they are
+
+_is_tls = BERTH_URL.startswith("https:")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_tls
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if BERTH_TRUSTED_PROXIES else None
+)
+X_FRAME_OPTIONS = "DENY"
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator")
+]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django": {"level": "WARNING"}},
+}
+
+# --- database -----------------------------------------------------------------------
+
+
+def _database() -> dict[str, Any]:
+    url = f"sqlite:///{BERTH_DATA / 'berth.sqlite3'}"
+    database: dict[str, Any] = dict(read(env.dj_db_url, "DATABASE_URL", url))
+    database |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        database["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,  # seconds that one writer waits for the others
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8000;"
+            ),
+        }
+        database["CONN_HEALTH_CHECKS"] = False  # a file does not go away
+        return database
+    if database["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_URL: neither sqlite:// nor postgres://")
+    database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 4)
+    return database
+
+
+DATABASES = {"default": _database()}
+
+# --- cache and background work ------------------------------------------------------
+
+REDIS_URL = read(env.str, "REDIS_URL", "")
+
+if REDIS_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+        }
+    }
+    CELERY_BROKER_URL = REDIS_URL
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    _broker = BERTH_DATA / "broker"
+    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(_broker / "queue"),
+        "data_folder_out": str(_broker / "queue"),
+        "control_folder": str(_broker / "control"),
+    }
+
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True  # tasks are safe to run twice, and must not be lost
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(BERTH_DATA / "broker" / "schedule")
+
+CELERY_BEAT_SCHEDULE = {
+    "expire uploads": {
+        "task": "distribution.tasks.expire_uploads",
+        "schedule": crontab(minute=20),
+    },
+    "collect garbage": {
+        "task": "distribution.tasks.collect_garbage",
+        "schedule": crontab(hour=3, minute=40),
+    },
+}
+
+# --- mail ---------------------------------------------------------------------------
+
+_mail = read(env.dj_email_url, "EMAIL_URL", "console:")
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST = _mail.get("EMAIL_HOST", "")
+EMAIL_PORT = _mail.get("EMAIL_PORT", 25)
+EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)

@@ -1,0 +1,29 @@
+"""What the server calls: the protocol goes straight to its views, pages to Django.
+
+The protocol's answers need no session, no cookie, no CSRF check and no middleware, and
+the hot reads are as quick as what stands in their way is short (docs/performance.md).
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
+
+_pages = get_wsgi_application()
+
+from distribution.wsgi import answer_protocol  # wants Django set up
+
+PROTOCOL_PREFIXES = ("/v2/", "/v1/")
+
+
+def application(
+    environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    """Answer one request (PEP 3333)."""
+    path = environ["PATH_INFO"]
+    if path.startswith(PROTOCOL_PREFIXES) or path == "/v2":
+        return answer_protocol(environ, start_response)
+    return _pages(environ, start_response)
