@@ -1,0 +1,57 @@
+# `make help` lists the commands. Python 3.11 or later and make are all they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check clients conformance bench requirements clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: .venv/base ## set everything up and serve the registry; Ctrl-C stops it
+	@$(BIN)/python manage.py prepare
+	@exec $(BIN)/honcho start
+
+test: .venv/dev ## run the tests on SQLite and on PostgreSQL
+	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n 2 --dist loadgroup tests
+	BERTH_TEST_DATABASE=postgres $(BIN)/pytest -q -n 2 --dist loadgroup tests
+
+check: .venv/dev ## format, lint, types, templates, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/djade --target-version 5.2 --check $$(git ls-files 'templates/*.html')
+	BERTH_DATA=build/check $(BIN)/python -W ignore manage.py makemigrations --check --dry-run
+	BERTH_DATA=build/check $(BIN)/python manage.py check
+
+clients: ## install what the tests with real clients want (root; Debian, Go)
+	sh tools/install_clients.sh
+
+conformance: .venv/dev ## run the OCI conformance program against Berth (needs Go)
+	$(BIN)/python -m tools.conformance
+
+bench: .venv/dev ## measure against other registries and print tables
+	$(BIN)/python -m bench.run
+
+requirements: .venv/dev ## pin again what pyproject.toml wants
+	$(UV_COMPILE) -o requirements/base.txt
+	$(UV_COMPILE) --group dev -o requirements/dev.txt
+
+clean: ## remove what the commands made, except the data
+	rm -rf .venv build .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Berth needs Python 3.11 or later")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/base: requirements/base.txt | .venv/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/base
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
