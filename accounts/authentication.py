@@ -34,7 +34,7 @@ class AuthenticationFailed(Exception):
 
 
 def authenticate_basic(username: str, secret: str) -> Actor:
-    """Return the actor that a name and a secret stand for, else AuthenticationFailed."""
+    """Return the actor of a name and a secret, else AuthenticationFailed."""
     if "\0" in username or "\0" in secret:  # PostgreSQL refuses it in a parameter
         raise AuthenticationFailed
     if secret.startswith(ACCESS_TOKEN_PREFIX):

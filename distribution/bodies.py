@@ -67,7 +67,8 @@ class Body:
 
     def _read(self, size_bytes: int) -> bytes:
         try:
-            return self._input.read(size_bytes)
+            piece: bytes = self._input.read(size_bytes)
+            return piece
         except OSError as error:  # the connection broke
             raise BodyCutOff from error
 

@@ -82,11 +82,13 @@ def endpoint(
     *,
     absent: type[errors.RegistryError] | Callable[..., HttpResponseBase],
     creates: bool = False,
+    also: Callable[[HttpRequest], tuple[Scope, ...]] = lambda request: (),
 ) -> Callable[[Endpoint], Endpoint]:
     """Let a function run only for those who have the action on the named repository.
 
     ``absent`` is the error for a repository that is not there, or a function that
-    answers instead. With ``creates``, a push makes the repository.
+    answers instead. With ``creates``, a push makes the repository. ``also`` names what
+    a challenge asks for besides, so that one token is enough (AUTH-4).
     """
 
     def wrap(function: Endpoint) -> Endpoint:
@@ -97,19 +99,20 @@ def endpoint(
             except NameMalformed as error:
                 raise errors.NameInvalid(str(error)) from error
             scope = Scope(scopes.REPOSITORY, parsed.text, ASKED_ACTIONS[action])
-            actor, token = identify(request, scope)
+            asked = (scope, *also(request))
+            actor, token = identify(request, *asked)
             if action is not Action.PULL:
                 actor = replace(actor, address=client_address(request))
             repository = find_repository(parsed)
             if token is not None:
-                _check_token(token, action, parsed, repository, scope, creates)
+                _check_token(token, action, parsed, repository, asked, creates)
             if repository is None:
-                repository = _create(actor, token, parsed, scope, creates)
+                repository = _create(actor, token, parsed, asked, creates)
             if repository is None:
                 if isinstance(absent, type):
                     raise absent
                 return absent(request, **arguments)
-            _check_decision(actor, token, action, repository, scope)
+            _check_decision(actor, token, action, repository, asked)
             return function(
                 Call(request, parsed, repository, actor, token), **arguments
             )
@@ -165,19 +168,19 @@ def _check_token(
     action: Action,
     name: RepositoryName,
     repository: RepositoryFacts | None,
-    scope: Scope,
+    asked: tuple[Scope, ...],
     creates: bool,
 ) -> None:
     if not token.allows(name.full_name, action):
         if creates and repository is None and not token.actor.is_anonymous:
             _check_namespace(name)
-        raise challenge(scope, error=INSUFFICIENT_SCOPE)
+        raise challenge(*asked, error=INSUFFICIENT_SCOPE)
     if repository is None:
         return
     issued_for = token.grants[name.full_name].repository_id
     if issued_for is not None and issued_for != repository.id:
         # The name was given to another repository since: ask again (I15).
-        raise challenge(scope, error=INVALID_TOKEN)
+        raise challenge(*asked, error=INVALID_TOKEN)
 
 
 def _check_namespace(name: RepositoryName) -> None:
@@ -191,7 +194,7 @@ def _create(
     actor: Actor,
     token: RegistryToken | None,
     name: RepositoryName,
-    scope: Scope,
+    asked: tuple[Scope, ...],
     creates: bool,
 ) -> RepositoryFacts | None:
     """Make the repository if this is a push; None if it could be made by one.
@@ -202,7 +205,7 @@ def _create(
     if namespace is None and creates and not actor.is_anonymous:
         _check_namespace(name)
     if namespace is None or not may_create(actor, namespace):
-        raise challenge(scope, error=INSUFFICIENT_SCOPE if token else "")
+        raise challenge(*asked, error=INSUFFICIENT_SCOPE if token else "")
     if not creates:
         return None
     return create_on_push(
@@ -218,7 +221,7 @@ def _check_decision(
     token: RegistryToken | None,
     action: Action,
     repository: RepositoryFacts,
-    scope: Scope,
+    asked: tuple[Scope, ...],
 ) -> None:
     decision = decide(actor, action, repository)
     if decision:
@@ -226,7 +229,7 @@ def _check_decision(
     message = ""
     if action is not Action.PULL and decide(actor, Action.PULL, repository):
         message = decision.reason  # only for those who may know that it exists
-    raise challenge(scope, error=INSUFFICIENT_SCOPE if token else "", message=message)
+    raise challenge(*asked, error=INSUFFICIENT_SCOPE if token else "", message=message)
 
 
 class Resource:

@@ -15,17 +15,20 @@ read from the database's rows only, never from the clock of a single request.
 import logging
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from distribution.models import Blob, BlobLink, CondemnedObject, Upload
 from distribution.storage import blob_store
 from distribution.storage.base import StoredObject
+from repositories.crash_points import reach
 from repositories.models import ManifestReference, add_stored_bytes
 
 log = logging.getLogger(__name__)
@@ -54,7 +57,10 @@ def expire_uploads(*, dry_run: bool = False) -> int:
     if dry_run:
         return stale.count()
     ended = 0
-    for upload in stale.iterator(chunk_size=BATCH):
+    for pk in _keys(stale):
+        upload = Upload.objects.filter(pk=pk).first()
+        if upload is None:
+            continue
         # A guarded delete: a PATCH that came meanwhile keeps its session (G9).
         deleted, _ = Upload.objects.filter(
             pk=upload.pk, version=upload.version, touched_at__lt=oldest
@@ -98,7 +104,15 @@ def _condemn_links(collected: Collected, before: object, dry_run: bool) -> None:
     if dry_run:
         collected.condemned = links.count()
         return
-    collected.condemned = links.update(condemned_at=timezone.now())
+    for pk in _keys(links):
+        with transaction.atomic():
+            # One that is locked is just being relied on by a push: another night.
+            free = BlobLink.objects.select_for_update(skip_locked=True).filter(pk=pk)
+            if free.exists():
+                collected.condemned += links.filter(pk=pk).update(
+                    condemned_at=timezone.now()
+                )
+    reach("C16")
 
 
 def _delete_condemned_links(
@@ -108,7 +122,7 @@ def _delete_condemned_links(
     if dry_run:
         collected.links = links.filter(~_needed()).count()
         return
-    for pk in links.values_list("pk", flat=True).iterator(chunk_size=BATCH):
+    for pk in _keys(links):
         with transaction.atomic():
             link = (
                 BlobLink.objects.select_for_update(of=("self",))
@@ -134,7 +148,7 @@ def _delete_unlinked_blobs(collected: Collected, before: object, dry_run: bool) 
     if dry_run:
         collected.blobs = blobs.count()
         return
-    for pk in blobs.values_list("pk", flat=True).iterator(chunk_size=BATCH):
+    for pk in _keys(blobs):
         with transaction.atomic():
             blob = Blob.objects.select_for_update().filter(pk=pk).first()
             if blob is None or blob.links.exists():
@@ -144,22 +158,30 @@ def _delete_unlinked_blobs(collected: Collected, before: object, dry_run: bool) 
             )
             blob.delete()
             collected.blobs += 1
+    reach("C17")
 
 
 def _delete_condemned_objects(collected: Collected, dry_run: bool) -> None:
-    for condemned in CondemnedObject.objects.iterator(chunk_size=BATCH):
+    for pk in _keys(CondemnedObject.objects.all()):
+        condemned = CondemnedObject.objects.filter(pk=pk).first()
+        if condemned is None:
+            continue  # another run was quicker
         collected.objects += 1
         collected.freed_bytes += condemned.size_bytes
         if not dry_run:
             blob_store().delete(condemned.storage_key)
+            reach("C18")
             condemned.delete()
+    reach("C19")
 
 
 def _delete_orphan_objects(collected: Collected, dry_run: bool) -> None:
     """Delete bytes that no row names: what crashes left behind.
 
-    Bytes come before rows, so only an object older than the grace is an orphan for
-    sure. The rows are read after the listing for the same reason.
+    Bytes come before rows, so an object is an orphan only when it is older than the
+    grace and no session is left that may still name it: a finish that died is repeated
+    days later. Rows are read after the listing, and sessions before blobs, since a
+    session ends in the transaction that makes the blob.
     """
     store = blob_store()
     oldest = time.time() - settings.BERTH_GARBAGE_GRACE_HOURS * HOUR_SECONDS
@@ -182,6 +204,7 @@ def _delete_orphan_objects(collected: Collected, dry_run: bool) -> None:
 def _delete_unnamed(
     batch: list[StoredObject], collected: Collected, dry_run: bool
 ) -> None:
+    batch = [o for o in batch if not is_staged_needed(generation_of(o.key))]
     named = set(
         Blob.objects.filter(storage_key__in=[o.key for o in batch]).values_list(
             "storage_key", flat=True
@@ -193,6 +216,27 @@ def _delete_unnamed(
             collected.freed_bytes += stored.size_bytes
             if not dry_run:
                 blob_store().delete(stored.key)
+
+
+def _keys(rows: models.QuerySet[Any]) -> Iterator[Any]:
+    """Yield primary keys in batches, with no cursor left open between them.
+
+    SQLite refuses a write transaction to a connection that still reads from before
+    another one's write.
+    """
+    last = None
+    while True:
+        ordered = rows.order_by("pk").values_list("pk", flat=True)
+        batch = list((ordered if last is None else ordered.filter(pk__gt=last))[:BATCH])
+        yield from batch
+        if len(batch) < BATCH:
+            return
+        last = batch[-1]
+
+
+def generation_of(key: str) -> str:
+    """Return the generation that a stored object's key ends with."""
+    return key.rpartition(".")[2]
 
 
 def is_staged_needed(generation: str) -> bool:

@@ -1,6 +1,6 @@
 """Manifests on the wire: what a PUT keeps and what a GET finds (MAN-1 .. MAN-16)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -16,7 +16,7 @@ from distribution.errors import (
 from distribution.models import BlobLink
 from repositories.crash_points import reach
 from repositories.manifests import note_push, record_manifest, record_push_by_digest
-from repositories.models import RepositoryFacts, Tag
+from repositories.models import RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
 from repositories.permissions import decide_tags
@@ -80,15 +80,16 @@ def put_manifest(
 ) -> None:
     """Keep a manifest and move its tags, all or nothing (D-11).
 
-    The links of the blobs it needs are locked in the order of their digests, so that
-    the garbage collection and other pushes wait or come after. Raises
+    The links of the blobs it needs are locked in the order of their digests, then the
+    manifest, then its tags in the order of their names, so that the garbage collection,
+    deletions and other pushes wait or come after. Tags are judged by where they pointed
+    when they were locked; a refusal undoes everything. Raises
     ManifestBlobUnknown, PreconditionFailed, and Denied for a tag that the actor may
     not create or move.
     """
     with transaction.atomic():
         present = _lock_blobs(repository, document)
         reach("C11")
-        _check_tags(repository, digest, tags, condition, actor)
         manifest, is_new = record_manifest(
             repository=repository,
             digest=digest,
@@ -98,8 +99,13 @@ def put_manifest(
             actor=actor,
         )
         reach("C12")
-        for tag in tags:
-            move_tag(repository=repository, name=tag, manifest=manifest, actor=actor)
+        previous = {
+            tag: move_tag(
+                repository=repository, name=tag, manifest=manifest, actor=actor
+            )
+            for tag in sorted(tags)
+        }
+        _check_tags(repository, digest, previous, condition, actor)
         if is_new and not tags:
             record_push_by_digest(repository=repository, manifest=manifest, actor=actor)
         note_push(repository)
@@ -129,28 +135,21 @@ def _lock_blobs(repository: RepositoryFacts, document: Document) -> set[str]:
 def _check_tags(
     repository: RepositoryFacts,
     digest: Digest,
-    tags: Sequence[str],
+    previous: Mapping[str, str],
     condition: TagCondition,
     actor: Actor,
 ) -> None:
-    if not tags:
+    """Refuse what the actor or the condition does not let happen to the tags."""
+    if not previous:
         return
-    current = dict(
-        Tag.objects.select_for_update(of=("self",))
-        .filter(repository_id=repository.id, name__in=tags)
-        .order_by("name")
-        .values_list("name", "manifest__digest")
-    )
-    for tag in tags:
-        if condition.must_be_absent and tag in current:
+    for tag, pointed_to in previous.items():
+        if condition.must_be_absent and pointed_to:
             raise PreconditionFailed(f"tag '{tag}' exists")
-        if condition.must_be is not None and current.get(tag) != condition.must_be:
+        if condition.must_be is not None and pointed_to != condition.must_be:
             raise PreconditionFailed(f"tag '{tag}' has moved")
     actions = {
-        tag: Action.PUSH
-        if current.get(tag) in (None, str(digest))
-        else Action.OVERWRITE
-        for tag in tags
+        tag: Action.PUSH if pointed_to in ("", str(digest)) else Action.OVERWRITE
+        for tag, pointed_to in previous.items()
     }
     for decision in decide_tags(actor, actions, repository):
         if not decision:

@@ -22,7 +22,8 @@ def list_referrers(
 ) -> tuple[bytes, int | None]:
     """Return an image index of the referrers, and where the next page begins.
 
-    ``last`` and the second value are positions; several artifact types mean any of them.
+    ``last`` and the second value are positions; several artifact types mean
+    any of them.
     """
     rows = (
         Manifest.objects.filter(

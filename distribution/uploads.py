@@ -5,8 +5,8 @@
     POST?digest + body ────────────────────────────────────┘
 
 No transaction is open and no row is locked while a body streams. Instead every change
-of a session counts its ``version`` up with a guarded UPDATE, and a request whose version
-is no longer the row's has lost (OutOfOrder):
+of a session counts its ``version`` up with a guarded UPDATE, and a request whose
+version is no longer the row's has lost (OutOfOrder):
 
 * From offset 0 every request writes bytes of its own and wins or loses at the end.
 * Later requests first claim the row (``writer``) and append in place. A claim that is
@@ -31,7 +31,7 @@ from distribution.errors import BlobUploadUnknown, DigestInvalid, SizeInvalid
 from distribution.hashing import StreamHash
 from distribution.models import Blob, Upload
 from distribution.storage import blob_store
-from distribution.storage.base import ObjectMissing, Staged
+from distribution.storage.base import ObjectMissing, Staged, StoreFull
 from repositories.crash_points import reach
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import CANONICAL_ALGORITHM, Digest
@@ -94,13 +94,11 @@ def find_upload(*, repository: RepositoryFacts, uuid_text: str, actor: Actor) ->
         key = uuid.UUID(uuid_text)
     except ValueError as error:
         raise BlobUploadUnknown from error
-    upload = Upload.objects.filter(
-        pk=key,
-        repository_id=repository.id,
-        user_id=actor.user_id,
-        robot_id=actor.robot_id,
-    ).first()
-    if upload is None:
+    upload = Upload.objects.filter(pk=key, repository_id=repository.id).first()
+    if upload is None or (upload.user_id, upload.robot_id) != (
+        actor.user_id,
+        actor.robot_id,
+    ):
         raise BlobUploadUnknown
     return upload
 
@@ -307,10 +305,7 @@ def _update(upload: Upload, **columns: object) -> None:
         **columns, version=F("version") + 1, touched_at=timezone.now()
     )
     if not changed:
-        latest = Upload.objects.filter(pk=upload.pk).first()
-        if latest is None:
-            raise BlobUploadUnknown
-        raise OutOfOrder(latest)
+        raise _why_lost(upload)
     upload.version += 1
     for name, value in columns.items():
         setattr(upload, name, value)
@@ -349,10 +344,12 @@ def _save_progress(upload: Upload, received: _Received) -> None:
 
 
 def _give_up(upload: Upload, received: _Received) -> None:
-    """Forget what a request wrote; the store drops it at the next append."""
+    """Forget what a request wrote.
+
+    Behind other bytes the claim stays, so that the next request copies what counts.
+    """
     if upload.offset_bytes == 0:
         blob_store().discard(received.staged)
-    _release(upload)
 
 
 def _release(upload: Upload) -> None:
@@ -377,9 +374,20 @@ def _keep(
     whose bytes were lost or damaged gets the new ones.
     """
     store = blob_store()
+    # Bytes that the session names are also another request's, which may have won.
+    is_own = upload is None or upload.staged != staged
     known = Blob.objects.filter(digest=str(digest)).first()
     is_whole = known is not None and store.size_of(known.storage_key) == size_bytes
-    key = store.finish(staged, digest, size_bytes)
+    try:
+        key = store.finish(staged, digest, size_bytes)
+    except ObjectMissing:
+        if upload is None:
+            raise
+        raise _why_lost(upload) from None
+    except StoreFull:
+        if is_own:
+            store.discard(staged)
+        raise
     for tries_left in reversed(range(LINK_TRIES)):
         try:
             with transaction.atomic():
@@ -397,15 +405,16 @@ def _keep(
             if not tries_left:
                 raise
         except (OutOfOrder, BlobUploadUnknown):
-            store.delete(key)
+            if is_own:
+                store.delete(key)
+                store.discard(staged)
             raise
     reach("C09")
+    store.discard(staged)
     if used != key:
         store.delete(key)
     elif known is not None and not is_whole:
         store.delete(known.storage_key)
-    if upload is not None and upload.staged is not None and upload.staged != staged:
-        store.discard(upload.staged)
     reach("C10")
 
 
@@ -413,7 +422,12 @@ def _end(upload: Upload) -> None:
     """Delete the session in the caller's transaction, unless another was quicker."""
     deleted, _ = Upload.objects.filter(pk=upload.pk, version=upload.version).delete()
     if not deleted:
-        latest = Upload.objects.filter(pk=upload.pk).first()
-        if latest is None:
-            raise BlobUploadUnknown
-        raise OutOfOrder(latest)
+        raise _why_lost(upload)
+
+
+def _why_lost(upload: Upload) -> OutOfOrder | BlobUploadUnknown:
+    """Return the error of a request that finds its session changed, or gone."""
+    latest = Upload.objects.filter(pk=upload.pk).first()
+    if latest is None or latest.version == upload.version:
+        return BlobUploadUnknown("the bytes of this upload are gone")
+    return OutOfOrder(latest)

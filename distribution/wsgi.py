@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import connections
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponse, HttpResponseBase
 from django.urls import Resolver404, get_resolver
 
 from distribution import urls
@@ -24,15 +24,15 @@ def answer_protocol(
     response = _respond(request)
     if response.status_code in {204, 304}:
         del response["Content-Type"]
-    elif not response.streaming and "Content-Length" not in response:
-        response["Content-Length"] = str(len(response.content))  # type: ignore[attr-defined]
+    elif isinstance(response, HttpResponse) and "Content-Length" not in response:
+        response["Content-Length"] = str(len(response.content))
     start_response(
         f"{response.status_code} {response.reason_phrase}", list(response.items())
     )
     if request.method == "HEAD":
         response.close()
         return ()
-    return response  # type: ignore[return-value]  # iterable, with close()
+    return response
 
 
 def _respond(request: WSGIRequest) -> HttpResponseBase:

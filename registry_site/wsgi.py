@@ -12,9 +12,9 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
 
-_pages = get_wsgi_application()
+_pages = get_wsgi_application()  # sets Django up, which the next import wants
 
-from distribution.wsgi import answer_protocol  # wants Django set up
+from distribution.wsgi import answer_protocol  # noqa: E402
 
 PROTOCOL_PREFIXES = ("/v2/", "/v1/")
 

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import Actor
+from repositories.crash_points import reach
 from repositories.events import record_event
 from repositories.models import (
     Event,
@@ -113,6 +114,7 @@ def delete_manifest(
         tags = Tag.objects.select_for_update(of=("self",)).filter(manifest=manifest)
         for tag in tags.select_related("manifest").order_by("name"):
             record_tag_deletion(repository=repository, tag=tag, actor=actor)
+        reach("C14")
         record_event(
             kind=Event.Kind.MANIFEST_DELETED,
             repository=repository,

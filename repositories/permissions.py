@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -204,7 +205,7 @@ SELECT t.standing, t.name, '', '' FROM accounts_team t
  WHERE t.organization_id = %s AND m.{kind}_id = %s"""
 
 
-def _live_query(actor: Actor) -> tuple[str, list[object], str, int]:
+def _live_query(actor: Actor) -> tuple[str, list[Any], str, int]:
     """Return SQL, parameters, the subject's kind and id."""
     if actor.robot_id is not None:
         return _LIVE_ROBOT, [actor.robot_id], "robot", actor.robot_id
@@ -212,11 +213,11 @@ def _live_query(actor: Actor) -> tuple[str, list[object], str, int]:
     if actor.access_token_id is None:
         return _LIVE_USER, [actor.user_id], "user", actor.user_id
     now = connection.ops.adapt_datetimefield_value(timezone.now())
-    parameters: list[object] = [actor.user_id, actor.access_token_id, now]
+    parameters: list[Any] = [actor.user_id, actor.access_token_id, now]
     return _LIVE_USER + _LIVE_TOKEN, parameters, "user", actor.user_id
 
 
-def _rights_query(actor: Actor, facts: RepositoryFacts) -> tuple[str, list[object]]:
+def _rights_query(actor: Actor, facts: RepositoryFacts) -> tuple[str, list[Any]]:
     sql, parameters, kind, subject_id = _live_query(actor)
     return sql + _RIGHTS.format(kind=kind), [
         *parameters,
@@ -229,7 +230,7 @@ def _rights_query(actor: Actor, facts: RepositoryFacts) -> tuple[str, list[objec
     ]
 
 
-def _standing_query(actor: Actor, namespace: Namespace) -> tuple[str, list[object]]:
+def _standing_query(actor: Actor, namespace: Namespace) -> tuple[str, list[Any]]:
     sql, parameters, kind, subject_id = _live_query(actor)
     return sql + _STANDING.format(kind=kind), [
         *parameters,
@@ -279,8 +280,8 @@ def _explain_none(
     globs = sorted({r.tag_glob for r in rights if r.tag_glob and r.gives(action, None)})
     if tag is not None and globs:
         return (
-            f"{action}: refused, because {actor} has it on *{facts.full_name}* only for "
-            f"tags like *{'*, *'.join(globs)}*, not for *{tag}*"
+            f"{action}: refused, because {actor} has it on *{facts.full_name}* only "
+            f"for tags like *{'*, *'.join(globs)}*, not for *{tag}*"
         )
     return (
         f"{action}: refused, because {actor} has no role with *{action}* on "

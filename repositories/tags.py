@@ -6,17 +6,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import Actor
+from repositories.crash_points import reach
 from repositories.events import record_event
 from repositories.models import Event, Manifest, RepositoryFacts, Tag, TagMove
 
 
 def move_tag(
     *, repository: RepositoryFacts, name: str, manifest: Manifest, actor: Actor
-) -> bool:
-    """Point a tag to a manifest and record the move; False if it pointed there already.
+) -> str:
+    """Point a tag to a manifest, record the move, and return where it pointed before.
 
-    The tag's row is locked, so that of two moves one comes after the other. Runs in the
-    caller's transaction, which holds the manifest's row (see repositories/manifests.py).
+    That is the manifest's own digest if nothing moved, and "" for a new tag. The tag's
+    row is locked, so that of two moves one comes after the other. Runs in the caller's
+    transaction, which holds the manifest's row (repositories/manifests.py).
     """
     now = timezone.now()
     with transaction.atomic():
@@ -36,7 +38,7 @@ def move_tag(
             tag.moved_by = actor.name
             tag.save(update_fields=["manifest", "moved_at", "moved_by"])
         if previous_digest == manifest.digest:
-            return False
+            return previous_digest
         _record_move(repository, name, manifest.digest, previous_digest, actor, now)
         record_event(
             kind=Event.Kind.TAG_PUSHED,
@@ -49,7 +51,7 @@ def move_tag(
                 "media_type": manifest.media_type,
             },
         )
-        return True
+        return previous_digest
 
 
 def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
@@ -65,6 +67,7 @@ def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
             return False
         record_tag_deletion(repository=repository, tag=tag, actor=actor)
         tag.delete()
+        reach("C14")
         return True
 
 

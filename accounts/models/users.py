@@ -1,4 +1,4 @@
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -21,8 +21,6 @@ class User(AbstractUser):
     display_name = models.CharField(max_length=100, blank=True)
     first_name = None  # type: ignore[assignment]  # one name, as the person writes it
     last_name = None  # type: ignore[assignment]
-
-    objects = UserManager()
 
     class Meta:
         constraints = [

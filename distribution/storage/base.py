@@ -78,7 +78,11 @@ class BlobStore(ABC):
 
     @abstractmethod
     def finish(self, staged: Staged, digest: Digest, size_bytes: int) -> str:
-        """Make staged bytes a stored object and return its key; safe to repeat."""
+        """Make staged bytes a stored object and return its key; safe to repeat.
+
+        What was staged stays until it is discarded, so that an upload that dies here
+        can go on.
+        """
 
     @abstractmethod
     def discard(self, staged: Staged) -> None:

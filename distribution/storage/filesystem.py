@@ -5,14 +5,15 @@
     ├── uploads/<generation>      staged
     └── sha256/ab/<hex>.<generation>
 
-finish(): fsync of the file, rename, fsync of the folder. Only then is a key returned,
-and only then does a row name it.
+append() syncs the file; finish() gives it a second name and syncs that folder. Only then
+is a key returned, and only then does a row name it. The first name stays until discard(),
+so that an upload whose finish was cut short is still there to go on with.
 """
 
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distribution.storage.base import (
@@ -60,7 +61,7 @@ class FilesystemStore(BlobStore):
     ) -> tuple[Staged, int]:
         path = self._staged_path(staged)
         is_new = not path.exists()
-        if is_new and offset_bytes:
+        if offset_bytes and (is_new or path.stat().st_size < offset_bytes):
             raise ObjectMissing(f"the staged bytes of {path.name} are gone")
         written = 0
         with _store_errors():
@@ -114,20 +115,19 @@ class FilesystemStore(BlobStore):
             if not target.parent.is_dir():
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 _sync_folder(target.parent.parent)
-            try:
-                if not size_bytes:
-                    source.touch(mode=0o600)  # no append ever made it
-                size_found = source.stat().st_size
-                if size_found != size_bytes:
-                    raise ObjectMissing(
-                        f"{source.name} has {size_found} bytes and not {size_bytes}"
-                    )
-                reach("C06")
-                os.rename(source, target)
-            except FileNotFoundError as error:
-                # Finished before, by a request that died: the key is the same.
-                if self.size_of(key) != size_bytes:
-                    raise ObjectMissing("the staged bytes are gone") from error
+            if not size_bytes:
+                source.touch(mode=0o600)  # no append ever made it
+            size_found = _size_of(source)
+            if size_found not in (size_bytes, None):
+                raise ObjectMissing(
+                    f"{source.name} has {size_found} bytes and not {size_bytes}"
+                )
+            reach("C06")
+            with suppress(FileExistsError, FileNotFoundError):
+                target.hardlink_to(source)
+            # Finished before, by a request that died: the key is the same.
+            if self.size_of(key) != size_bytes:
+                raise ObjectMissing(f"the staged bytes of {source.name} are gone")
             reach("C07")
             _sync_folder(target.parent)
         reach("C08")
@@ -150,10 +150,7 @@ class FilesystemStore(BlobStore):
         return _FilePieces(descriptor, start, length)
 
     def size_of(self, key: str) -> int | None:
-        try:
-            return os.stat(self.folder / key).st_size
-        except FileNotFoundError:
-            return None
+        return _size_of(self.folder / key)
 
     def delete(self, key: str) -> None:
         path = self.folder / key
@@ -172,7 +169,8 @@ class FilesystemStore(BlobStore):
         (self._uploads / generation).unlink(missing_ok=True)
 
     def _staged_path(self, staged: Staged) -> Path:
-        return self._uploads / staged["generation"]
+        generation: str = staged["generation"]
+        return self._uploads / generation
 
 
 class _FilePieces(Iterator[bytes]):
@@ -202,6 +200,13 @@ class _FilePieces(Iterator[bytes]):
 
     def __del__(self) -> None:
         self.close()
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _write_all(descriptor: int, piece: bytes) -> None:

@@ -31,7 +31,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 @open_to_all
 def get_token(request: HttpRequest) -> HttpResponse:
-    """Issue a token for Basic credentials, or an anonymous one without (AUTH-10..14)."""
+    """Issue a token for Basic credentials, without them an anonymous one (AUTH-10)."""
     actor = _actor_of_header(request)
     query = request.GET
     wants_refresh = query.get("offline_token", "").lower() in {"true", "1"}

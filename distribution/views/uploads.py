@@ -54,7 +54,18 @@ _content_range = re.compile(
 )
 
 
-@endpoint(Action.PUSH, absent=NameUnknown, creates=True)
+def _source_scope(request: HttpRequest) -> tuple[Scope, ...]:
+    """Return what a mount's challenge asks for besides (AUTH-4, MNT-3)."""
+    if "mount" not in request.GET:
+        return ()
+    try:
+        name = parse_repository_name(request.GET.get("from", ""))
+    except NameMalformed:
+        return ()
+    return (Scope(scopes.REPOSITORY, name.text, (scopes.PULL,)),)
+
+
+@endpoint(Action.PUSH, absent=NameUnknown, creates=True, also=_source_scope)
 def start_upload(call: Call) -> HttpResponse:
     """Begin a session, mount a blob, or take a whole one (end-4a/b/c, end-11)."""
     query = call.request.GET

@@ -83,6 +83,7 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
 
 
 def _live_user(actor: Actor) -> models.QuerySet[User]:
+    assert actor.user_id is not None, "asked for users only"
     users = User.objects.filter(pk=actor.user_id, is_active=True)
     if actor.access_token_id is None:
         return users

@@ -31,6 +31,6 @@ class Command(BaseCommand):
             ssl_key=settings.BERTH_TLS_KEY,
             respawn_failed_workers=True,
             workers_kill_timeout=30,
-            log_level=LogLevels.warning,
+            log_level=LogLevels.error,
             websockets=False,
         ).serve()
