@@ -1,0 +1,82 @@
+"""The documentation names everything that a user can set, run or be told."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distribution import errors
+from tests.servers import PROJECT_FOLDER
+
+DOCS = PROJECT_FOLDER / "docs"
+
+
+def headings(name: str, level: str) -> set[str]:
+    """Return the words that have a heading of this level in a page."""
+    text = (DOCS / name).read_text()
+    return set(re.findall(rf"^{level} (\S+)$", text, re.MULTILINE))
+
+
+def settings_read() -> set[str]:
+    """Return the variables that the settings read from the environment."""
+    text = (PROJECT_FOLDER / "registry_site" / "settings.py").read_text()
+    return set(re.findall(r"read\(\s*env\.\w+,\s*\"([A-Z_]+)\"", text))
+
+
+def commands() -> set[str]:
+    return {
+        path.stem
+        for path in PROJECT_FOLDER.glob("*/management/commands/*.py")
+        if path.stem != "__init__"
+    }
+
+
+def error_codes() -> set[str]:
+    def codes(parent: type[errors.RegistryError]) -> Iterator[str]:
+        yield parent.code
+        for child in parent.__subclasses__():
+            yield from codes(child)
+
+    return set(codes(errors.RegistryError))
+
+
+@pytest.mark.parametrize(
+    ("page", "level", "there_are"),
+    [
+        ("settings.md", "###", settings_read()),
+        ("commands.md", "###", commands()),
+        ("errors.md", "##", error_codes()),
+    ],
+)
+def test_a_page_has_a_heading_for_each(
+    page: str, level: str, there_are: set[str]
+) -> None:
+    assert there_are, "nothing was found, so the search is wrong"
+    assert headings(page, level) == there_are
+
+
+def test_every_make_command_is_explained() -> None:
+    makefile = (PROJECT_FOLDER / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) - {"help"}
+    explained = set(re.findall(r"`make (\w+)`", (DOCS / "commands.md").read_text()))
+    assert targets == explained
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*DOCS.rglob("*.md"), *PROJECT_FOLDER.glob("*.md")])
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_each_spec_id_of_a_route_stands_beside_it() -> None:
+    """distribution/urls.py names every endpoint of the distribution-spec."""
+    text = (PROJECT_FOLDER / "distribution" / "urls.py").read_text()
+    found = set(re.findall(r"end-\d+[abc]?", text))
+    assert found == {
+        *("end-1", "end-2", "end-3", "end-4a", "end-4b", "end-4c", "end-5", "end-6"),
+        *("end-7a", "end-7b", "end-8a", "end-8b", "end-9", "end-10", "end-11"),
+        *("end-12a", "end-12b", "end-13", "end-14"),
+    }

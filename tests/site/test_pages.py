@@ -1,0 +1,146 @@
+"""The few pages there are, and the administration."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from accounts.models import Namespace, User
+from repositories.models import Repository
+from tests import make
+from tests.conftest import Cast
+from tests.servers import BerthServer
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture(scope="module")
+def administrator(django_db_setup: None) -> User:
+    return make.user("root", password=PASSWORD, is_superuser=True, is_staff=True)
+
+
+@pytest.fixture(scope="module")
+def browser(registry: BerthServer, administrator: User) -> Iterator[httpx.Client]:
+    """A session of the administrator, as a browser without JavaScript has it."""
+    with httpx.Client(
+        base_url=registry.url, follow_redirects=True, timeout=60
+    ) as client:
+        page = client.get("/-/admin/login/")
+        done = client.post(
+            "/-/admin/login/",
+            data={
+                "username": administrator.username,
+                "password": PASSWORD,
+                "csrfmiddlewaretoken": token_of(page),
+                "next": "/-/admin/",
+            },
+            headers={"Referer": str(page.url)},
+        )
+        assert "Log out" in done.text, done.text
+        yield client
+
+
+def token_of(page: httpx.Response) -> str:
+    match = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    assert match, page.text
+    return match[1]
+
+
+def test_the_home_page_says_how_to_push(registry: BerthServer) -> None:
+    page = httpx.get(registry.url)
+    assert page.status_code == 200
+    host = registry.url.removeprefix("http://")
+    assert f"docker login {host}" in page.text
+    style = re.search(r'href="(/static/[^"]+\.css)"', page.text)
+    assert style
+    assert httpx.get(registry.url + style[1]).status_code == 200
+
+
+def test_a_page_that_is_not_there_is_a_page(registry: BerthServer) -> None:
+    page = httpx.get(f"{registry.url}/nobody/nothing")
+    assert page.status_code == 404
+    assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_the_server_tells_whether_it_lives_and_works(registry: BerthServer) -> None:
+    assert httpx.get(f"{registry.url}/healthz").json() == {"status": "ok"}
+    assert httpx.get(f"{registry.url}/readyz").json() == {
+        "status": "ok",
+        "database": "ok",
+        "blobs": "ok",
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "accounts/user/", "accounts/user/add/", "accounts/organization/"),
+        *("accounts/organization/add/", "accounts/team/", "accounts/namespace/"),
+        *("accounts/robot/", "repositories/repository/", "repositories/event/"),
+    ],
+)
+def test_the_administration_has_its_pages(browser: httpx.Client, path: str) -> None:
+    assert browser.get(f"/-/admin/{path}").status_code == 200
+
+
+def test_the_administration_is_closed_to_others(registry: BerthServer) -> None:
+    page = httpx.get(f"{registry.url}/-/admin/accounts/user/")
+    assert page.status_code == 302
+    assert "/-/admin/login/" in page.headers["Location"]
+
+
+def test_a_new_user_gets_a_namespace(browser: httpx.Client) -> None:
+    name = make.unique("ivan")
+    page = browser.get("/-/admin/accounts/user/add/")
+    done = browser.post(
+        "/-/admin/accounts/user/add/",
+        data={
+            "csrfmiddlewaretoken": token_of(page),
+            "username": name,
+            "usable_password": "true",
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        },
+        headers={"Referer": str(page.url)},
+    )
+    assert done.status_code == 200
+    assert Namespace.objects.get(name=name).user.username == name
+
+
+def test_a_repository_is_made_public_there(
+    browser: httpx.Client, cast: Cast, private_api: Repository
+) -> None:
+    path = f"/-/admin/repositories/repository/{private_api.pk}/change/"
+    page = browser.get(path)
+    assert page.status_code == 200
+    forms = re.findall(r'name="(grants-[A-Z_]+)" value="(\d*)"', page.text)
+    rows = re.findall(
+        r'name="(grants-\d+-(?:id|repository|tag_glob))" value="([^"]*)"', page.text
+    )
+    chosen = re.findall(
+        r'<select name="(grants-\d+-(?:user|team|robot|role))".*?</select>',
+        page.text,
+        re.DOTALL,
+    )
+    selected = {}
+    for name in chosen:
+        block = re.search(rf'<select name="{name}".*?</select>', page.text, re.DOTALL)
+        assert block
+        option = re.search(r'value="([^"]*)" selected', block[0])
+        selected[name] = option[1] if option else ""
+    done = browser.post(
+        path,
+        data={
+            "csrfmiddlewaretoken": token_of(page),
+            "visibility": "public",
+            **dict(forms),
+            **dict(rows),
+            **selected,
+        },
+        headers={"Referer": str(page.url)},
+    )
+    assert done.status_code == 200
+    private_api.refresh_from_db()
+    assert private_api.is_public, done.text[-3000:]
+    assert private_api.grants.count() == 3

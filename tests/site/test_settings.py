@@ -1,0 +1,81 @@
+"""A value that cannot be used stops the start with the variable's name."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import PROJECT_FOLDER
+
+
+def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that reads the settings and nothing else."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("BERTH_", "DATABASE_", "REDIS_", "EMAIL_"))
+    }
+    code = "from django.conf import settings; print(settings.BERTH_SERVICE)"
+    return subprocess.run(
+        [sys.executable, "manage.py", "shell", "--verbosity=0", "-c", code],
+        cwd=PROJECT_FOLDER,
+        env={**inherited, "BERTH_DATA": str(tmp_path / "data"), **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BERTH_URL", "registry.example.com"),
+        ("BERTH_URL", "https://registry.example.com/berth"),
+        ("BERTH_URL", "https://user@registry.example.com"),
+        ("BERTH_LISTEN", "8000"),
+        ("BERTH_LISTEN", "localhost:http"),
+        ("BERTH_LISTEN", "localhost:70000"),
+        ("BERTH_SECRET_KEY", "short"),
+        ("BERTH_WORKERS", "0"),
+        ("BERTH_THREADS", "many"),
+        ("BERTH_TLS_CERT", "cert.pem"),
+        ("BERTH_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("BERTH_TOKEN_TTL_SECONDS", "5"),
+        ("BERTH_TOKEN_TTL_SECONDS", "86400"),
+        ("BERTH_MANIFEST_LIMIT_BYTES", "1000"),
+        ("BERTH_UNKNOWN_MANIFESTS", "maybe"),
+        ("BERTH_PUSH_VISIBILITY", "secret"),
+        ("BERTH_BLOBS", "tape"),
+        ("BERTH_BLOB_DELIVERY", "pigeon"),
+        ("BERTH_UPLOAD_TTL_HOURS", "0"),
+        ("BERTH_GARBAGE_GRACE_HOURS", "soon"),
+        ("BERTH_ABSOLUTE_URLS", "perhaps"),
+        ("DATABASE_URL", "mysql://localhost/berth"),
+    ],
+)
+def test_an_unusable_value_is_refused_by_name(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    done = start(tmp_path, **{name: value})
+    assert done.returncode != 0
+    assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_host_is_taken_in_lower_case(tmp_path: Path) -> None:
+    """AUTH-5: Watchtower lower-cases the challenge."""
+    done = start(tmp_path, BERTH_URL="https://Registry.Example.com:8443/")
+    assert done.stdout.strip() == "registry.example.com:8443", done.stderr
+
+
+def test_a_secret_may_be_given_as_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 50 + "\n")
+    code_ok = start(tmp_path, BERTH_SECRET_KEY_FILE=str(secret))
+    assert code_ok.returncode == 0, code_ok.stderr
+    missing = start(tmp_path, BERTH_SECRET_KEY_FILE=str(tmp_path / "nothing"))
+    assert missing.returncode != 0
+    assert "BERTH_SECRET_KEY" in missing.stderr
