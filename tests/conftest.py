@@ -14,6 +14,7 @@ The people are the same everywhere (design: permissions.md):
     anonymous
 """
 
+import logging
 import os
 import secrets
 import shutil
@@ -88,6 +89,8 @@ from tests.registry_client import RegistryClient  # noqa: E402
 
 def pytest_configure(config: pytest.Config) -> None:
     _close_foreign_sockets()
+    # A line for every request of every test helps nobody; failures say what they saw.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -174,6 +174,10 @@ class RegistryClient:
             raise TokenRefused(response)
         return str(response.json()["token"])
 
+    def token_for(self, name: str, method: str) -> str:
+        """Return the token that this client last used for such a request."""
+        return self.tokens[name, _kind_of(method)]
+
     # --- blobs
 
     def start_upload(self, name: str) -> str:
