@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
 
 from registry_site.checks import SERVING
@@ -29,6 +29,7 @@ class Command(BaseCommand):
             blocking_threads=settings.BERTH_THREADS,
             ssl_cert=settings.BERTH_TLS_CERT,
             ssl_key=settings.BERTH_TLS_KEY,
+            ssl_protocol_min=SSLProtocols.tls12,
             respawn_failed_workers=True,
             workers_kill_timeout=30,
             log_level=LogLevels.error,
