@@ -5,14 +5,13 @@ prefix. Whatever is wrong, the answer is the same AuthenticationFailed, so that 
 learns which names exist.
 """
 
-from threading import BoundedSemaphore
-
-from django.contrib.auth import authenticate
 from django.utils import timezone
 
 from accounts.actions import ACTIONS_OF_ROLE
 from accounts.actors import Actor, Ceiling
+from accounts.limits import check_attempts, record_failure
 from accounts.models import AccessToken, AccessTokenLimit, Robot, User
+from accounts.passwords import verify_password
 from accounts.tokens import (
     ACCESS_TOKEN_PREFIX,
     ROBOT_TOKEN_PREFIX,
@@ -20,10 +19,6 @@ from accounts.tokens import (
     is_token,
     note_use,
 )
-
-# One argon2 takes 100 MB and a tenth of a second of several threads: a crowd at the
-# door must not take the memory of those inside.
-_hashing = BoundedSemaphore(2)
 
 
 class AuthenticationFailed(Exception):
@@ -33,17 +28,29 @@ class AuthenticationFailed(Exception):
         super().__init__("incorrect username or password")
 
 
-def authenticate_basic(username: str, secret: str) -> Actor:
-    """Return the actor of a name and a secret, else AuthenticationFailed."""
+def authenticate_basic(username: str, secret: str, *, address: str = "") -> Actor:
+    """Return the actor of a name and a secret, else AuthenticationFailed.
+
+    Raises TooManyAttempts, before anything is looked up or hashed, for those who failed
+    too often (accounts/limits.py).
+    """
+    check_attempts(username=username, address=address)
+    try:
+        return _authenticate(username, secret)
+    except AuthenticationFailed:
+        record_failure(username=username, address=address)
+        raise
+
+
+def _authenticate(username: str, secret: str) -> Actor:
     if "\0" in username or "\0" in secret:  # PostgreSQL refuses it in a parameter
         raise AuthenticationFailed
     if secret.startswith(ACCESS_TOKEN_PREFIX):
         return _authenticate_access_token(username, secret)
     if secret.startswith(ROBOT_TOKEN_PREFIX):
         return _authenticate_robot(username, secret)
-    with _hashing:
-        user = authenticate(username=username, password=secret)
-    if not isinstance(user, User):
+    user = verify_password(username, secret)
+    if user is None:
         raise AuthenticationFailed
     return actor_of(user)
 

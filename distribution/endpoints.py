@@ -31,9 +31,10 @@ from django.http.response import HttpResponseBase
 
 from accounts.actions import Action
 from accounts.actors import Actor
+from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_basic
+from accounts.limits import TooManyAttempts
 from distribution import errors, scopes
-from distribution.addresses import client_address
 from distribution.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, challenge
 from distribution.credentials import Basic, CredentialsMalformed, read_credentials
 from distribution.headers import API_VERSION
@@ -153,7 +154,11 @@ def identify(request: HttpRequest, *asked: Scope) -> tuple[Actor, RegistryToken 
         raise challenge(*asked)
     if isinstance(credentials, Basic):
         try:
-            return authenticate_basic(credentials.username, credentials.secret), None
+            return authenticate_basic(
+                credentials.username,
+                credentials.secret,
+                address=client_address(request),
+            ), None
         except AuthenticationFailed as error:
             raise challenge(*asked, message=str(error)) from error
     try:
@@ -267,6 +272,10 @@ def as_registry_error(error: Exception) -> errors.RegistryError:
     match error:
         case errors.RegistryError():
             return error
+        case TooManyAttempts():
+            return errors.TooManyRequests(
+                str(error), retry_after_seconds=error.retry_after_seconds
+            )
         case StoreFull():
             log.error("the blob store is full: %s", error)
             return errors.StorageFull()

@@ -14,7 +14,6 @@
     ├── PreconditionFailed      412 PRECONDITION_FAILED     If-Match, If-None-Match
     ├── BlobUnknown             404 BLOB_UNKNOWN
     ├── BlobUploadUnknown       404 BLOB_UPLOAD_UNKNOWN
-    ├── BlobUploadInvalid       400 BLOB_UPLOAD_INVALID
     ├── DigestInvalid           400 DIGEST_INVALID
     ├── SizeInvalid             400 SIZE_INVALID
     ├── RangeInvalid            416 RANGE_INVALID
@@ -22,6 +21,7 @@
     ├── Unsupported             405 UNSUPPORTED
     ├── PathUnknown             404 NAME_UNKNOWN        no such route
     ├── RequestInvalid          400 UNSUPPORTED         token and search parameters
+    ├── TooManyRequests         429 TOOMANYREQUESTS     with Retry-After
     ├── Unavailable             503 UNAVAILABLE         with Retry-After
     ├── StorageFull             507 UNAVAILABLE
     └── InternalError           500 UNKNOWN
@@ -149,11 +149,6 @@ class BlobUploadUnknown(RegistryError):
     default_message = "blob upload unknown to registry"
 
 
-class BlobUploadInvalid(RegistryError):
-    status, code = 400, "BLOB_UPLOAD_INVALID"
-    default_message = "blob upload invalid"
-
-
 class DigestInvalid(RegistryError):
     status, code = 400, "DIGEST_INVALID"
     default_message = "invalid digest"
@@ -182,6 +177,13 @@ class RequestInvalid(RegistryError):
 class Unsupported(RegistryError):
     status, code = 405, "UNSUPPORTED"
     default_message = "the operation is unsupported"
+
+
+class TooManyRequests(RegistryError):
+    status, code = 429, "TOOMANYREQUESTS"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class Unavailable(RegistryError):

@@ -192,6 +192,7 @@ SECURE_PROXY_SSL_HEADER = (
 )
 X_FRAME_OPTIONS = "DENY"
 
+AUTHENTICATION_BACKENDS = ["accounts.backends.LimitedBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -266,6 +267,10 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(BERTH_DATA / "broker" / "schedule")
 
 CELERY_BEAT_SCHEDULE = {
+    "forget attempts": {
+        "task": "accounts.tasks.forget_attempts",
+        "schedule": crontab(hour=3, minute=20),
+    },
     "expire uploads": {
         "task": "distribution.tasks.expire_uploads",
         "schedule": crontab(minute=20),

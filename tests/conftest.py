@@ -81,7 +81,13 @@ import django  # noqa: E402
 
 django.setup()
 
-from accounts.models import Organization, Robot, Team, User  # noqa: E402
+from accounts.models import (  # noqa: E402
+    FailedAttempts,
+    Organization,
+    Robot,
+    Team,
+    User,
+)
 from repositories.models import Repository  # noqa: E402
 from tests import make  # noqa: E402
 from tests.registry_client import RegistryClient  # noqa: E402
@@ -185,6 +191,13 @@ def registry(
     with server:
         request.session.stash[SERVER] = server
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _forgive_failed_sign_ins(request: pytest.FixtureRequest) -> None:
+    """Let no test be blocked for the wrong passwords of those before it."""
+    if "registry" in request.fixturenames and FailedAttempts.objects.exists():
+        FailedAttempts.objects.all().delete()
 
 
 @pytest.fixture(scope="session")

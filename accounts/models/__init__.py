@@ -1,4 +1,5 @@
 from accounts.models.access_tokens import AccessToken, AccessTokenLimit
+from accounts.models.attempts import FailedAttempts
 from accounts.models.namespaces import Namespace
 from accounts.models.organizations import Organization
 from accounts.models.robots import Robot
@@ -8,6 +9,7 @@ from accounts.models.users import User
 __all__ = [
     "AccessToken",
     "AccessTokenLimit",
+    "FailedAttempts",
     "Membership",
     "Namespace",
     "Organization",

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.actors import ANONYMOUS, Actor
+from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_basic
 from distribution.access import granted_access
 from distribution.bodies import Body
@@ -52,7 +53,9 @@ def post_token(request: HttpRequest) -> HttpResponse:
     try:
         if grant_type == "password":
             actor = authenticate_basic(
-                form.get("username", [""])[-1], form.get("password", [""])[-1]
+                form.get("username", [""])[-1],
+                form.get("password", [""])[-1],
+                address=client_address(request),
             )
         elif grant_type == "refresh_token":
             actor = authenticate_refresh_token(refresh_token)
@@ -85,7 +88,11 @@ def _actor_of_header(request: HttpRequest) -> Actor:
         if credentials is None:
             return ANONYMOUS
         if isinstance(credentials, Basic):
-            return authenticate_basic(credentials.username, credentials.secret)
+            return authenticate_basic(
+                credentials.username,
+                credentials.secret,
+                address=client_address(request),
+            )
     except (CredentialsMalformed, AuthenticationFailed) as error:
         raise _refused(error) from error
     raise _refused("ask for a token with a name and a password")

@@ -1,4 +1,4 @@
-"""Where a request came from, for the audit."""
+"""Where a request came from, for the audit and for limits on guessing."""
 
 import ipaddress
 

@@ -1,0 +1,109 @@
+"""Limits on guessing: who fails to sign in too often has to wait (RATE-5).
+
+    what is counted            failures in 15 minutes
+    account and address        10      a person who forgot, or a script gone wrong
+    address (IPv6: its /64)    50      one machine trying many accounts
+    account                    200     many machines trying one account
+
+Pages, the token endpoint and the API count together. A blocked caller is refused before
+anything is hashed. When the counts cannot be read, nobody is blocked: the limiter never
+is the reason that a registry is down.
+"""
+
+import hashlib
+import ipaddress
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import DatabaseError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.models import FailedAttempts
+
+log = logging.getLogger(__name__)
+
+WINDOW = timedelta(minutes=15)
+PAIR_MAX, ADDRESS_MAX, ACCOUNT_MAX = 10, 50, 200
+IPV6_PREFIX = 64  # what one subscriber has
+
+
+class TooManyAttempts(Exception):
+    """Too many failures; the caller may try again after some seconds."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(
+            f"too many failed sign-ins: try again in {retry_after_seconds} seconds"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    key: str
+    failures_max: int
+
+
+def check_attempts(*, username: str, address: str) -> None:
+    """Raise TooManyAttempts for a caller who has to wait. One query."""
+    now = timezone.now()
+    allowed = {c.key: c.failures_max for c in _counters(username, address)}
+    try:
+        rows = FailedAttempts.objects.filter(
+            key__in=allowed, window_ends_at__gt=now
+        ).values_list("key", "failure_count", "window_ends_at")
+        ends = [end for key, count, end in rows if count >= allowed[key]]
+    except DatabaseError:
+        log.exception("failed sign-ins cannot be counted; nobody is blocked")
+        return
+    if ends:
+        raise TooManyAttempts(max(1, int((max(ends) - now).total_seconds()) + 1))
+
+
+def record_failure(*, username: str, address: str) -> None:
+    """Count a failure; a window begins with its first one."""
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            for counter in _counters(username, address):
+                counted = FailedAttempts.objects.filter(
+                    key=counter.key, window_ends_at__gt=now
+                ).update(failure_count=F("failure_count") + 1)
+                if not counted:
+                    FailedAttempts.objects.update_or_create(
+                        key=counter.key,
+                        defaults={"failure_count": 1, "window_ends_at": now + WINDOW},
+                    )
+    except DatabaseError:
+        log.exception("a failed sign-in could not be counted")
+
+
+def forget_attempts() -> None:
+    """Delete counts whose window is over."""
+    FailedAttempts.objects.filter(window_ends_at__lt=timezone.now()).delete()
+
+
+def _counters(username: str, address: str) -> list[_Counter]:
+    """Return what a caller counts for, in the order in which rows are locked."""
+    place = _place(address)
+    counters = [_Counter(_key("account", username), ACCOUNT_MAX)]
+    if place:
+        counters.append(_Counter(_key("address", place), ADDRESS_MAX))
+        counters.append(_Counter(_key("pair", username, place), PAIR_MAX))
+    return sorted(counters, key=lambda counter: counter.key)
+
+
+def _place(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if parsed.version == 6 and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False))
+    return str(parsed)
+
+
+def _key(*words: str) -> str:
+    """Return a key of fixed length; names that people typed are kept nowhere."""
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()

@@ -1,0 +1,11 @@
+"""What the worker does for accounts, by the table in registry_site/settings.py."""
+
+from celery import shared_task
+
+from accounts import limits
+
+
+@shared_task
+def forget_attempts() -> None:
+    """Delete counts of failed sign-ins that no longer matter."""
+    limits.forget_attempts()

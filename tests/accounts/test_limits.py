@@ -1,0 +1,158 @@
+"""Limits on guessing, and the memory of a verified password (RATE-5, reliability)."""
+
+import itertools
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.test import RequestFactory
+from django.utils import timezone
+
+from accounts import limits, passwords
+from accounts.addresses import client_address
+from accounts.authentication import AuthenticationFailed, authenticate_basic
+from accounts.limits import ADDRESS_MAX, PAIR_MAX, TooManyAttempts
+from accounts.models import FailedAttempts, User
+from registry_site.environment import networks
+from tests import make
+from tests.registry_client import RegistryClient, error_codes
+
+PASSWORD = "correct horse battery"
+_addresses = (f"203.0.{a}.{b}" for a, b in itertools.product(range(114), range(250)))
+
+
+@pytest.fixture
+def address() -> str:
+    return next(_addresses)
+
+
+def fail(username: str, address: str, times: int) -> None:
+    for _ in range(times):
+        limits.record_failure(username=username, address=address)
+
+
+def test_who_fails_too_often_has_to_wait(database: None, address: str) -> None:
+    person = make.user("judy", password=PASSWORD)
+    for _ in range(PAIR_MAX):
+        with pytest.raises(AuthenticationFailed):
+            authenticate_basic(person.username, "berth_pat_wrong", address=address)
+    with pytest.raises(TooManyAttempts) as refused:
+        authenticate_basic(person.username, PASSWORD, address=address)
+    assert 0 < refused.value.retry_after_seconds <= limits.WINDOW.total_seconds() + 1
+    other = next(_addresses)
+    assert authenticate_basic(person.username, PASSWORD, address=other)
+    FailedAttempts.objects.update(window_ends_at=timezone.now() - timedelta(seconds=1))
+    assert authenticate_basic(person.username, PASSWORD, address=address)
+    limits.forget_attempts()
+    assert not FailedAttempts.objects.exists()
+
+
+def test_a_blocked_caller_costs_no_hashing(
+    database: None, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = make.user("kim", password=PASSWORD)
+    fail(person.username, address, PAIR_MAX)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a blocked caller's password was looked at")
+
+    monkeypatch.setattr("accounts.authentication.verify_password", refuse)
+    with pytest.raises(TooManyAttempts):
+        authenticate_basic(person.username, PASSWORD, address=address)
+
+
+def test_one_address_cannot_try_everybody(database: None, address: str) -> None:
+    for number in range(ADDRESS_MAX):
+        fail(f"nobody-{number}", address, 1)
+    with pytest.raises(TooManyAttempts):
+        authenticate_basic("somebody-else", "x", address=address)
+
+
+def test_an_ipv6_address_counts_as_its_network(database: None) -> None:
+    network = f"2001:db8:{next(_addresses).split('.')[3]}:1"
+    for number in range(ADDRESS_MAX):
+        fail(f"nobody-{number}", f"{network}::{number:x}", 1)
+    with pytest.raises(TooManyAttempts):
+        limits.check_attempts(username="x", address=f"{network}:ffff::1")
+    limits.check_attempts(username="x", address=f"{network}1::1")
+
+
+def test_pages_count_with_the_rest(
+    database: None, address: str, rf: RequestFactory
+) -> None:
+    person = make.user("leo", password=PASSWORD)
+    request = rf.post("/-/admin/login/", REMOTE_ADDR=address)
+    for _ in range(PAIR_MAX):
+        assert authenticate(request, username=person.username, password="x") is None
+    assert authenticate(request, username=person.username, password=PASSWORD) is None
+    with pytest.raises(TooManyAttempts):
+        authenticate_basic(person.username, PASSWORD, address=address)
+
+
+def test_the_token_endpoint_answers_429(
+    registry: object, anonymous: RegistryClient
+) -> None:
+    """RATE-5: 429 TOOMANYREQUESTS with Retry-After, and not 401."""
+    username = make.unique("mallory")
+    fail(username, "127.0.0.1", PAIR_MAX)
+    client = RegistryClient(anonymous.http, anonymous.url, username, "berth_pat_x")
+    for response in (
+        client.token_answer(),
+        client.get("/v2/", token="", headers=client.basic),
+    ):
+        assert response.status_code == 429
+        assert error_codes(response) == ["TOOMANYREQUESTS"]
+        assert int(response.headers["Retry-After"]) > 0
+    FailedAttempts.objects.all().delete()
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "trusted", "expected"),
+    [
+        ("10.0.0.1", "", "", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.7", "", "10.0.0.1"),
+        ("198.51.100.9", "198.51.100.7", "10.0.0.0/8", "198.51.100.9"),
+        ("10.0.0.1", "198.51.100.7", "10.0.0.0/8", "198.51.100.7"),
+        ("10.0.0.1", "6.6.6.6, 198.51.100.7", "10.0.0.0/8", "198.51.100.7"),
+        ("10.0.0.1", "198.51.100.7, 10.0.0.2", "10.0.0.0/8", "198.51.100.7"),
+        ("10.0.0.1", "nonsense", "10.0.0.0/8", ""),
+    ],
+)
+def test_strangers_do_not_choose_their_address(
+    rf: RequestFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    peer: str,
+    forwarded: str,
+    trusted: str,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(settings, "BERTH_TRUSTED_PROXIES", networks(trusted))
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    request = rf.get("/", REMOTE_ADDR=peer, headers=headers)
+    assert client_address(request) == expected
+
+
+def test_a_verified_password_is_remembered_until_it_changes(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CI that signs in by password for every layer does not burn a core."""
+    person = make.user("nina", password=PASSWORD)
+    assert passwords.verify_password(person.username, PASSWORD) == person
+    hashed = []
+    real = passwords.authenticate
+
+    def count(**credentials: str) -> object:
+        hashed.append(credentials["username"])
+        return real(**credentials)
+
+    monkeypatch.setattr(passwords, "authenticate", count)
+    assert passwords.verify_password(person.username, PASSWORD) == person
+    assert hashed == []
+    assert passwords.verify_password(person.username, PASSWORD + "x") is None
+    assert len(hashed) == 1
+    person.set_password("another one")
+    person.save()
+    assert passwords.verify_password(person.username, PASSWORD) is None
+    User.objects.filter(pk=person.pk).update(is_active=False)
+    assert passwords.verify_password(person.username, "another one") is None
