@@ -6,7 +6,8 @@ finds a blob by its digest alone.
 
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.actors import Actor
@@ -21,11 +22,26 @@ from repositories.models import (
 )
 from repositories.oci.digests import Digest
 from repositories.permissions import decide
+from repositories.sql import change_rows, fetch_row, for_update, prepared_value
 
 _FIND = """
 SELECT l.id, b.id, b.size_bytes, b.storage_key, l.condemned_at
   FROM distribution_bloblink l JOIN distribution_blob b ON b.id = l.blob_id
  WHERE l.repository_id = %s AND b.digest = %s"""
+
+_MAKE = """
+INSERT INTO distribution_blob (digest, size_bytes, storage_key, created_at)
+VALUES (%s, %s, %s, %s) ON CONFLICT (digest) DO NOTHING RETURNING id"""
+_LOCK = "SELECT id, storage_key FROM distribution_blob WHERE digest = %s"
+_REPLACE = (
+    "UPDATE distribution_blob SET storage_key = %s, size_bytes = %s WHERE id = %s"
+)
+_MAKE_LINK = """
+INSERT INTO distribution_bloblink (repository_id, blob_id, linked_at, condemned_at)
+VALUES (%s, %s, %s, NULL) ON CONFLICT (repository_id, blob_id) DO NOTHING"""
+_REPRIEVE = """
+UPDATE distribution_bloblink SET condemned_at = NULL
+ WHERE repository_id = %s AND blob_id = %s AND condemned_at IS NOT NULL"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +57,7 @@ class LinkedBlob:
 
 def find_blob(repository: RepositoryFacts, digest: Digest) -> LinkedBlob | None:
     """Return the blob if it is linked to the repository. One query, no objects."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [repository.id, str(digest)])
-        row = cursor.fetchone()
+    row = fetch_row(_FIND, (repository.id, str(digest)))
     if row is None:
         return None
     link_id, blob_id, size_bytes, storage_key, condemned_at = row
@@ -68,23 +82,27 @@ def link_blob(
     digest: Digest,
     size_bytes: int,
     key: str,
-    replaces: Blob | None,
+    replaces: str | None,
 ) -> str:
     """Make stored bytes a blob of the repository; return the key that is now used.
 
     Runs in the caller's transaction. Of two uploads of the same blob the first one's
-    bytes stay. ``replaces`` is a row whose bytes turned out to be damaged.
+    bytes stay. ``replaces`` is a key whose bytes turned out to be damaged.
     """
-    blob, is_new = Blob.objects.select_for_update().get_or_create(
-        digest=str(digest),
-        defaults={"size_bytes": size_bytes, "storage_key": key},
-    )
-    if not is_new and replaces and blob.storage_key == replaces.storage_key:
-        blob.storage_key = key
-        blob.size_bytes = size_bytes
-        blob.save(update_fields=["storage_key", "size_bytes"])
-    _link(repository, blob.pk, blob.size_bytes)
-    return blob.storage_key
+    now = prepared_value(Blob, "created_at", timezone.now())
+    made = fetch_row(_MAKE, (str(digest), size_bytes, key, now))
+    if made is not None:
+        _link(repository, made[0], size_bytes)
+        return key
+    found = fetch_row(_LOCK + for_update(), (str(digest),))
+    if found is None:
+        raise IntegrityError(f"{digest} was collected at this moment")
+    blob_id, used = found
+    if replaces is not None and used == replaces:
+        used = key
+        change_rows(_REPLACE, (key, size_bytes, blob_id))
+    _link(repository, blob_id, size_bytes)
+    return str(used)
 
 
 def mount_blob(
@@ -156,10 +174,8 @@ def unlink_blob(*, repository: RepositoryFacts, blob: LinkedBlob) -> bool:
 
 
 def _link(repository: RepositoryFacts, blob_id: int, size_bytes: int) -> None:
-    link, is_new = BlobLink.objects.get_or_create(
-        repository_id=repository.id, blob_id=blob_id
-    )
-    if is_new:
+    now = prepared_value(BlobLink, "linked_at", timezone.now())
+    if change_rows(_MAKE_LINK, (repository.id, blob_id, now)):
         add_stored_bytes(repository.id, size_bytes)
-    elif link.condemned_at is not None:
-        BlobLink.objects.filter(pk=link.pk).update(condemned_at=None)
+    else:
+        change_rows(_REPRIEVE, (repository.id, blob_id))

@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from accounts.models import Membership, Organization
 from accounts.models.teams import OWNERS_TEAM
-from distribution.garbage import HOUR_SECONDS, is_staged_needed
+from distribution.garbage import HOUR_SECONDS, generation_of, is_staged_needed
 from distribution.hashing import StreamHash
 from distribution.models import Blob, BlobLink, CondemnedObject, Upload
 from distribution.storage import blob_store
@@ -164,7 +164,7 @@ def _is_intact(blob: Blob) -> bool:
 def _check_objects(deep: bool) -> Iterator[str]:
     oldest = time.time() - settings.BERTH_GARBAGE_GRACE_HOURS * HOUR_SECONDS
     for stored in blob_store().stored_objects():
-        if stored.modified_at > oldest:
+        if stored.modified_at > oldest or is_staged_needed(generation_of(stored.key)):
             continue
         if not Blob.objects.filter(storage_key=stored.key).exists() and not (
             CondemnedObject.objects.filter(storage_key=stored.key).exists()

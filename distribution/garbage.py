@@ -104,14 +104,14 @@ def _condemn_links(collected: Collected, before: object, dry_run: bool) -> None:
     if dry_run:
         collected.condemned = links.count()
         return
-    for pk in _keys(links):
+    for batch in _batches(links):
         with transaction.atomic():
             # One that is locked is just being relied on by a push: another night.
-            free = BlobLink.objects.select_for_update(skip_locked=True).filter(pk=pk)
-            if free.exists():
-                collected.condemned += links.filter(pk=pk).update(
-                    condemned_at=timezone.now()
-                )
+            free = BlobLink.objects.select_for_update(skip_locked=True)
+            locked = list(free.filter(pk__in=batch).values_list("pk", flat=True))
+            collected.condemned += links.filter(pk__in=locked).update(
+                condemned_at=timezone.now()
+            )
     reach("C16")
 
 
@@ -219,6 +219,12 @@ def _delete_unnamed(
 
 
 def _keys(rows: models.QuerySet[Any]) -> Iterator[Any]:
+    """Yield primary keys."""
+    for batch in _batches(rows):
+        yield from batch
+
+
+def _batches(rows: models.QuerySet[Any]) -> Iterator[list[Any]]:
     """Yield primary keys in batches, with no cursor left open between them.
 
     SQLite refuses a write transaction to a connection that still reads from before
@@ -228,7 +234,7 @@ def _keys(rows: models.QuerySet[Any]) -> Iterator[Any]:
     while True:
         ordered = rows.order_by("pk").values_list("pk", flat=True)
         batch = list((ordered if last is None else ordered.filter(pk__gt=last))[:BATCH])
-        yield from batch
+        yield batch
         if len(batch) < BATCH:
             return
         last = batch[-1]

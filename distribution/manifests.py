@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.actions import Action
 from accounts.actors import Actor
@@ -15,11 +15,13 @@ from distribution.errors import (
 )
 from distribution.models import BlobLink
 from repositories.crash_points import reach
+from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.manifests import note_push, record_manifest, record_push_by_digest
-from repositories.models import RepositoryFacts
+from repositories.models import Manifest, RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
-from repositories.permissions import decide_tags
+from repositories.permissions import UNTAGGED, decide_tags
+from repositories.sql import fetch_row
 from repositories.tags import move_tag
 
 _COLUMNS = "m.digest, m.media_type, m.size_bytes"
@@ -59,9 +61,7 @@ def find_manifest(
     """Return a manifest by digest or by tag. One query, no objects (MAN-15)."""
     columns = f"{_COLUMNS}, m.payload" if with_payload else _COLUMNS
     sql = _BY_DIGEST if isinstance(reference, Digest) else _BY_TAG
-    with connection.cursor() as cursor:
-        cursor.execute(sql.format(columns=columns), [repository.id, str(reference)])
-        row = cursor.fetchone()
+    row = fetch_row(sql.format(columns=columns), (repository.id, str(reference)))
     if row is None:
         return None
     payload = bytes(row[3]) if with_payload else None
@@ -110,6 +110,34 @@ def put_manifest(
             record_push_by_digest(repository=repository, manifest=manifest, actor=actor)
         note_push(repository)
     reach("C13")
+
+
+def delete_manifest(
+    *, repository: RepositoryFacts, digest: Digest, actor: Actor
+) -> bool:
+    """Delete a manifest with all its tags (DEL-1); False if there is none.
+
+    Raises Denied unless the actor may delete every one of the tags: what is kept from
+    somebody by name is not to be had by digest. The row is locked, so that no tag
+    comes in between.
+    """
+    with transaction.atomic():
+        manifest = (
+            Manifest.objects.select_for_update()
+            .filter(repository_id=repository.id, digest=str(digest))
+            .only("pk")
+            .first()
+        )
+        if manifest is None:
+            return False
+        names = list(manifest.tags.order_by("name").values_list("name", flat=True))
+        actions = dict.fromkeys(names or [UNTAGGED], Action.DELETE)
+        for decision in decide_tags(actor, actions, repository):
+            if not decision:
+                raise Denied(decision.reason)
+        return delete_manifest_and_tags(
+            repository=repository, digest=digest, actor=actor
+        )
 
 
 def _lock_blobs(repository: RepositoryFacts, document: Document) -> set[str]:

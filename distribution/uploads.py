@@ -16,9 +16,11 @@ version is no longer the row's has lost (OutOfOrder):
 What a session says has arrived is durable: first the bytes, then the row (UP-13).
 """
 
+import json
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -29,12 +31,29 @@ from distribution.blobs import link_blob
 from distribution.bodies import Body, BodyCutOff
 from distribution.errors import BlobUploadUnknown, DigestInvalid, SizeInvalid
 from distribution.hashing import StreamHash
-from distribution.models import Blob, Upload
+from distribution.models import Upload
 from distribution.storage import blob_store
 from distribution.storage.base import ObjectMissing, Staged, StoreFull
 from repositories.crash_points import reach
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import CANONICAL_ALGORITHM, Digest
+from repositories.sql import change_rows, fetch_row, prepared_value
+
+_INSERT = """
+INSERT INTO distribution_upload (uuid, repository_id, user_id, robot_id, offset_bytes,
+  algorithm, digest_so_far, staged, writer, version, started_at, touched_at)
+VALUES (%s, %s, %s, %s, 0, %s, '', NULL, NULL, 0, %s, %s)"""
+_FIND = """
+SELECT user_id, robot_id, offset_bytes, algorithm, digest_so_far, staged, writer,
+  version
+  FROM distribution_upload WHERE uuid = %s AND repository_id = %s"""
+_UPDATE = """
+UPDATE distribution_upload SET {assignments}, version = version + 1
+ WHERE uuid = %s AND version = %s"""
+_DELETE = "DELETE FROM distribution_upload WHERE uuid = %s AND version = %s"
+_STORED = "SELECT storage_key FROM distribution_blob WHERE digest = %s"
+
+_value = partial(prepared_value, Upload)
 
 LINK_TRIES = 5  # a blob may be collected between being found and being linked
 
@@ -76,12 +95,25 @@ def start_upload(
     algorithm: str = CANONICAL_ALGORITHM,
 ) -> Upload:
     """Begin a session, bound to the repository and to who began it."""
+    upload = Upload(
+        repository_id=repository.id,
+        user_id=actor.user_id,
+        robot_id=actor.robot_id,
+        algorithm=algorithm,
+    )
+    now = timezone.now()
     with transaction.atomic():
-        upload = Upload.objects.create(
-            repository_id=repository.id,
-            user_id=actor.user_id,
-            robot_id=actor.robot_id,
-            algorithm=algorithm,
+        change_rows(
+            _INSERT,
+            (
+                _value("uuid", upload.pk),
+                repository.id,
+                actor.user_id,
+                actor.robot_id,
+                algorithm,
+                _value("started_at", now),
+                _value("touched_at", now),
+            ),
         )
         reach("C01")
     reach("C02")
@@ -94,13 +126,23 @@ def find_upload(*, repository: RepositoryFacts, uuid_text: str, actor: Actor) ->
         key = uuid.UUID(uuid_text)
     except ValueError as error:
         raise BlobUploadUnknown from error
-    upload = Upload.objects.filter(pk=key, repository_id=repository.id).first()
-    if upload is None or (upload.user_id, upload.robot_id) != (
-        actor.user_id,
-        actor.robot_id,
-    ):
+    row = fetch_row(_FIND, (_value("uuid", key), repository.id))
+    if row is None or row[:2] != (actor.user_id, actor.robot_id):
         raise BlobUploadUnknown
-    return upload
+    user_id, robot_id, offset_bytes, algorithm, digest_so_far, staged, *rest = row
+    writer, version = rest
+    return Upload(
+        uuid=key,
+        repository_id=repository.id,
+        user_id=user_id,
+        robot_id=robot_id,
+        offset_bytes=offset_bytes,
+        algorithm=algorithm,
+        digest_so_far=digest_so_far,
+        staged=None if staged is None else json.loads(staged),
+        writer=None if writer is None else uuid.UUID(str(writer)),
+        version=version,
+    )
 
 
 def append_to_upload(
@@ -161,8 +203,8 @@ def finish_upload(
         size_bytes = upload.offset_bytes
         actual = _digest_of_staged(upload, staged, digest.algorithm)
     if actual != digest:
-        cancel_upload(upload=upload)
         blob_store().discard(staged)
+        cancel_upload(upload=upload)
         raise DigestInvalid(
             f"the bytes have the digest {actual} and not {digest}",
             detail={"expected": str(digest), "actual": str(actual)},
@@ -301,10 +343,13 @@ def _digest_of_staged(upload: Upload, staged: Staged, algorithm: str) -> Digest:
 
 def _update(upload: Upload, **columns: object) -> None:
     """Change the row if nobody else did since it was read, else raise OutOfOrder."""
-    changed = Upload.objects.filter(pk=upload.pk, version=upload.version).update(
-        **columns, version=F("version") + 1, touched_at=timezone.now()
-    )
-    if not changed:
+    columns["touched_at"] = timezone.now()
+    assignments = ", ".join(f"{name} = %s" for name in columns)
+    values = [_value(name, value) for name, value in columns.items()]
+    if not change_rows(
+        _UPDATE.format(assignments=assignments),
+        (*values, _value("uuid", upload.pk), upload.version),
+    ):
         raise _why_lost(upload)
     upload.version += 1
     for name, value in columns.items():
@@ -376,8 +421,9 @@ def _keep(
     store = blob_store()
     # Bytes that the session names are also another request's, which may have won.
     is_own = upload is None or upload.staged != staged
-    known = Blob.objects.filter(digest=str(digest)).first()
-    is_whole = known is not None and store.size_of(known.storage_key) == size_bytes
+    known = fetch_row(_STORED, (str(digest),))
+    known_key = None if known is None else str(known[0])
+    is_whole = known_key is not None and store.size_of(known_key) == size_bytes
     try:
         key = store.finish(staged, digest, size_bytes)
     except ObjectMissing:
@@ -398,7 +444,7 @@ def _keep(
                     digest=digest,
                     size_bytes=size_bytes,
                     key=key,
-                    replaces=known if known is not None and not is_whole else None,
+                    replaces=None if is_whole else known_key,
                 )
             break
         except IntegrityError:  # its row was collected, or made, at this moment
@@ -413,15 +459,14 @@ def _keep(
     store.discard(staged)
     if used != key:
         store.delete(key)
-    elif known is not None and not is_whole:
-        store.delete(known.storage_key)
+    elif known_key is not None and not is_whole:
+        store.delete(known_key)
     reach("C10")
 
 
 def _end(upload: Upload) -> None:
     """Delete the session in the caller's transaction, unless another was quicker."""
-    deleted, _ = Upload.objects.filter(pk=upload.pk, version=upload.version).delete()
-    if not deleted:
+    if not change_rows(_DELETE, (_value("uuid", upload.pk), upload.version)):
         raise _why_lost(upload)
 
 

@@ -1,17 +1,37 @@
-"""The protocol's own way from the server to its views, without middleware (DJ-3)."""
+"""The protocol's own way from the server to its views, without middleware (DJ-3).
+
+Every pull passes here several times, so what Django does for pages and nobody here asks
+for is left out: the resolver's bookkeeping, the parsing of content types and forms, and
+the signals around a request. An answer that is at hand goes back as a list, which
+Granian sends in one piece; anything else it has to stream (docs/performance.md).
+"""
 
 from collections.abc import Callable, Iterable
+from functools import cache
+from re import Match
 from typing import Any
 
-from django.core.handlers.wsgi import WSGIRequest
+from django.core.handlers.wsgi import WSGIRequest, get_path_info
 from django.db import connections
-from django.http.response import HttpResponse, HttpResponseBase
-from django.urls import Resolver404, get_resolver
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 
 from distribution import urls
 from distribution.endpoints import Resource
 
 _nothing = Resource()
+
+
+class ProtocolRequest(WSGIRequest):
+    """A request of which only what the protocol needs has been looked at.
+
+    Bodies are for distribution/bodies.py alone; ``GET`` is parsed when asked for.
+    """
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = self.META = environ
+        self.method = environ["REQUEST_METHOD"].upper()
+        self.path = self.path_info = get_path_info(environ)
 
 
 def answer_protocol(
@@ -20,25 +40,39 @@ def answer_protocol(
     """Answer one request to a protocol route (PEP 3333)."""
     for connection in connections.all(initialized_only=True):
         connection.close_if_unusable_or_obsolete()
-    request = WSGIRequest(environ)
+    request = ProtocolRequest(environ)
     response = _respond(request)
-    if response.status_code in {204, 304}:
+    status = response.status_code
+    if status in {204, 304}:
         del response["Content-Type"]
     elif isinstance(response, HttpResponse) and "Content-Length" not in response:
         response["Content-Length"] = str(len(response.content))
-    start_response(
-        f"{response.status_code} {response.reason_phrase}", list(response.items())
-    )
+    if status >= 400 and request.method in {"PATCH", "POST", "PUT"}:
+        # Its body may not have been read, and then the server hangs up: a client that
+        # is not told would send its next request into a closed connection.
+        response["Connection"] = "close"
+    start_response(f"{status} {response.reason_phrase}", list(response.items()))
     if request.method == "HEAD":
         response.close()
-        return ()
-    return response
+        return []
+    if isinstance(response, HttpResponse):
+        return [response.content]
+    return response  # type: ignore[return-value]  # iterable, with close()
 
 
-def _respond(request: WSGIRequest) -> HttpResponseBase:
-    try:
-        match = get_resolver(urls.__name__).resolve(request.path_info)
-    except Resolver404:
-        return _nothing(request)
-    response: HttpResponseBase = match.func(request, **match.kwargs)
-    return response
+def _respond(request: ProtocolRequest) -> HttpResponseBase:
+    path = request.path_info[1:]  # the routes begin behind the first slash
+    for match_route, resource in _routes():
+        match = match_route(path)
+        if match is not None:
+            return resource(request, **match.groupdict())
+    return _nothing(request)
+
+
+@cache
+def _routes() -> list[tuple[Callable[[str], Match[str] | None], Resource]]:
+    """Return the routes of urls.py in their order, each with its compiled pattern."""
+    return [
+        (pattern.pattern.regex.match, pattern.callback)  # type: ignore[misc]
+        for pattern in urls.urlpatterns
+    ]

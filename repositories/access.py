@@ -3,11 +3,10 @@
 The protocol asks here for facts and then for a decision (distribution/endpoints.py).
 """
 
-from django.db import connection
-
 from accounts.models import Namespace
 from repositories.models import Repository, RepositoryFacts
 from repositories.oci.references import RepositoryName
+from repositories.sql import fetch_row
 
 _FIND = """
 SELECT r.id, n.id, r.visibility, n.user_id, n.organization_id
@@ -17,9 +16,7 @@ SELECT r.id, n.id, r.visibility, n.user_id, n.organization_id
 
 def find_repository(name: RepositoryName) -> RepositoryFacts | None:
     """Return what a decision needs to know of a repository. One query, no objects."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [name.namespace, name.name])
-        row = cursor.fetchone()
+    row = fetch_row(_FIND, (name.namespace, name.name))
     if row is None:
         return None
     repository_id, namespace_id, visibility, owner_id, organization_id = row

@@ -9,7 +9,7 @@ the ORM's compilation costs more than the query itself; Repository.objects.visib
 says the same rule as a set, and a test holds the two against each other.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -20,23 +20,13 @@ from django.utils import timezone
 
 from accounts.actions import ACTIONS_OF_ROLE, ALL_ACTIONS, TAG_ACTIONS, Action
 from accounts.actors import Actor
+from accounts.decisions import Decision
 from accounts.models import Namespace
 from repositories.models import Repository, RepositoryFacts
+from repositories.sql import fetch_rows
 
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Yes or no, with a reason that a person can read, made only when asked for."""
-
-    allowed: bool
-    explain: Callable[[], str]
-
-    def __bool__(self) -> bool:
-        return self.allowed
-
-    @property
-    def reason(self) -> str:
-        return self.explain()
+# Stands for the tag of a manifest that has none; only a glob like * matches it.
+UNTAGGED = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +126,7 @@ def may_create(actor: Actor, namespace: Namespace) -> Decision:
         )
     if actor.is_anonymous:
         return Decision(False, lambda: "create: refused, because nobody is signed in")
-    with connection.cursor() as cursor:
-        cursor.execute(*_standing_query(actor, namespace))
-        sources = {row[0] for row in cursor.fetchall()}
+    sources = {row[0] for row in fetch_rows(*_standing_query(actor, namespace))}
     if actor.user_id is not None and actor.user_id == namespace.user_id:
         sources.add("owner")
     if "live" in sources and sources & {"owner", "creator", "admin"}:
@@ -160,9 +148,7 @@ def rights_of(actor: Actor, facts: RepositoryFacts) -> list[Right]:
     Empty for a user, robot or token that was switched off, ended or deleted since the
     actor was authenticated.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(*_rights_query(actor, facts))
-        rows = cursor.fetchall()
+    rows = fetch_rows(*_rights_query(actor, facts))
     if not any(source == "live" for source, *_ in rows):
         return []
     rights = [Right(*row) for row in rows if row[0] != "live"]
@@ -279,9 +265,10 @@ def _explain_none(
 ) -> str:
     globs = sorted({r.tag_glob for r in rights if r.tag_glob and r.gives(action, None)})
     if tag is not None and globs:
+        wanted = "what has no tag" if tag == UNTAGGED else f"*{tag}*"
         return (
             f"{action}: refused, because {actor} has it on *{facts.full_name}* only "
-            f"for tags like *{'*, *'.join(globs)}*, not for *{tag}*"
+            f"for tags like *{'*, *'.join(globs)}*, not for {wanted}"
         )
     return (
         f"{action}: refused, because {actor} has no role with *{action}* on "

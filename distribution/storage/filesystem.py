@@ -5,9 +5,9 @@
     ├── uploads/<generation>      staged
     └── sha256/ab/<hex>.<generation>
 
-append() syncs the file; finish() gives it a second name and syncs that folder. Only then
-is a key returned, and only then does a row name it. The first name stays until discard(),
-so that an upload whose finish was cut short is still there to go on with.
+append() syncs the file; finish() gives it a second name and syncs that folder. Only
+then is a key returned, and only then does a row name it. The first name stays until
+discard(), so that an upload whose finish was cut short is still there to go on with.
 """
 
 import errno

@@ -25,7 +25,6 @@ from distribution.headers import (
     matches_etag,
 )
 from distribution.manifests import FoundManifest, TagCondition
-from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.oci.digests import (
     CANONICAL_ALGORITHM,
     Digest,
@@ -109,7 +108,7 @@ def delete_manifest(call: Call, reference: str) -> HttpResponseBase:
     """Delete a tag, or a manifest with all its tags (end-9, DEL-1)."""
     target = _parse_reference(reference)
     if isinstance(target, Digest):
-        was_there = delete_manifest_and_tags(
+        was_there = verbs.delete_manifest(
             repository=call.repository, digest=target, actor=call.actor
         )
     else:

@@ -1,0 +1,456 @@
+"""What nothing needs goes, what anything needs stays, whatever the order (G1 - G10).
+
+The garbage collection of these tests runs beside the live server, on its data. Rows and
+files are made old instead of waiting; those of other tests are young and stay.
+"""
+
+import os
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from distribution.garbage import BATCH, Collected, collect_garbage, expire_uploads
+from distribution.models import Blob, BlobLink, CondemnedObject, Upload
+from distribution.storage.base import StoreError
+from repositories.models import Repository
+from tests import images, make
+from tests.conftest import Cast
+from tests.faults.oracle import assert_sound, objects, objects_of
+from tests.images import digest_of, some_bytes
+from tests.registry_client import (
+    RawConnection,
+    RegistryClient,
+    error_codes,
+    with_digest,
+)
+from tests.servers import BerthServer
+
+pytestmark = pytest.mark.usefixtures("database", "registry")
+
+LONG_AGO = timedelta(hours=settings.BERTH_GARBAGE_GRACE_HOURS, minutes=1)
+
+
+def _age(repository: str, by: timedelta = LONG_AGO) -> None:
+    """Make everything of a repository older than the grace."""
+    then = timezone.now() - by
+    links = BlobLink.objects.filter(repository=_row(repository))
+    Blob.objects.filter(links__in=links).update(created_at=then)
+    links.filter(condemned_at__isnull=False).update(condemned_at=then)
+    links.update(linked_at=then)
+
+
+def _age_file(path: Path) -> None:
+    then = time.time() - LONG_AGO.total_seconds()
+    os.utime(path, (then, then))
+
+
+def _row(repository: str) -> Repository:
+    namespace, _, name = repository.partition("/")
+    return Repository.objects.get(namespace__name=namespace, name=name)
+
+
+def _collect_as_long_as_it_takes(*repositories: str) -> None:
+    """Condemn, wait, delete: three nights, and everything grows old in between."""
+    digests = list(
+        Blob.objects.filter(
+            links__repository__in=[_row(repository) for repository in repositories]
+        ).values_list("pk", flat=True)
+    )
+    for _ in range(3):
+        for repository in repositories:
+            _age(repository)
+        Blob.objects.filter(pk__in=digests).update(created_at=timezone.now() - LONG_AGO)
+        collect_garbage()
+
+
+# --- what goes, and when
+
+
+def test_an_unneeded_blob_goes_with_its_bytes(
+    bob: RegistryClient, api: str, registry: BerthServer
+) -> None:
+    """I7: only after it was condemned for the grace; the usage is counted down."""
+    digest = bob.push_blob(api, some_bytes(1000))
+    _age(api)
+    collect_garbage()
+    assert objects_of(registry, digest), "condemned is not gone"
+    collect_garbage()
+    assert objects_of(registry, digest), "it was condemned a moment ago"
+    _collect_as_long_as_it_takes(api)
+    assert objects_of(registry, digest) == []
+    assert bob.head(f"/v2/{api}/blobs/{digest}").status_code == 404
+    assert _row(api).size_bytes == 0
+    assert_sound(registry)
+
+
+def test_blobs_of_a_deleted_manifest_go(
+    alice: RegistryClient, api: str, registry: BerthServer
+) -> None:
+    """And those that another image shares stay."""
+    shared = some_bytes()
+    gone, stays = images.image(some_bytes(), shared), images.image(some_bytes(), shared)
+    alice.push(f"{api}:gone", gone)
+    alice.push(f"{api}:stays", stays)
+    assert alice.delete(f"/v2/{api}/manifests/{gone.digest}").status_code == 202
+    _collect_as_long_as_it_takes(api)
+    assert alice.pull(f"{api}:stays") == stays
+    assert objects_of(registry, digest_of(gone.blobs[1])) == []
+
+
+def test_what_a_crash_left_behind_goes(registry: BerthServer) -> None:
+    """C08, I7: old bytes that no row names, stored or staged; young ones stay."""
+    blobs = registry.data_folder / "blobs"
+    folder = blobs / "sha256" / "ab"
+    folder.mkdir(exist_ok=True)
+    made = {}
+    for path in (folder / "ab12", blobs / "uploads" / "ab12"):
+        for age in ("old", "young"):
+            made[path, age] = path.with_name(make.unique(f"ab12.{age}"))
+            made[path, age].write_bytes(b"left behind")
+            if age == "old":
+                _age_file(made[path, age])
+    collected = collect_garbage()
+    assert collected.objects >= 2
+    assert collected.freed_bytes >= 2 * len(b"left behind")
+    for (_, age), path in made.items():
+        assert path.exists() == (age == "young"), path
+        path.unlink(missing_ok=True)
+
+
+def test_a_dry_run_counts_and_changes_nothing(
+    bob: RegistryClient, api: str, registry: BerthServer
+) -> None:
+    condemned = bob.push_blob(api, some_bytes())
+    location = bob.start_upload(api)
+    _age(api)
+    collect_garbage()
+    bob.push_blob(api, some_bytes())
+    _age(api)
+    Upload.objects.filter(pk=_session(location)).update(touched_at=_expired())
+    CondemnedObject.objects.create(
+        storage_key=make.unique("sha256/no/such"), size_bytes=5
+    )
+    before = _everything(registry)
+    planned = collect_garbage(dry_run=True)
+    assert _everything(registry) == before
+    assert planned.sessions >= 1
+    assert planned.condemned >= 1
+    assert planned.links >= 1
+    assert planned.objects >= 1
+    assert planned.freed_bytes >= 5
+    printed = registry.manage("collect_garbage", "--dry-run")
+    assert "condemned: " in printed
+    assert _everything(registry) == before
+    assert objects_of(registry, condemned)
+    collect_garbage()
+
+
+def _everything(server: BerthServer) -> Any:
+    return (
+        list(Blob.objects.order_by("pk").values_list()),
+        list(BlobLink.objects.order_by("pk").values_list()),
+        list(Upload.objects.order_by("pk").values_list()),
+        list(CondemnedObject.objects.order_by("pk").values_list()),
+        objects(server),
+        sorted(os.listdir(server.data_folder / "blobs" / "uploads")),
+    )
+
+
+def test_a_store_without_its_marker_is_left_alone(
+    bob: RegistryClient, api: str, registry: BerthServer
+) -> None:
+    """F7, I4: a folder that is not mounted does not mean that everything is gone."""
+    bob.push_blob(api, some_bytes())
+    _age(api)
+    marker = registry.data_folder / "blobs" / "berth-store"
+    hidden = marker.with_name("hidden")
+    before = _everything(registry)
+    marker.rename(hidden)
+    try:
+        with pytest.raises(StoreError):
+            collect_garbage()
+        with pytest.raises(StoreError):
+            expire_uploads()
+        with pytest.raises(RuntimeError, match="not mounted"):
+            registry.manage("collect_garbage")
+    finally:
+        hidden.rename(marker)
+    assert _everything(registry) == before
+
+
+def test_it_is_safe_to_run_twice(bob: RegistryClient, api: str) -> None:
+    """I8."""
+    bob.push_blob(api, some_bytes())
+    _collect_as_long_as_it_takes(api)
+    again = collect_garbage()
+    assert again == Collected()
+
+
+def test_it_finishes_beside_pushes(bob: RegistryClient, api: str, cast: Cast) -> None:
+    """I8: more than one batch, and on SQLite no snapshot that others write past."""
+    count = BATCH + 20
+    blobs = Blob.objects.bulk_create(
+        Blob(digest=make.unique("sha256:"), size_bytes=0, storage_key=make.unique("k"))
+        for _ in range(count)
+    )
+    repository = make.repository(cast.acme.namespace, make.unique("crowd"))
+    BlobLink.objects.bulk_create(
+        BlobLink(repository=repository, blob=blob) for blob in blobs
+    )
+    then = timezone.now() - LONG_AGO
+    repository.blob_links.update(linked_at=then, condemned_at=then)
+    Blob.objects.filter(pk__in=[blob.pk for blob in blobs]).update(created_at=then)
+    stopping = threading.Event()
+    failures: list[BaseException] = []
+
+    def push() -> None:
+        try:
+            while not stopping.is_set():
+                bob.push_blob(api, some_bytes())
+        except BaseException as error:
+            failures.append(error)
+
+    pusher = threading.Thread(target=push)
+    pusher.start()
+    try:
+        collected = collect_garbage()
+    finally:
+        stopping.set()
+        pusher.join()
+    assert failures == []
+    assert collected.links == collected.blobs == count
+    assert not Blob.objects.filter(pk__in=[blob.pk for blob in blobs]).exists()
+
+
+# --- races, each in both orders
+
+
+def test_g1_a_blob_waits_for_its_manifest(bob: RegistryClient, api: str) -> None:
+    """G1 within the grace: 201 and the pull works."""
+    image = images.image()
+    for blob in image.blobs:
+        bob.push_blob(api, blob)
+    collect_garbage()
+    assert bob.put_manifest(api, "v1", image).status_code == 201
+    assert bob.pull(f"{api}:v1") == image
+
+
+def test_g1_a_manifest_whose_blobs_were_collected_is_refused(
+    bob: RegistryClient, api: str
+) -> None:
+    """G1 beyond it: the client is told and pushes again; never 201 without a blob."""
+    image = images.image()
+    for blob in image.blobs:
+        bob.push_blob(api, blob)
+    _collect_as_long_as_it_takes(api)
+    refused = bob.put_manifest(api, "v1", image)
+    assert refused.status_code == 400
+    assert set(error_codes(refused)) == {"MANIFEST_BLOB_UNKNOWN"}
+    for blob in image.blobs:
+        assert bob.head(f"/v2/{api}/blobs/{digest_of(blob)}").status_code == 404
+    bob.push(f"{api}:v1", image)
+    assert bob.pull(f"{api}:v1") == image
+
+
+def test_g1_a_finish_that_was_cut_short_days_ago_can_be_repeated(
+    bob: RegistryClient, api: str, registry: BerthServer
+) -> None:
+    """G1, C08: the stored bytes belong to a session, however old they are."""
+    content = some_bytes(1000)
+    digest = digest_of(content)
+    location = bob.start_upload(api)
+    location = bob.patch(location, content=content).headers["Location"]
+    staged = Upload.objects.get(pk=_session(location)).staged
+    blobs = registry.data_folder / "blobs"
+    stored = blobs / "sha256" / digest[7:9] / f"{digest[7:]}.{staged['generation']}"
+    stored.parent.mkdir(exist_ok=True)
+    stored.hardlink_to(blobs / "uploads" / staged["generation"])
+    _age_file(stored)
+    collect_garbage()
+    assert stored.exists()
+    assert bob.put(with_digest(location, digest)).status_code == 201
+    collect_garbage()
+    assert bob.pull_blob(api, digest) == content
+
+
+def test_g2_a_blob_pushed_again_while_it_is_swept_survives(
+    bob: RegistryClient, api: str, registry: BerthServer
+) -> None:
+    """G2, C17, C18: the sweep died between the row and the bytes, or after them."""
+    content = some_bytes(1000)
+    for point in ("C17", "C18"):
+        digest = bob.push_blob(api, content)
+        pk = Blob.objects.get(digest=digest).pk
+        old = objects_of(registry, digest)
+        _age(api)
+        collect_garbage()
+        _age(api)
+        BlobLink.objects.filter(blob=pk).update(condemned_at=timezone.now() - LONG_AGO)
+        dying = BerthServer(
+            data_folder=registry.data_folder,
+            database_url=os.environ.get("DATABASE_URL"),
+            BERTH_CRASH_AT=point,
+        )
+        with pytest.raises(RuntimeError):
+            dying.manage("collect_garbage")
+        assert bob.head(f"/v2/{api}/blobs/{digest}").status_code == 404
+        assert objects_of(registry, digest) == (old if point == "C17" else [])
+        bob.push_blob(api, content)
+        collect_garbage()
+        assert bob.pull_blob(api, digest) == content
+        assert len(objects_of(registry, digest)) == 1
+        assert not CondemnedObject.objects.filter(storage_key__in=old).exists()
+    assert_sound(registry)
+
+
+@pytest.mark.parametrize("asks", ["HEAD", "GET", "mount", "push"])
+def test_g3_what_a_client_relies_on_stays(
+    bob: RegistryClient, api: str, other: str, asks: str
+) -> None:
+    """G3, G4, DEL-7: asking for a condemned blob takes it back for another grace."""
+    image = images.image()
+    for blob in image.blobs:
+        bob.push_blob(api, blob)
+    _age(api)
+    collect_garbage()
+    assert BlobLink.objects.get(
+        repository=_row(api), blob__digest=digest_of(image.blobs[0])
+    ).condemned_at
+    _age(api)
+    target = api
+    for blob in image.blobs:
+        digest = digest_of(blob)
+        if asks in {"HEAD", "GET"}:
+            response = bob.request(asks, f"/v2/{api}/blobs/{digest}")
+            assert response.status_code == 200
+        elif asks == "push":
+            bob.push_blob(api, blob)
+        else:
+            target = other
+            bob.push_blob(other, b"{}")
+            token = bob.token(f"repository:{other}:pull,push", f"repository:{api}:pull")
+            path = f"/v2/{other}/blobs/uploads/?mount={digest}&from={api}"
+            assert bob.post(path, token=token).status_code == 201
+    collect_garbage()
+    assert bob.put_manifest(target, "v1", image).status_code == 201
+    assert bob.pull(f"{target}:v1") == image
+
+
+def test_g7_everything_below_and_beside_an_image_stays(
+    bob: RegistryClient, api: str, registry: BerthServer
+) -> None:
+    """G7: untagged children, an index five deep, referrers, and their blobs."""
+    leaf = images.image()
+    top = leaf
+    for _ in range(5):
+        top = images.index(top, images.image())
+    bob.push(f"{api}:deep", top)
+    referrer = images.artifact(leaf)
+    bob.push(api, referrer)
+    untagged = images.image()
+    bob.push(api, untagged)
+    _collect_as_long_as_it_takes(api)
+    assert bob.pull(f"{api}:deep") == top
+    assert bob.pull(f"{api}@{untagged.digest}") == untagged
+    assert [found["digest"] for found in bob.referrers(api, leaf.digest)] == [
+        referrer.digest
+    ]
+    assert bob.pull(f"{api}@{referrer.digest}") == referrer
+    assert_sound(registry)
+
+
+def _session(location: str) -> str:
+    return location.partition("?")[0].rpartition("/")[2]
+
+
+def _expired() -> Any:
+    ttl = timedelta(hours=settings.BERTH_UPLOAD_TTL_HOURS)
+    return timezone.now() - ttl - timedelta(milliseconds=1)
+
+
+def test_g9_an_expired_session_is_gone_with_its_bytes(
+    bob: RegistryClient, api: str, registry: BerthServer
+) -> None:
+    """G9: the purge comes first."""
+    location = bob.start_upload(api)
+    location = bob.patch(location, content=some_bytes()).headers["Location"]
+    session = Upload.objects.get(pk=_session(location))
+    Upload.objects.filter(pk=session.pk).update(touched_at=_expired())
+    assert expire_uploads() >= 1
+    response = bob.patch(location, content=b"more")
+    assert response.status_code == 404
+    assert error_codes(response) == ["BLOB_UPLOAD_UNKNOWN"]
+    staged = registry.data_folder / "blobs" / "uploads" / session.staged["generation"]
+    assert not staged.exists()
+
+
+def test_g9_a_chunk_that_came_in_time_keeps_the_session(
+    bob: RegistryClient, api: str
+) -> None:
+    """G9: the PATCH comes first."""
+    location = bob.start_upload(api)
+    Upload.objects.filter(pk=_session(location)).update(touched_at=_expired())
+    location = bob.patch(location, content=b"arrived").headers["Location"]
+    expire_uploads()
+    response = bob.put(with_digest(location, digest_of(b"arrived")))
+    assert response.status_code == 201
+    assert bob.pull_blob(api, digest_of(b"arrived")) == b"arrived"
+
+
+@pytest.mark.parametrize("arrived", [b"", b"first "], ids=["first", "later"])
+def test_g9_a_chunk_on_its_way_is_kept_or_refused(
+    bob: RegistryClient, api: str, registry: BerthServer, arrived: bytes
+) -> None:
+    """G9: the purge comes while the body streams; never 202 with bytes lost."""
+    location = bob.start_upload(api)
+    if arrived:
+        location = bob.patch(location, content=arrived).headers["Location"]
+    Upload.objects.filter(pk=_session(location)).update(touched_at=_expired())
+    token = bob.token(f"repository:{api}:pull,push")
+    with RawConnection(registry.url) as connection:
+        connection.send_head(
+            "PATCH",
+            location,
+            Authorization=f"Bearer {token}",
+            Content_Length="8",
+        )
+        connection.send(b"half")
+        expire_uploads()
+        connection.send(b"half")
+        status = connection.receive("PATCH").status
+    assert status in {202, 404}
+    whole = arrived + b"halfhalf"
+    finished = bob.put(with_digest(location, digest_of(whole)))
+    assert finished.status_code == (201 if status == 202 else 404)
+    if status == 202:
+        assert bob.pull_blob(api, digest_of(whole)) == whole
+
+
+@pytest.mark.parametrize("order", ["unlink first", "link first"])
+def test_g10_a_blob_taken_from_one_repository_stays_in_the_other(
+    alice: RegistryClient, api: str, other: str, registry: BerthServer, order: str
+) -> None:
+    """G10, I5: readable where it is linked, unknown where it is not."""
+    content = some_bytes(500)
+    digest = alice.push_blob(api, content)
+    steps = [
+        lambda: alice.delete(f"/v2/{api}/blobs/{digest}"),
+        lambda: alice.push_blob(other, content),
+    ]
+    for step in steps if order == "unlink first" else reversed(steps):
+        step()
+    _age(other)
+    image = images.image(content)
+    alice.push(f"{other}:v1", image)
+    _collect_as_long_as_it_takes(api, other)
+    assert alice.pull(f"{other}:v1") == image
+    assert alice.head(f"/v2/{api}/blobs/{digest}").status_code == 404
+    assert alice.get(f"/v2/{api}/blobs/{digest}").status_code == 404
+    assert len(objects_of(registry, digest)) == 1
+    assert_sound(registry)

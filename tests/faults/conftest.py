@@ -1,0 +1,73 @@
+"""Servers that may be killed: each with a data folder and a database of its own."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests import conftest
+from tests.registry_client import RegistryClient
+from tests.servers import BerthServer, free_port
+
+ADMIN = "admin"
+ADMIN_PASSWORD = "a password for servers that die"
+# An access token, since hashing the password for every token takes its time.
+ISSUE_TOKEN = """
+from accounts.models import User
+from accounts.tokens import issue_access_token
+admin = User.objects.get(username="admin")
+print(issue_access_token(user=admin, name="faults", actions="admin")[1])
+"""
+MakeServer = Callable[..., BerthServer]
+
+_serial = itertools.count(1)
+_admin_tokens: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module")
+def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer]:
+    """Make a server, not started nor prepared; it is killed at the end.
+
+    With ``beside``, one more server on the same data.
+    """
+    servers: list[BerthServer] = []
+
+    def make(beside: BerthServer | None = None, **environment: str) -> BerthServer:
+        if beside is None:
+            folder, database_url = tmp_path_factory.mktemp("berth"), own_database()
+        else:
+            folder = beside.data_folder
+            database_url = beside.environment.get("DATABASE_URL")
+        server = BerthServer(
+            data_folder=folder,
+            database_url=database_url,
+            port=free_port(),
+            **{
+                "BERTH_ADMIN_PASSWORD": ADMIN_PASSWORD,
+                "BERTH_WORKERS": "1",
+                **environment,
+            },
+        )
+        servers.append(server)
+        return server
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+def own_database() -> str | None:
+    """Make a database on the run's PostgreSQL; SQLite is in the data folder anyway."""
+    if conftest._postgres is None:
+        return None
+    name = f"berth_fault_{conftest.WORKER}_{next(_serial)}"
+    return conftest._postgres.create_database(name)
+
+
+def admin_of(server: BerthServer, http: httpx.Client) -> RegistryClient:
+    """Return a client of the server's administrator, who owns the namespace admin."""
+    if server.url not in _admin_tokens:
+        printed = server.manage("shell", "--no-imports", "-c", ISSUE_TOKEN)
+        _admin_tokens[server.url] = printed.split()[-1]
+    return RegistryClient(http, server.url, ADMIN, _admin_tokens[server.url])

@@ -1,0 +1,327 @@
+"""Killed at a named point, restarted, and nothing acknowledged is lost (B1, C01 - C15).
+
+Each test: bring a registry of its own to where the request begins, start a server with
+the point armed on its data, send the request that dies, kill what is left, and look
+through a server without the point.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import images, make
+from tests.faults.conftest import MakeServer, admin_of
+from tests.faults.oracle import assert_sound, rows, staged_bytes
+from tests.images import digest_of, some_bytes
+from tests.registry_client import RegistryClient, error_codes, with_digest
+from tests.servers import BerthServer
+
+FIRST, REST = some_bytes(300_000), some_bytes(200_000)
+
+
+class Mortal:
+    """A registry of two servers on the same data: one stays, one dies at a point."""
+
+    def __init__(
+        self, steady: BerthServer, doomed: BerthServer, admin: RegistryClient
+    ) -> None:
+        self.steady = steady
+        self.doomed = doomed
+        self.client = admin
+        self.name = ""
+
+    def new_repository(self) -> str:
+        self.name = make.unique("admin/mortal")
+        return self.name
+
+    def die(self, point: str, method: str, path: str, **request: Any) -> None:
+        """Send the request that reaches the point; afterwards nothing of it runs."""
+        scope = f"repository:{self.name}:pull,push,delete"
+        request.setdefault("token", self.client.token(scope))
+        self.doomed.environment["BERTH_CRASH_AT"] = point
+        self.doomed.start()
+        try:
+            dying = replace(self.client, url=self.doomed.url)
+            with pytest.raises(httpx.TransportError):
+                dying.request(method, path, **request)
+        finally:
+            self.doomed.kill()
+        assert_sound(self.steady)
+
+    # --- what a client sees afterwards
+
+    def received(self, location: str) -> int:
+        """Return how many bytes the session says have arrived."""
+        response = self.client.get(location, token=self.push_token())
+        assert response.status_code == 204, response.text
+        first, _, last = response.headers["Range"].partition("-")
+        assert first == "0"
+        [(offset,)] = rows(self.steady, "SELECT offset_bytes FROM distribution_upload")
+        assert int(last) == max(offset - 1, 0)
+        return int(offset)
+
+    def push_token(self) -> str:
+        return self.client.token(f"repository:{self.name}:pull,push")
+
+    def has_blob(self, digest: str) -> bool:
+        response = self.client.head(f"/v2/{self.name}/blobs/{digest}")
+        assert response.status_code in {200, 404}
+        return response.status_code == 200
+
+    def retry_naively(self, content: bytes) -> None:
+        """Push the blob from the start, as a client does that knows nothing."""
+        digest = self.client.push_blob_like_docker(self.name, content)
+        assert self.client.pull_blob(self.name, digest) == content
+
+
+@pytest.fixture(scope="module")
+def steady(make_server: MakeServer) -> BerthServer:
+    server = make_server()
+    server.manage("prepare")
+    server.start()
+    return server
+
+
+@pytest.fixture
+def mortal(
+    steady: BerthServer, make_server: MakeServer, http: httpx.Client
+) -> Iterator[Mortal]:
+    """Both servers think that they are the steady one, or its tokens would not do."""
+    doomed = make_server(steady, BERTH_URL=steady.url)
+    mortal = Mortal(steady, doomed, admin_of(steady, http))
+    mortal.new_repository()
+    mortal.client.push_blob(mortal.name, b"{}")  # so that it exists
+    yield mortal
+    for (session,) in rows(steady, "SELECT uuid FROM distribution_upload"):
+        location = f"/v2/{mortal.name}/blobs/uploads/{session}"
+        mortal.client.delete(location, token=mortal.push_token())
+
+
+# --- POST, PATCH
+
+
+def test_c01_before_commit_of_a_session_there_is_none(mortal: Mortal) -> None:
+    """C01."""
+    mortal.die("C01", "POST", f"/v2/{mortal.name}/blobs/uploads/")
+    assert rows(mortal.steady, "SELECT uuid FROM distribution_upload") == []
+    mortal.retry_naively(some_bytes())
+
+
+def test_c02_a_session_that_nobody_heard_of_harms_nobody(mortal: Mortal) -> None:
+    """C02."""
+    mortal.die("C02", "POST", f"/v2/{mortal.name}/blobs/uploads/")
+    [(session,)] = rows(mortal.steady, "SELECT uuid FROM distribution_upload")
+    assert mortal.received(f"/v2/{mortal.name}/blobs/uploads/{session}") == 0
+    assert staged_bytes(mortal.steady) == 0
+    mortal.retry_naively(some_bytes())
+
+
+@pytest.mark.parametrize(
+    ("point", "arrived"),
+    [("C03", b""), ("C03", FIRST), ("C04", FIRST)],
+    ids=["C03 first chunk", "C03 later chunk", "C04 later chunk"],
+)
+def test_bytes_that_were_not_acknowledged_do_not_count(
+    mortal: Mortal, point: str, arrived: bytes
+) -> None:
+    """C03, C04: never an offset beyond the file, and the rest gives the digest."""
+    location = mortal.client.start_upload(mortal.name)
+    if arrived:
+        location = mortal.client.patch(location, content=arrived).headers["Location"]
+    mortal.die(point, "PATCH", location, content=REST)
+    assert mortal.received(location) == len(arrived)
+    whole = arrived + REST
+    response = mortal.client.patch(
+        location,
+        content=REST,
+        headers={"Content-Range": f"{len(arrived)}-{len(whole) - 1}"},
+    )
+    assert response.status_code == 202
+    digest = digest_of(whole)
+    assert mortal.client.put(with_digest(location, digest)).status_code == 201
+    assert mortal.client.pull_blob(mortal.name, digest) == whole
+    assert_sound(mortal.steady)
+
+
+def test_what_was_acknowledged_can_be_finished_without_the_rest(
+    mortal: Mortal,
+) -> None:
+    """C04: what lies beyond the offset is not part of the blob."""
+    first = some_bytes(100_000)
+    location = mortal.client.start_upload(mortal.name)
+    location = mortal.client.patch(location, content=first).headers["Location"]
+    mortal.die("C04", "PATCH", location, content=REST)
+    response = mortal.client.put(with_digest(location, digest_of(first)))
+    assert response.status_code == 201
+    assert mortal.client.pull_blob(mortal.name, digest_of(first)) == first
+
+
+def test_c05_a_saved_chunk_is_not_taken_twice(mortal: Mortal) -> None:
+    """C05: the client asks and goes on there; the chunk again is 416, not twice."""
+    location = mortal.client.start_upload(mortal.name)
+    location = mortal.client.patch(location, content=FIRST).headers["Location"]
+    whole = FIRST + REST
+    chunk = {"Content-Range": f"{len(FIRST)}-{len(whole) - 1}"}
+    mortal.die("C05", "PATCH", location, content=REST, headers=chunk)
+    assert mortal.received(location) == len(whole)
+    again = mortal.client.patch(location, content=REST, headers=chunk)
+    assert again.status_code == 416
+    assert error_codes(again) == ["RANGE_INVALID"]
+    assert again.headers["Range"] == f"0-{len(whole) - 1}"
+    digest = digest_of(whole)
+    assert mortal.client.put(with_digest(location, digest)).status_code == 201
+    assert mortal.client.pull_blob(mortal.name, digest) == whole
+
+
+# --- PUT of a blob
+
+
+@pytest.mark.parametrize(
+    ("point", "chunks"), [("C06", 1), ("C07", 2), ("C08", 0), ("C08", 1), ("C08", 2)]
+)
+def test_an_upload_that_died_before_commit_can_be_finished(
+    mortal: Mortal, point: str, chunks: int
+) -> None:
+    """C06, C07, C08: invisible until the same PUT is sent again, which is 201."""
+    content = some_bytes(200_000)
+    cuts = {0: (), 1: (content,), 2: (content[:80_000], content[80_000:])}[chunks]
+    location = mortal.client.start_upload(mortal.name)
+    for chunk in cuts:
+        location = mortal.client.patch(location, content=chunk).headers["Location"]
+    target = with_digest(location, digest_of(content))
+    body = b"" if chunks else content
+    mortal.die(point, "PUT", target, content=body)
+    assert not mortal.has_blob(digest_of(content))
+    assert mortal.received(location) == (len(content) if chunks else 0)
+    response = mortal.client.put(target, content=body)
+    assert response.status_code == 201, response.text
+    assert mortal.client.pull_blob(mortal.name, digest_of(content)) == content
+    mortal.retry_naively(content)
+
+
+@pytest.mark.parametrize("point", ["C08", "C10"])
+def test_a_blob_of_one_request_can_be_sent_again(mortal: Mortal, point: str) -> None:
+    """C08, C10 of end-4b, which has no session to come back to."""
+    content = some_bytes(50_000)
+    target = f"/v2/{mortal.name}/blobs/uploads/?digest={digest_of(content)}"
+    mortal.die(point, "POST", target, content=content)
+    assert mortal.has_blob(digest_of(content)) == (point == "C10")
+    assert mortal.client.post(target, content=content).status_code == 201
+    mortal.retry_naively(content)
+
+
+@pytest.mark.parametrize("point", ["C09", "C10"])
+def test_a_lost_answer_of_a_finished_upload_is_harmless(
+    mortal: Mortal, point: str
+) -> None:
+    """C09, C10: the blob is there; the PUT again is 201, or 404 and HEAD says so."""
+    content = some_bytes(50_000)
+    location = mortal.client.start_upload(mortal.name)
+    location = mortal.client.patch(location, content=content).headers["Location"]
+    target = with_digest(location, digest_of(content))
+    mortal.die(point, "PUT", target)
+    assert mortal.has_blob(digest_of(content))
+    assert mortal.client.pull_blob(mortal.name, digest_of(content)) == content
+    assert mortal.client.put(target).status_code in {201, 404}
+    mortal.retry_naively(content)
+
+
+# --- manifests, tags, mounts
+
+
+def _push_blobs(mortal: Mortal, image: images.Image) -> None:
+    for blob in image.blobs:
+        mortal.client.push_blob(mortal.name, blob)
+
+
+@pytest.mark.parametrize("point", ["C11", "C12"])
+def test_a_manifest_that_was_not_committed_is_not_there(
+    mortal: Mortal, point: str
+) -> None:
+    """C11, C12: neither manifest nor tag; no lock is left; the same PUT is 201."""
+    image = images.image()
+    _push_blobs(mortal, image)
+    path = f"/v2/{mortal.name}/manifests/v1"
+    headers = {"Content-Type": image.media_type}
+    mortal.die(point, "PUT", path, content=image.payload, headers=headers)
+    assert mortal.client.head(path).status_code == 404
+    by_digest = f"/v2/{mortal.name}/manifests/{image.digest}"
+    assert mortal.client.head(by_digest).status_code == 404
+    assert mortal.client.tags(mortal.name) == []
+    mortal.client.push(f"{mortal.name}:v1", image)
+    assert mortal.client.pull(f"{mortal.name}:v1") == image
+    assert_sound(mortal.steady)
+
+
+def test_c12_a_tag_that_is_being_moved_stays_where_it_was(mortal: Mortal) -> None:
+    """C12, I3."""
+    old, new = images.image(), images.image()
+    mortal.client.push(f"{mortal.name}:v1", old)
+    _push_blobs(mortal, new)
+    path = f"/v2/{mortal.name}/manifests/v1"
+    headers = {"Content-Type": new.media_type}
+    mortal.die("C12", "PUT", path, content=new.payload, headers=headers)
+    assert mortal.client.pull(f"{mortal.name}:v1") == old
+
+
+def test_c13_a_manifest_whose_answer_was_lost_is_there_with_its_event(
+    mortal: Mortal,
+) -> None:
+    """C13: one event, and not a second one for the PUT again."""
+    image = images.image()
+    _push_blobs(mortal, image)
+    path = f"/v2/{mortal.name}/manifests/v1"
+    headers = {"Content-Type": image.media_type}
+    mortal.die("C13", "PUT", path, content=image.payload, headers=headers)
+    assert mortal.client.pull(f"{mortal.name}:v1") == image
+    again = mortal.client.put(path, content=image.payload, headers=headers)
+    assert again.status_code == 201
+    events = rows(
+        mortal.steady,
+        "SELECT kind FROM repositories_event WHERE kind = 'tag.pushed' "
+        f"AND repository_name = '{mortal.name}'",
+    )
+    assert len(events) == 1
+
+
+@pytest.mark.parametrize("by", ["tag", "digest"])
+def test_c14_a_deletion_happens_as_a_whole_or_not(mortal: Mortal, by: str) -> None:
+    """C14: tags, manifest, history and events; the DELETE again is 202."""
+    image = images.image()
+    mortal.client.push(f"{mortal.name}:v1", image)
+    mortal.client.push(f"{mortal.name}:v2", image)
+    reference = "v1" if by == "tag" else image.digest
+    path = f"/v2/{mortal.name}/manifests/{reference}"
+    mortal.die("C14", "DELETE", path)
+    assert mortal.client.pull(f"{mortal.name}:v1") == image
+    assert mortal.client.tags(mortal.name) == ["v1", "v2"]
+    deletions = (
+        "SELECT kind FROM repositories_event WHERE kind LIKE '%.deleted' "
+        f"AND repository_name = '{mortal.name}'"
+    )
+    assert rows(mortal.steady, deletions) == []
+    assert mortal.client.delete(path).status_code == 202
+    assert mortal.client.head(path).status_code == 404
+    assert mortal.client.tags(mortal.name) == (["v2"] if by == "tag" else [])
+    assert len(rows(mortal.steady, deletions)) == (1 if by == "tag" else 3)
+    assert_sound(mortal.steady)
+
+
+def test_c15_a_mount_that_was_not_committed_is_not_there(mortal: Mortal) -> None:
+    """C15: no link; the same POST mounts."""
+    content = some_bytes()
+    source = mortal.name
+    digest = mortal.client.push_blob(source, content)
+    target = mortal.new_repository()
+    mortal.client.push_blob(target, b"{}")
+    path = f"/v2/{target}/blobs/uploads/?mount={digest}&from={source}"
+    scopes = [f"repository:{target}:pull,push", f"repository:{source}:pull"]
+    mortal.die("C15", "POST", path, token=mortal.client.token(*scopes))
+    assert not mortal.has_blob(digest)
+    again = mortal.client.post(path, token=mortal.client.token(*scopes))
+    assert again.status_code == 201
+    assert mortal.client.pull_blob(target, digest) == content
+    assert_sound(mortal.steady)

@@ -1,0 +1,69 @@
+"""The database goes away and comes back (D1): 503 in the right shape, no restart."""
+
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.faults.conftest import ADMIN, MakeServer, admin_of
+from tests.images import image
+from tests.registry_client import RegistryClient, error_codes
+from tests.servers import BerthServer, run_postgres
+
+RECOVERY_SECONDS = 10
+
+
+@pytest.fixture
+def name() -> str:
+    return f"{ADMIN}/app"
+
+
+def test_without_its_database_the_registry_says_so_and_recovers(
+    make_server: MakeServer, http: httpx.Client, tmp_path: Path, name: str
+) -> None:
+    """D1, E-1: 503 UNAVAILABLE with Retry-After; back within ten seconds."""
+    with run_postgres(tmp_path / "postgres") as postgres:
+        server = make_server()
+        server.environment["DATABASE_URL"] = postgres.create_database("berth")
+        server.manage("prepare")
+        with server:
+            client = admin_of(server, http)
+            pushed = image()
+            client.push(f"{name}:v1", pushed)
+            client.pull(f"{name}:v1")
+            postgres.stop()
+            assert_unavailable(client, name)
+            assert http.get(f"{server.url}/healthz").status_code == 200
+            assert http.get(f"{server.url}/readyz").status_code == 503
+            postgres.start()
+            wait_until_ready(server, http)
+            assert client.pull(f"{name}:v1").payload == pushed.payload
+            client.push(f"{name}:v2", image())
+
+
+def assert_unavailable(client: RegistryClient, name: str) -> None:
+    pull = client.token_for(name, "GET")
+    push = client.token_for(name, "PUT")
+    for method, path, token in (
+        ("GET", f"/v2/{name}/manifests/v1", pull),
+        ("HEAD", f"/v2/{name}/manifests/v1", pull),
+        ("GET", f"/v2/{name}/tags/list", pull),
+        ("POST", f"/v2/{name}/blobs/uploads/", push),
+        ("PUT", f"/v2/{name}/manifests/v2", push),
+    ):
+        response = client.request(method, path, token=token, expect_5xx=True)
+        assert response.status_code == 503, (method, path)
+        assert int(response.headers["Retry-After"]) > 0
+        if method != "HEAD":
+            assert error_codes(response) == ["UNAVAILABLE"]
+    # Nothing is asked of the database here.
+    assert client.get("/v2/", token="").status_code == 401
+    assert client.get("/v2/", token=pull).status_code == 200
+
+
+def wait_until_ready(server: BerthServer, http: httpx.Client) -> None:
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while http.get(f"{server.url}/readyz").status_code != 200:
+        assert time.monotonic() < deadline, "it did not recover by itself"
+        time.sleep(0.1)
