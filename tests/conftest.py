@@ -99,6 +99,17 @@ def pytest_configure(config: pytest.Config) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let xdist's workers load the settings by themselves, each with its own folder.
+
+    They inherit the environment, and with this variable in it pytest-django would load
+    them before the worker's conftest has said where its data is.
+    """
+    if IS_CONTROLLER:
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _postgres is not None:
         _postgres.stop()

@@ -1,0 +1,98 @@
+"""A dockerd of the tests' own: its data, its socket and its end are theirs."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.programs import leave_out, require_program
+
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 30
+# The engine's own choice is best; inside a container none but vfs may work.
+STORAGE_CHOICES: tuple[tuple[str, ...], ...] = ((), ("--storage-driver=vfs",))
+
+
+class DockerEngine:
+    """dockerd with a socket in its own folder and without any network."""
+
+    def __init__(self) -> None:
+        """Start it; on a machine that cannot, leave the test out."""
+        program = require_program("dockerd")
+        if os.geteuid() != 0:
+            leave_out("dockerd wants to be root")
+        # A socket's path is short, pytest's own folders are not.
+        self.folder = Path(tempfile.mkdtemp(prefix="berth-dockerd-"))
+        self.socket = self.folder / "docker.sock"
+        self.log_path = self.folder / "dockerd.log"
+        for choice in STORAGE_CHOICES:
+            if self._start(program, choice):
+                return
+        log = self.log_path.read_text(errors="replace")[-4000:]
+        shutil.rmtree(self.folder, ignore_errors=True)
+        leave_out(f"dockerd does not start here:\n{log}")
+
+    @property
+    def address(self) -> str:
+        return f"unix://{self.socket}"
+
+    def stop(self) -> None:
+        """End it, and its containerd with it, and remove what it stored."""
+        self._end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self, program: Path, storage: tuple[str, ...]) -> bool:
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    str(program),
+                    f"--host={self.address}",
+                    f"--data-root={self.folder / 'data'}",
+                    f"--exec-root={self.folder / 'run'}",
+                    f"--pidfile={self.folder / 'docker.pid'}",
+                    f"--config-file={self._empty_settings()}",
+                    "--iptables=false",
+                    "--bridge=none",
+                    *storage,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if self._answers():
+                return True
+            time.sleep(0.1)
+        self._end()
+        return False
+
+    def _empty_settings(self) -> Path:
+        """Write settings that say nothing, so that the machine's own are not read."""
+        path = self.folder / "daemon.json"
+        path.write_text("{}")
+        return path
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(START_TIMEOUT_SECONDS)
+            try:
+                connection.connect(str(self.socket))
+                connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+                return b" 200 " in connection.recv(100)
+            except OSError:
+                return False  # not listening yet
+
+    def _end(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # its containerd follows it by itself
+            self.process.wait()
