@@ -4,7 +4,7 @@ An Actor is made by authentication and never looked into the database again for 
 identity; what it may do is asked on every request (permissions.md, rule 5).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from accounts.actions import ALL_ACTIONS, READ_ACTIONS, Action
 
@@ -48,6 +48,10 @@ class Actor:
 
     def __str__(self) -> str:
         return self.name or "anonymous"
+
+    def at(self, address: str) -> "Actor":
+        """Return the same actor, asking from this address."""
+        return replace(self, address=address)
 
 
 ANONYMOUS = Actor()

@@ -42,6 +42,22 @@ def authenticate_basic(username: str, secret: str, *, address: str = "") -> Acto
         raise
 
 
+def authenticate_token(secret: str, *, address: str = "") -> Actor:
+    """Return the actor of a bare access token, a user's or a robot's.
+
+    Raises AuthenticationFailed and TooManyAttempts as authenticate_basic does.
+    """
+    check_attempts(username="", address=address)
+    token = AccessToken.objects.live().filter(token_hash=hash_token(secret)).first()
+    robot = Robot.objects.filter(token_hash=hash_token(secret)).first()
+    username = token.user.username if token else robot.username if robot else ""
+    try:
+        return _authenticate(username, secret)
+    except AuthenticationFailed:
+        record_failure(username="", address=address)
+        raise
+
+
 def _authenticate(username: str, secret: str) -> Actor:
     if "\0" in username or "\0" in secret:  # PostgreSQL refuses it in a parameter
         raise AuthenticationFailed

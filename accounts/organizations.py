@@ -26,3 +26,13 @@ def create_organization(
         )
         Membership.objects.create(team=owners, user=owner)
     return organization
+
+
+def delete_organization(organization: Organization) -> None:
+    """Delete an organization with its teams and robots; its name becomes free.
+
+    Raises ProtectedError while it has repositories.
+    """
+    with transaction.atomic():
+        organization.namespace.delete()
+        organization.delete()

@@ -2,7 +2,9 @@
 
 from django.db import transaction
 
-from accounts.models import Namespace, User
+from accounts.memberships import LastOwner
+from accounts.models import Namespace, Team, User
+from accounts.models.teams import OWNERS_TEAM
 
 
 def create_user(
@@ -25,3 +27,21 @@ def create_user(
         user.save()
         Namespace.objects.create(name=username, user=user)
     return user
+
+
+def deactivate_user(user: User) -> None:
+    """Switch a user off: no sign-in, no token, no robot of theirs works any more.
+
+    The name stays taken, so that nobody inherits what others trusted it with. Raises
+    LastOwner for the only active owner of an organization.
+    """
+    with transaction.atomic():
+        owned = Team.objects.select_for_update().filter(
+            name=OWNERS_TEAM, memberships__user=user
+        )
+        for team in owned.order_by("pk"):
+            others = team.memberships.filter(user__is_active=True).exclude(user=user)
+            if not others.exists():
+                name = team.organization.namespace.name
+                raise LastOwner(f"{user.username} is the only owner of {name}")
+        User.objects.filter(pk=user.pk).update(is_active=False)

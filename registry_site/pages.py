@@ -1,7 +1,7 @@
 """The pages that belong to no app."""
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 
@@ -16,3 +16,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     return render(request, "errors/500.html", status=500)
+
+
+def api_not_found(request: HttpRequest, rest: str) -> JsonResponse:
+    """Tell a program what a page would tell a person, in the API's shape."""
+    error = {
+        "code": "not_found",
+        "message": f"there is nothing at /api/v1/{rest}",
+        "field": None,
+    }
+    return JsonResponse({"errors": [error]}, status=404)

@@ -1,5 +1,6 @@
 from django.contrib import admin
 from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from registry_site import health, pages
 
@@ -9,6 +10,11 @@ handler500 = "registry_site.pages.server_error"
 urlpatterns = [
     path("", pages.home, name="home"),
     path("-/admin/", admin.site.urls),
+    path("api/v1/", include("accounts.api.urls")),
+    path("api/v1/", include("repositories.api.urls")),
+    path("api/v1/<path:rest>", pages.api_not_found),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(), name="api-docs"),
     path("healthz", health.live),
     path("readyz", health.ready),
     # Granian never gets here with these (registry_site/wsgi.py); reverse() does.

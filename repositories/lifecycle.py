@@ -54,3 +54,49 @@ def create_on_push(
                 namespace=locked, name=name, actor=actor, visibility=visibility
             )
     return repository.facts
+
+
+def change_visibility(*, repository: Repository, visibility: str, actor: Actor) -> None:
+    """Make a repository public or private; it counts from the next request on."""
+    if repository.visibility == visibility:
+        return
+    with transaction.atomic():
+        repository.visibility = Repository.Visibility(visibility)
+        repository.save(update_fields=["visibility"])
+        record_event(
+            kind=Event.Kind.REPOSITORY_VISIBILITY,
+            repository=repository.facts,
+            actor=actor,
+            detail={"visibility": visibility},
+        )
+
+
+def describe_repository(*, repository: Repository, actor: Actor, **texts: str) -> None:
+    """Change the texts that people read: description and readme."""
+    changed = [
+        name for name, text in texts.items() if getattr(repository, name) != text
+    ]
+    if not changed:
+        return
+    with transaction.atomic():
+        for name in changed:
+            setattr(repository, name, texts[name])
+        repository.save(update_fields=changed)
+        record_event(
+            kind=Event.Kind.REPOSITORY_CHANGED,
+            repository=repository.facts,
+            actor=actor,
+            detail={"changed": changed},
+        )
+
+
+def delete_repository(*, repository: Repository, actor: Actor) -> None:
+    """Delete a repository with its tags, manifests and grants, all or nothing.
+
+    The bytes go with the garbage collection. Registry tokens for it open nothing any
+    more, also not a new repository of the same name.
+    """
+    with transaction.atomic():
+        facts = repository.facts
+        record_event(kind=Event.Kind.REPOSITORY_DELETED, repository=facts, actor=actor)
+        repository.delete()

@@ -54,6 +54,22 @@ def move_tag(
         return previous_digest
 
 
+def tag_manifest(
+    *, repository: RepositoryFacts, digest: str, name: str, actor: Actor
+) -> bool:
+    """Point a tag to a manifest that is in the repository; False if it is not."""
+    with transaction.atomic():
+        manifest = (
+            Manifest.objects.select_for_update()
+            .filter(repository_id=repository.id, digest=digest)
+            .first()
+        )
+        if manifest is None:
+            return False
+        move_tag(repository=repository, name=name, manifest=manifest, actor=actor)
+        return True
+
+
 def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
     """Delete a tag and record it; the manifest stays. False if there is no such tag."""
     with transaction.atomic():

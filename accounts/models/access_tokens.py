@@ -1,5 +1,14 @@
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
+
+
+class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
+    def live(self) -> "AccessTokenQuerySet":
+        """Keep the tokens that were not revoked and whose time is not over."""
+        return self.filter(
+            Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None
+        )
 
 
 class AccessToken(models.Model):
@@ -21,6 +30,8 @@ class AccessToken(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = AccessTokenQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name

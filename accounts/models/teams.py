@@ -7,6 +7,13 @@ from accounts.names import TEAM_NAME_MAX_LENGTH
 OWNERS_TEAM = "owners"  # every organization has it, with standing admin, never empty
 
 
+class TeamQuerySet(models.QuerySet["Team"]):
+    def with_members(self) -> "TeamQuerySet":
+        return self.prefetch_related(
+            "memberships__user", "memberships__robot__namespace"
+        )
+
+
 class Team(models.Model):
     """People and robots of an organization that have rights together."""
 
@@ -24,6 +31,8 @@ class Team(models.Model):
         max_length=7, choices=Standing.choices, default=Standing.MEMBER
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TeamQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -10,6 +10,11 @@ class Event(models.Model):
 
     class Kind(models.TextChoices):
         REPOSITORY_CREATED = "repository.created"
+        REPOSITORY_CHANGED = "repository.changed"  # its text
+        REPOSITORY_VISIBILITY = "repository.visibility"
+        REPOSITORY_DELETED = "repository.deleted"
+        GRANT_SET = "grant.set"
+        GRANT_REMOVED = "grant.removed"
         TAG_PUSHED = "tag.pushed"
         TAG_DELETED = "tag.deleted"
         MANIFEST_PUSHED = "manifest.pushed"  # by digest, without a tag

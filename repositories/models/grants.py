@@ -2,6 +2,12 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.actions import Role
+from accounts.models import Team
+
+
+class GrantQuerySet(models.QuerySet["Grant"]):
+    def with_subjects(self) -> "GrantQuerySet":
+        return self.select_related("user", "team", "robot__namespace")
 
 
 class Grant(models.Model):
@@ -27,6 +33,8 @@ class Grant(models.Model):
     tag_glob = models.CharField(max_length=128, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = GrantQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -50,3 +58,16 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} on {self.repository_id}"
+
+    @property
+    def subject_kind(self) -> str:
+        """One of user, team and robot."""
+        if self.user_id is not None:
+            return "user"
+        return "team" if self.team_id is not None else "robot"
+
+    @property
+    def subject_name(self) -> str:
+        subject = self.user or self.team or self.robot
+        assert subject is not None, "the database keeps grants without a subject away"
+        return subject.name if isinstance(subject, Team) else subject.username

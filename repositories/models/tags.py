@@ -1,13 +1,36 @@
 from django.db import models
+from django.db.models import OuterRef, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
 
 from accounts.models.fields import BytewiseCharField
-from repositories.models.manifests import DIGEST_MAX_LENGTH
+from repositories.models.manifests import DIGEST_MAX_LENGTH, ManifestReference
 from repositories.models.repositories import RepositoryFacts
+from repositories.oci.documents import ReferenceKind
 
 TAG_MAX_LENGTH = 128  # G-2
 
 
 class TagQuerySet(models.QuerySet["Tag"]):
+    def with_content(self) -> "TagQuerySet":
+        """Add manifest, references and ``content_bytes``: all that a pull would bring.
+
+        For an index these are the blobs of all its images that are here.
+        """
+        blobs = ManifestReference.objects.exclude(kind=ReferenceKind.CHILD).order_by()
+        children = ManifestReference.objects.filter(
+            manifest=OuterRef(OuterRef("manifest")), kind=ReferenceKind.CHILD
+        )
+        own = blobs.filter(manifest=OuterRef("manifest"))
+        nested = blobs.filter(
+            repository=OuterRef("repository"),
+            manifest__digest__in=children.values("digest"),
+        )
+        return (
+            self.select_related("manifest")
+            .prefetch_related("manifest__references")
+            .annotate(content_bytes=_sum(own) + _sum(nested))
+        )
+
     def names_after(
         self, repository: RepositoryFacts, last: str
     ) -> "models.QuerySet[Tag, str]":
@@ -17,6 +40,12 @@ class TagQuerySet(models.QuerySet["Tag"]):
             .order_by("name")
             .values_list("name", flat=True)
         )
+
+
+def _sum(references: models.QuerySet[ManifestReference]) -> Coalesce:
+    grouped = references.annotate(one=Value(1)).values("one")
+    total = grouped.annotate(total=Sum("size_bytes")).values("total")
+    return Coalesce(Subquery(total), Value(0), output_field=models.BigIntegerField())
 
 
 class Tag(models.Model):

@@ -20,6 +20,7 @@ FLOOR_PLAN = {
 PURE = [
     "accounts/actions.py",
     "accounts/actors.py",
+    "accounts/decisions.py",
     "accounts/names.py",
     "distribution/ranges.py",
     "distribution/scopes.py",

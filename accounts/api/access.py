@@ -1,0 +1,67 @@
+"""Fetch by name and authorise in one call; what one may not know of is 404."""
+
+from django.http import Http404
+
+from accounts.actors import Actor
+from accounts.api.base import require
+from accounts.models import Organization, Robot, Team, User
+from accounts.permissions import may_administer, may_see_people
+
+
+def find_organization(name: str) -> Organization:
+    """Return an organization; that there is one is no secret."""
+    organization = (
+        Organization.objects.select_related("namespace")
+        .filter(namespace__name=name)
+        .first()
+    )
+    if organization is None:
+        raise Http404
+    return organization
+
+
+def administered_organization(name: str, actor: Actor) -> Organization:
+    """Return an organization that the actor administers, else 403 with the reason."""
+    organization = find_organization(name)
+    require(may_administer(actor, organization.namespace))
+    return organization
+
+
+def seen_organization(name: str, actor: Actor) -> Organization:
+    """Return an organization whose people the actor may see, else 403."""
+    organization = find_organization(name)
+    require(may_see_people(actor, organization.namespace))
+    return organization
+
+
+def find_team(organization: Organization, name: str) -> Team:
+    team = (
+        Team.objects.with_members().filter(organization=organization, name=name).first()
+    )
+    if team is None:
+        raise Http404
+    return team
+
+
+def find_robot(organization: Organization, name: str) -> Robot:
+    robot = (
+        Robot.objects.select_related("namespace")
+        .filter(namespace=organization.namespace, name=name)
+        .first()
+    )
+    if robot is None:
+        raise Http404
+    return robot
+
+
+def find_member(organization: Organization, name: str) -> User | Robot:
+    """Return a user by name, or a robot of the organization by its whole name."""
+    prefix, plus, robot_name = name.partition("+")
+    if plus:
+        if prefix != organization.namespace.name:
+            raise Http404
+        return find_robot(organization, robot_name)
+    user = User.objects.filter(username=name, is_active=True).first()
+    if user is None:
+        raise Http404
+    return user

@@ -1,0 +1,70 @@
+"""What every view of the API begins with: who asks, and how lists go out."""
+
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from rest_framework import exceptions
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from accounts.actors import Actor
+from accounts.api.authentication import actor_of_request
+from accounts.decisions import Decision
+
+
+class ApiView(GenericAPIView[Any]):
+    """A view that says of itself whether it is for those who did not sign in.
+
+    Fail closed: a view that says nothing wants a signed-in actor.
+    """
+
+    for_anonymous = False
+    is_list = False  # what GET answers (accounts/api/schema.py)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.actor: Actor = actor_of_request(request)
+        if self.actor.is_anonymous and not self.for_anonymous:
+            raise exceptions.NotAuthenticated
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Ask those who did not sign in to do so, instead of refusing them."""
+        who = getattr(self, "actor", None)
+        if isinstance(exc, exceptions.PermissionDenied) and who and who.is_anonymous:
+            exc = exceptions.NotAuthenticated()
+        return super().handle_exception(exc)
+
+    def answer_list(
+        self,
+        rows: QuerySet[Any],
+        serializer: type[Serializer[Any]],
+        *ordering: str,
+    ) -> Response:
+        """Answer with one page of rows; by primary key unless ordered otherwise."""
+        if ordering:
+            self.paginator.ordering = ordering  # type: ignore[union-attr]
+        page = self.paginate_queryset(rows)
+        assert page is not None, "every list has pages"
+        return self.get_paginated_response(serializer(page, many=True).data)
+
+    def read(self, serializer: type[Serializer[Any]]) -> dict[str, Any]:
+        """Return the body's fields, else raise ValidationError."""
+        reader = serializer(data=self.request.data, context={"view": self})
+        reader.is_valid(raise_exception=True)
+        fields: dict[str, Any] = reader.validated_data
+        return fields
+
+    def change(self, row: Model, serializer: type[Serializer[Any]]) -> Response:
+        """Change a row's allowed fields by PATCH and answer with it."""
+        writer = serializer(row, data=self.request.data, partial=True)
+        writer.is_valid(raise_exception=True)
+        writer.save()
+        return Response(writer.data)
+
+
+def require(decision: Decision) -> None:
+    """Go on, or answer 403 with the reason."""
+    if not decision:
+        raise exceptions.PermissionDenied(decision.reason)

@@ -1,0 +1,57 @@
+"""Errors of the API: ``{"errors": [{"code", "message", "field"}]}`` (interfaces.md)."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from accounts.limits import TooManyAttempts
+
+
+class Conflict(exceptions.APIException):
+    """The request is right, and what is there stands in its way."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+    default_detail = "this is already there"
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Render an error; None for one that is nobody's but ours, which is then a 500."""
+    match error:
+        case TooManyAttempts():
+            set_rollback()
+            return Response(
+                {"errors": [_entry("throttled", str(error))]},
+                status=status.HTTP_429_TOO_MANY_REQUESTS,
+                headers={"Retry-After": str(error.retry_after_seconds)},
+            )
+        case Http404():
+            error = exceptions.NotFound()
+        case PermissionDenied():
+            error = exceptions.PermissionDenied()
+    response = exception_handler(error, context)
+    if response is not None:
+        assert isinstance(error, exceptions.APIException), "others were turned into one"
+        response.data = {"errors": list(_entries(error.get_full_details(), ""))}
+    return response
+
+
+def _entry(code: str, message: str, field: str | None = None) -> dict[str, str | None]:
+    return {"code": code, "message": message, "field": field}
+
+
+def _entries(detail: Any, field: str) -> Any:
+    """Walk through what DRF says of fields, lists and members."""
+    if isinstance(detail, dict) and set(detail) == {"message", "code"}:
+        yield _entry(str(detail["code"]), str(detail["message"]), field or None)
+    elif isinstance(detail, dict):
+        for name, inner in detail.items():
+            plain = "" if name == "non_field_errors" else str(name)
+            yield from _entries(inner, ".".join(filter(None, [field, plain])))
+    else:
+        for inner in detail:
+            yield from _entries(inner, field)

@@ -1,0 +1,164 @@
+"""What the API shows of people, and what it lets be changed; every field is named."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models import AccessToken, Organization, Robot, Team, User
+from accounts.models.namespaces import validate_namespace_field
+from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_component
+
+
+class NamespaceNameField(serializers.CharField):
+    """A name that a user or an organization may take."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=NAMESPACE_MAX_LENGTH, **options)
+        self.validators.append(validate_namespace_field)
+
+
+class ComponentField(serializers.CharField):
+    """The name of a team or a robot."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=39, **options)
+        self.validators.append(_check_component)
+
+
+def _check_component(name: str) -> None:
+    try:
+        validate_component(name)
+    except NameInvalid as error:
+        raise serializers.ValidationError(str(error)) from error
+
+
+class UserSerializer(serializers.ModelSerializer[User]):
+    """Oneself."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "display_name", "date_joined")
+        read_only_fields = ("username", "email", "date_joined")
+
+
+class PublicUserSerializer(serializers.ModelSerializer[User]):
+    """What everybody may know of somebody."""
+
+    class Meta:
+        model = User
+        fields = ("username", "display_name", "date_joined")
+
+
+class AdministeredUserSerializer(serializers.ModelSerializer[User]):
+    """What a site administrator sees and changes."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "display_name", "is_active", "date_joined")
+        read_only_fields = ("username", "date_joined")
+
+
+class NewUserSerializer(serializers.Serializer[Any]):
+    username = NamespaceNameField()
+    email = serializers.EmailField(required=False, allow_blank=True)
+    password = serializers.CharField(max_length=1000, trim_whitespace=False)
+
+
+class AccessTokenSerializer(serializers.ModelSerializer[AccessToken]):
+    """A token as listed: never the secret, nor its hash."""
+
+    class Meta:
+        model = AccessToken
+        fields = (
+            "id",
+            "name",
+            "actions",
+            "is_limited",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+        )
+
+
+class NewAccessTokenSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    actions = serializers.ChoiceField(AccessToken.Actions.choices)
+    repositories = serializers.ListField(
+        child=serializers.CharField(max_length=255), required=False, max_length=100
+    )
+    namespaces = serializers.ListField(
+        child=serializers.CharField(max_length=255), required=False, max_length=100
+    )
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class IssuedTokenSerializer(AccessTokenSerializer):
+    """The one answer that has the secret."""
+
+    token = serializers.CharField()
+
+    class Meta(AccessTokenSerializer.Meta):
+        fields = (*AccessTokenSerializer.Meta.fields, "token")  # type: ignore[assignment]
+
+
+class OrganizationSerializer(serializers.ModelSerializer[Organization]):
+    name = serializers.CharField(source="namespace.name", read_only=True)
+    is_official = serializers.BooleanField(
+        source="namespace.is_official", read_only=True
+    )
+    is_verified = serializers.BooleanField(
+        source="namespace.is_verified", read_only=True
+    )
+
+    class Meta:
+        model = Organization
+        fields = (
+            "name",
+            "display_name",
+            "description",
+            "website",
+            "is_official",
+            "is_verified",
+            "created_at",
+        )
+        read_only_fields = ("created_at",)
+
+
+class NewOrganizationSerializer(serializers.Serializer[Any]):
+    name = NamespaceNameField()
+    display_name = serializers.CharField(
+        max_length=100, required=False, allow_blank=True
+    )
+
+
+class TeamSerializer(serializers.ModelSerializer[Team]):
+    name = ComponentField()
+    members = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Team
+        fields = ("name", "description", "standing", "members", "created_at")
+        read_only_fields = ("created_at",)
+
+    def get_members(self, team: Team) -> list[str]:
+        members = [m.user or m.robot for m in team.memberships.all()]
+        return sorted(member.username for member in members if member)
+
+
+class RobotSerializer(serializers.ModelSerializer[Robot]):
+    """A robot as listed: never its token."""
+
+    username = serializers.CharField(read_only=True)
+    name = ComponentField()
+
+    class Meta:
+        model = Robot
+        fields = ("name", "username", "description", "is_active", "last_used_at")
+        read_only_fields = ("is_active", "last_used_at")
+
+
+class RobotTokenSerializer(serializers.Serializer[Any]):
+    """The one answer that has a robot's token."""
+
+    username = serializers.CharField()
+    token = serializers.CharField()

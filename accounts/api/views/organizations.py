@@ -1,0 +1,218 @@
+"""Organizations and who is in them (/organizations)."""
+
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.actions import Action
+from accounts.api.access import (
+    administered_organization,
+    find_member,
+    find_organization,
+    find_robot,
+    find_team,
+    seen_organization,
+)
+from accounts.api.base import ApiView
+from accounts.api.errors import Conflict
+from accounts.api.serializers import (
+    NewOrganizationSerializer,
+    OrganizationSerializer,
+    RobotSerializer,
+    RobotTokenSerializer,
+    TeamSerializer,
+)
+from accounts.memberships import LastOwner, add_member, remove_member
+from accounts.models import Organization, Robot, Team, User
+from accounts.models.teams import OWNERS_TEAM
+from accounts.organizations import create_organization, delete_organization
+from accounts.permissions import is_live
+from accounts.robots import create_robot, replace_token
+
+
+class OrganizationsView(ApiView):
+    """The organizations that one is in."""
+
+    serializer_class = OrganizationSerializer
+    is_list = True
+
+    def get(self, request: Request) -> Response:
+        mine = Organization.objects.of(self.actor).select_related("namespace")
+        return self.answer_list(mine, OrganizationSerializer)
+
+    @extend_schema(
+        request=NewOrganizationSerializer, responses={201: OrganizationSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        if self.actor.user_id is None:
+            raise PermissionDenied("a robot cannot own an organization")
+        ceiling = self.actor.ceiling
+        if Action.GRANT not in ceiling.actions or not ceiling.covers(
+            repository_id=None, namespace_id=0
+        ):
+            raise PermissionDenied("this token does not allow new organizations")
+        if not is_live(self.actor):
+            raise PermissionDenied("this account is switched off")
+        fields = self.read(NewOrganizationSerializer)
+        owner = User.objects.get(pk=self.actor.user_id)
+        try:
+            organization = create_organization(owner=owner, **fields)
+        except IntegrityError as error:
+            raise Conflict("this name is taken") from error
+        return Response(
+            OrganizationSerializer(organization).data, status=status.HTTP_201_CREATED
+        )
+
+
+class OrganizationView(ApiView):
+    """One organization."""
+
+    serializer_class = OrganizationSerializer
+    for_anonymous = True
+
+    def get(self, request: Request, organization: str) -> Response:
+        return Response(OrganizationSerializer(find_organization(organization)).data)
+
+    def patch(self, request: Request, organization: str) -> Response:
+        found = administered_organization(organization, self.actor)
+        return self.change(found, OrganizationSerializer)
+
+    def delete(self, request: Request, organization: str) -> Response:
+        found = administered_organization(organization, self.actor)
+        try:
+            delete_organization(found)
+        except ProtectedError as error:
+            raise Conflict(
+                f"{organization} still has repositories: delete or move them first"
+            ) from error
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TeamsView(ApiView):
+    serializer_class = TeamSerializer
+    is_list = True
+
+    def get(self, request: Request, organization: str) -> Response:
+        found = seen_organization(organization, self.actor)
+        teams = Team.objects.with_members().filter(organization=found)
+        return self.answer_list(teams, TeamSerializer)
+
+    @extend_schema(responses={201: TeamSerializer})
+    def post(self, request: Request, organization: str) -> Response:
+        found = administered_organization(organization, self.actor)
+        fields = self.read(TeamSerializer)
+        try:
+            with transaction.atomic():
+                team = Team.objects.create(organization=found, **fields)
+        except IntegrityError as error:
+            raise Conflict("there is a team of this name") from error
+        return Response(TeamSerializer(team).data, status=status.HTTP_201_CREATED)
+
+
+class TeamView(ApiView):
+    serializer_class = TeamSerializer
+
+    def get(self, request: Request, organization: str, team: str) -> Response:
+        found = seen_organization(organization, self.actor)
+        return Response(TeamSerializer(find_team(found, team)).data)
+
+    def patch(self, request: Request, organization: str, team: str) -> Response:
+        found = administered_organization(organization, self.actor)
+        row = find_team(found, team)
+        self.keep_owners(row)
+        try:
+            with transaction.atomic():
+                return self.change(row, TeamSerializer)
+        except IntegrityError as error:
+            raise Conflict("there is a team of this name") from error
+
+    def delete(self, request: Request, organization: str, team: str) -> Response:
+        row = find_team(administered_organization(organization, self.actor), team)
+        self.keep_owners(row)
+        row.delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def keep_owners(self, team: Team) -> None:
+        if team.name == OWNERS_TEAM:
+            raise Conflict("the owners team stays as it is; only its members change")
+
+
+class TeamMemberView(ApiView):
+    """Somebody in a team: a user by name, a robot by its whole name."""
+
+    serializer_class = TeamSerializer
+
+    @extend_schema(request=None, responses={204: None})
+    def put(
+        self, request: Request, organization: str, team: str, member: str
+    ) -> Response:
+        found = administered_organization(organization, self.actor)
+        row, who = find_team(found, team), find_member(found, member)
+        if isinstance(who, Robot):
+            add_member(team=row, robot=who)
+        else:
+            add_member(team=row, user=who)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def delete(
+        self, request: Request, organization: str, team: str, member: str
+    ) -> Response:
+        found = administered_organization(organization, self.actor)
+        row, who = find_team(found, team), find_member(found, member)
+        try:
+            if isinstance(who, Robot):
+                remove_member(team=row, robot=who)
+            else:
+                remove_member(team=row, user=who)
+        except LastOwner as error:
+            raise Conflict(str(error)) from error
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RobotsView(ApiView):
+    serializer_class = RobotSerializer
+    is_list = True
+
+    def get(self, request: Request, organization: str) -> Response:
+        found = administered_organization(organization, self.actor)
+        robots = found.namespace.robots.select_related("namespace")
+        return self.answer_list(robots.all(), RobotSerializer)
+
+    @extend_schema(responses={201: RobotTokenSerializer})
+    def post(self, request: Request, organization: str) -> Response:
+        found = administered_organization(organization, self.actor)
+        fields = self.read(RobotSerializer)
+        try:
+            robot, token = create_robot(namespace=found.namespace, **fields)
+        except IntegrityError as error:
+            raise Conflict("there is a robot of this name") from error
+        return Response(
+            {"username": robot.username, "token": token},
+            status=status.HTTP_201_CREATED,
+        )
+
+
+class RobotView(ApiView):
+    serializer_class = RobotSerializer
+
+    def delete(self, request: Request, organization: str, robot: str) -> Response:
+        found = administered_organization(organization, self.actor)
+        find_robot(found, robot).delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RobotTokenView(ApiView):
+    serializer_class = RobotTokenSerializer
+
+    @extend_schema(request=None, responses={201: RobotTokenSerializer})
+    def post(self, request: Request, organization: str, robot: str) -> Response:
+        """Give the robot a new token; the old one ends at once."""
+        found = find_robot(administered_organization(organization, self.actor), robot)
+        return Response(
+            {"username": found.username, "token": replace_token(found)},
+            status=status.HTTP_201_CREATED,
+        )

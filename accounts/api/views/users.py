@@ -1,0 +1,129 @@
+"""Oneself, and for site administrators everybody (/user, /users)."""
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import IntegrityError
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.actions import Action
+from accounts.api.base import ApiView
+from accounts.api.errors import Conflict
+from accounts.api.serializers import (
+    AdministeredUserSerializer,
+    NewUserSerializer,
+    PublicUserSerializer,
+    UserSerializer,
+)
+from accounts.memberships import LastOwner
+from accounts.models import User
+from accounts.permissions import is_live
+from accounts.users import create_user, deactivate_user
+
+
+class UserView(ApiView):
+    """Oneself."""
+
+    serializer_class = UserSerializer
+
+    def get(self, request: Request) -> Response:
+        return Response(UserSerializer(self.oneself()).data)
+
+    def patch(self, request: Request) -> Response:
+        user = self.oneself()
+        if Action.GRANT not in self.actor.ceiling.actions:
+            raise PermissionDenied("this token does not allow to change the account")
+        return self.change(user, UserSerializer)
+
+    def oneself(self) -> User:
+        if self.actor.user_id is None:
+            raise PermissionDenied("a robot has no account")
+        return User.objects.get(pk=self.actor.user_id)
+
+
+class AdministratorView(ApiView):
+    """A view for site administrators, with their password or a full token."""
+
+    def require_administrator(self) -> None:
+        user = User.objects.filter(pk=self.actor.user_id or 0).first()
+        ceiling = self.actor.ceiling
+        if (
+            user is None
+            or not user.is_superuser
+            or not is_live(self.actor)
+            or Action.GRANT not in ceiling.actions
+            or ceiling.repository_ids is not None
+            or ceiling.namespace_ids is not None
+        ):
+            raise PermissionDenied("only site administrators may do this")
+
+
+class UsersView(AdministratorView):
+    """Everybody, for site administrators."""
+
+    serializer_class = AdministeredUserSerializer
+    is_list = True
+
+    def get(self, request: Request) -> Response:
+        self.require_administrator()
+        return self.answer_list(User.objects.all(), AdministeredUserSerializer)
+
+    @extend_schema(
+        request=NewUserSerializer, responses={201: AdministeredUserSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        self.require_administrator()
+        fields = self.read(NewUserSerializer)
+        try:
+            validate_password(fields["password"], User(username=fields["username"]))
+        except DjangoValidationError as error:
+            raise ValidationError({"password": error.messages}) from error
+        try:
+            user = create_user(
+                username=fields["username"],
+                password=fields["password"],
+                email=fields.get("email", ""),
+            )
+        except IntegrityError as error:
+            raise Conflict("this name or e-mail address is taken") from error
+        return Response(
+            AdministeredUserSerializer(user).data, status=status.HTTP_201_CREATED
+        )
+
+
+class OneUserView(AdministratorView):
+    """Somebody: a name and a face for all, more for site administrators."""
+
+    serializer_class = PublicUserSerializer
+
+    def get(self, request: Request, username: str) -> Response:
+        return Response(PublicUserSerializer(self.find(username)).data)
+
+    @extend_schema(
+        request=AdministeredUserSerializer, responses=AdministeredUserSerializer
+    )
+    def patch(self, request: Request, username: str) -> Response:
+        self.require_administrator()
+        return self.change(
+            self.find(username, also_inactive=True), AdministeredUserSerializer
+        )
+
+    def delete(self, request: Request, username: str) -> Response:
+        """Switch the user off; the name stays taken."""
+        self.require_administrator()
+        try:
+            deactivate_user(self.find(username))
+        except LastOwner as error:
+            raise Conflict(str(error)) from error
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def find(self, username: str, *, also_inactive: bool = False) -> User:
+        users = User.objects.filter(username=username)
+        user = (users if also_inactive else users.filter(is_active=True)).first()
+        if user is None:
+            raise Http404
+        return user

@@ -1,0 +1,165 @@
+"""What the API shows of repositories, and what it lets be changed."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.actions import Action, Role
+from repositories.models import Event, Grant, Repository, Tag, TagMove
+from repositories.oci.references import (
+    COMPONENT_PATTERN,
+    NAME_MAX_LENGTH,
+    is_tag,
+)
+
+NAME_PATTERN = rf"^{COMPONENT_PATTERN}(?:/{COMPONENT_PATTERN})*\Z"
+
+
+class RepositorySerializer(serializers.ModelSerializer[Repository]):
+    namespace = serializers.CharField(source="namespace.name", read_only=True)
+    full_name = serializers.CharField(read_only=True)
+    is_official = serializers.BooleanField(
+        source="namespace.is_official", read_only=True
+    )
+    is_verified = serializers.BooleanField(
+        source="namespace.is_verified", read_only=True
+    )
+
+    class Meta:
+        model = Repository
+        fields = (
+            "namespace",
+            "name",
+            "full_name",
+            "visibility",
+            "description",
+            "readme",
+            "is_official",
+            "is_verified",
+            "star_count",
+            "pull_count",
+            "size_bytes",
+            "pushed_at",
+            "created_at",
+        )
+        read_only_fields = (
+            "name",
+            "star_count",
+            "pull_count",
+            "size_bytes",
+            "pushed_at",
+            "created_at",
+        )
+
+
+class NewRepositorySerializer(serializers.Serializer[Any]):
+    namespace = serializers.CharField(max_length=39)
+    name = serializers.RegexField(
+        NAME_PATTERN, max_length=NAME_MAX_LENGTH - 40, trim_whitespace=False
+    )
+    visibility = serializers.ChoiceField(Repository.Visibility.choices)
+    description = serializers.CharField(
+        max_length=200, required=False, allow_blank=True
+    )
+
+
+class SubjectSerializer(serializers.Serializer[Any]):
+    """A user, a team of the repository's organization, or one of its robots."""
+
+    kind = serializers.ChoiceField(["user", "team", "robot"])
+    name = serializers.CharField(max_length=100)
+
+
+class TagGlobField(serializers.CharField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=128, allow_blank=True, **options)
+
+
+class GrantSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField(read_only=True)
+    subject = SubjectSerializer()
+    role = serializers.ChoiceField([role.value for role in Role])
+    tags = TagGlobField(required=False, default="")
+    created_at = serializers.DateTimeField(read_only=True)
+
+    def to_representation(self, grant: Grant) -> dict[str, Any]:
+        return {
+            "id": grant.pk,
+            "subject": {"kind": grant.subject_kind, "name": grant.subject_name},
+            "role": grant.role,
+            "tags": grant.tag_glob,
+            "created_at": serializers.DateTimeField().to_representation(
+                grant.created_at
+            ),
+        }
+
+
+class ChangedGrantSerializer(serializers.Serializer[Any]):
+    role = serializers.ChoiceField([role.value for role in Role], required=False)
+    tags = TagGlobField(required=False)
+
+
+class AccessQuestionSerializer(serializers.Serializer[Any]):
+    who = serializers.CharField(max_length=100, allow_blank=True)
+    action = serializers.ChoiceField([action.value for action in Action])
+    tag = serializers.CharField(max_length=128, required=False)
+
+
+class AccessAnswerSerializer(serializers.Serializer[Any]):
+    allowed = serializers.BooleanField()
+    reason = serializers.CharField()
+
+
+class TagSerializer(serializers.ModelSerializer[Tag]):
+    digest = serializers.CharField(source="manifest.digest")
+    media_type = serializers.CharField(source="manifest.media_type")
+    size_bytes = serializers.IntegerField(source="content_bytes")
+    platforms = serializers.SerializerMethodField()
+    pushed_at = serializers.DateTimeField(source="moved_at")
+    pushed_by = serializers.CharField(source="moved_by")
+
+    class Meta:
+        model = Tag
+        fields = (
+            "name",
+            "digest",
+            "media_type",
+            "size_bytes",
+            "platforms",
+            "pushed_at",
+            "pushed_by",
+        )
+
+    def get_platforms(self, tag: Tag) -> list[str]:
+        """The platforms of an index; what BuildKit adds as unknown is none."""
+        return sorted(
+            {
+                reference.platform
+                for reference in tag.manifest.references.all()
+                if reference.platform and "unknown" not in reference.platform
+            }
+        )
+
+
+class MovedTagSerializer(serializers.Serializer[Any]):
+    digest = serializers.CharField(max_length=140)
+
+
+class TagMoveSerializer(serializers.ModelSerializer[TagMove]):
+    class Meta:
+        model = TagMove
+        fields = ("digest", "previous_digest", "moved_by", "moved_at")
+
+
+class EventSerializer(serializers.ModelSerializer[Event]):
+    actor = serializers.CharField(source="actor_name")
+
+    class Meta:
+        model = Event
+        fields = ("id", "kind", "actor", "at", "detail")
+
+
+def check_tag(tag: str) -> None:
+    """Raise ValidationError for a text that is no tag."""
+    if not is_tag(tag):
+        raise serializers.ValidationError({"tag": f"'{tag}' is not a tag"})

@@ -1,0 +1,32 @@
+"""Names may hold slashes: everything is anchored at the end, longest first."""
+
+from django.urls import path, re_path
+
+from repositories.api.views import grants, repositories, tags, tokens
+
+NAME = r"repositories/(?P<namespace>[^/]+)/(?P<name>.+?)"
+TAG = rf"{NAME}/tags/(?P<tag>[^/]+)"
+
+urlpatterns = [
+    path("user/tokens", tokens.TokensView.as_view(), name="tokens"),
+    path("user/tokens/<int:token>", tokens.TokenView.as_view(), name="token"),
+    path("search", repositories.SearchView.as_view(), name="search"),
+    path("repositories", repositories.RepositoriesView.as_view(), name="repositories"),
+    re_path(rf"^{NAME}/grants$", grants.GrantsView.as_view(), name="grants"),
+    re_path(
+        rf"^{NAME}/grants/(?P<grant>[0-9]{{1,18}})$",
+        grants.GrantView.as_view(),
+        name="grant",
+    ),
+    re_path(rf"^{NAME}/access$", grants.AccessView.as_view(), name="access"),
+    re_path(rf"^{NAME}/events$", repositories.EventsView.as_view(), name="events"),
+    re_path(rf"^{NAME}/tags$", tags.TagsView.as_view(), name="tags"),
+    re_path(rf"^{TAG}$", tags.TagView.as_view(), name="tag"),
+    re_path(rf"^{TAG}/history$", tags.TagHistoryView.as_view(), name="tag-history"),
+    re_path(
+        rf"^{NAME}/manifests/(?P<digest>[^/]+:[^/]+)$",
+        tags.ManifestView.as_view(),
+        name="manifest",
+    ),
+    re_path(rf"^{NAME}$", repositories.RepositoryView.as_view(), name="repository"),
+]

@@ -1,0 +1,121 @@
+"""One's access tokens (/user/tokens); here, because they may name repositories."""
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.actions import ACTIONS_OF_ROLE, Action
+from accounts.api.base import ApiView
+from accounts.api.serializers import (
+    AccessTokenSerializer,
+    IssuedTokenSerializer,
+    NewAccessTokenSerializer,
+)
+from accounts.models import AccessToken, Namespace, User
+from accounts.tokens import issue_access_token, revoke_access_token
+from repositories.models import Repository
+from repositories.oci.references import NameMalformed, parse_repository_name
+
+
+class TokensView(ApiView):
+    """The tokens that were neither revoked nor are past their time."""
+
+    serializer_class = AccessTokenSerializer
+    is_list = True
+
+    def get(self, request: Request) -> Response:
+        user = require_full_person(self)
+        rows = AccessToken.objects.live().filter(user=user)
+        return self.answer_list(rows, AccessTokenSerializer)
+
+    @extend_schema(
+        request=NewAccessTokenSerializer, responses={201: IssuedTokenSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        """Issue a token; this answer is the only one that has it."""
+        user = require_full_person(self)
+        fields = self.read(NewAccessTokenSerializer)
+        expires_at = fields.get("expires_at")
+        if expires_at is not None and expires_at <= timezone.now():
+            raise ValidationError({"expires_at": "this time is over"})
+        if not ACTIONS_OF_ROLE[fields["actions"]] <= self.actor.ceiling.actions:
+            raise PermissionDenied("a token cannot make one that allows more")
+        token, secret = issue_access_token(
+            user=user,
+            name=fields["name"],
+            actions=fields["actions"],
+            repository_ids=self.repository_ids(fields.get("repositories")),
+            namespace_ids=self.namespace_ids(fields.get("namespaces")),
+            expires_at=expires_at,
+        )
+        return Response(
+            {**AccessTokenSerializer(token).data, "token": secret},
+            status=status.HTTP_201_CREATED,
+        )
+
+    def repository_ids(self, names: list[str] | None) -> list[int] | None:
+        if names is None:
+            return None
+        visible = Repository.objects.visible_to(self.actor)
+        found = []
+        for text in names:
+            try:
+                name = parse_repository_name(text)
+            except NameMalformed as error:
+                raise ValidationError({"repositories": str(error)}) from error
+            pk = (
+                visible.filter(namespace__name=name.namespace, name=name.name)
+                .values_list("pk", flat=True)
+                .first()
+            )
+            if pk is None:
+                raise ValidationError(
+                    {"repositories": f"there is no repository '{text}'"}
+                )
+            found.append(pk)
+        return found
+
+    def namespace_ids(self, names: list[str] | None) -> list[int] | None:
+        if names is None:
+            return None
+        found = dict(Namespace.objects.filter(name__in=names).values_list("name", "pk"))
+        missing = sorted(set(names) - set(found))
+        if missing:
+            raise ValidationError(
+                {"namespaces": f"there is no namespace '{missing[0]}'"}
+            )
+        return list(found.values())
+
+
+class TokenView(ApiView):
+    """One token."""
+
+    serializer_class = AccessTokenSerializer
+
+    def delete(self, request: Request, token: int) -> Response:
+        """Revoke it; what was issued for it stops at its next request."""
+        user = require_full_person(self)
+        row = AccessToken.objects.filter(user=user, pk=token, revoked_at=None).first()
+        if row is None:
+            raise Http404
+        revoke_access_token(row)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def require_full_person(view: ApiView) -> User:
+    """Return the user, unless a narrowed token asks: it must not widen itself."""
+    actor = view.actor
+    ceiling = actor.ceiling
+    if actor.user_id is None:
+        raise PermissionDenied("a robot has no access tokens of its own")
+    if (
+        Action.GRANT not in ceiling.actions
+        or ceiling.repository_ids is not None
+        or ceiling.namespace_ids is not None
+    ):
+        raise PermissionDenied("this token does not allow to manage tokens")
+    return User.objects.get(pk=actor.user_id)

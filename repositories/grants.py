@@ -1,0 +1,82 @@
+"""Give and take roles on a repository."""
+
+from django.db import IntegrityError, transaction
+
+from accounts.actors import Actor
+from accounts.models import Robot, Team, User
+from repositories.events import record_event
+from repositories.models import Event, Grant, Repository
+
+Subject = User | Team | Robot
+
+
+class GrantExists(ValueError):
+    """The subject has a grant for these tags already."""
+
+
+def find_subject(repository: Repository, kind: str, name: str) -> Subject | None:
+    """Return who is meant: any user, or a team or robot of the same namespace."""
+    namespace = repository.namespace
+    if kind == "user":
+        return User.objects.filter(username=name, is_active=True).first()
+    if kind == "team":
+        if namespace.organization_id is None:
+            return None
+        return Team.objects.filter(
+            organization=namespace.organization_id, name=name
+        ).first()
+    prefix, _, robot_name = name.partition("+")
+    if prefix != namespace.name:
+        return None
+    return Robot.objects.filter(namespace=namespace, name=robot_name).first()
+
+
+def add_grant(
+    *, repository: Repository, subject: Subject, role: str, tag_glob: str, actor: Actor
+) -> Grant:
+    """Give a subject a role, for some tags or for all; else GrantExists."""
+    kind = {User: "user", Team: "team", Robot: "robot"}[type(subject)]
+    try:
+        with transaction.atomic():
+            grant = Grant.objects.create(
+                repository=repository, role=role, tag_glob=tag_glob, **{kind: subject}
+            )
+            _record(Event.Kind.GRANT_SET, grant, actor)
+    except IntegrityError as error:
+        raise GrantExists("this subject has a grant for these tags") from error
+    return grant
+
+
+def change_grant(
+    *, grant: Grant, role: str | None, tag_glob: str | None, actor: Actor
+) -> Grant:
+    """Change a grant's role or tags; GrantExists if it becomes another one's twin."""
+    grant.role = role or grant.role
+    grant.tag_glob = grant.tag_glob if tag_glob is None else tag_glob
+    try:
+        with transaction.atomic():
+            grant.save(update_fields=["role", "tag_glob"])
+            _record(Event.Kind.GRANT_SET, grant, actor)
+    except IntegrityError as error:
+        raise GrantExists("this subject has a grant for these tags") from error
+    return grant
+
+
+def remove_grant(*, grant: Grant, actor: Actor) -> None:
+    """Take a role away; the next request of its subject is refused."""
+    with transaction.atomic():
+        _record(Event.Kind.GRANT_REMOVED, grant, actor)
+        grant.delete()
+
+
+def _record(kind: Event.Kind, grant: Grant, actor: Actor) -> None:
+    record_event(
+        kind=kind,
+        repository=grant.repository.facts,
+        actor=actor,
+        detail={
+            "subject": {"kind": grant.subject_kind, "name": grant.subject_name},
+            "role": grant.role,
+            "tags": grant.tag_glob,
+        },
+    )

@@ -1,0 +1,145 @@
+"""People, organizations, teams, robots and tokens over the API."""
+
+from collections.abc import Callable
+
+from accounts.models import AccessToken
+from tests import make
+from tests.api.conftest import ApiClient
+from tests.conftest import Cast
+from tests.images import image
+from tests.registry_client import RegistryClient
+
+Api = Callable[[str], ApiClient]
+
+
+def test_a_token_is_shown_once_and_works_until_it_is_revoked(
+    cast: Cast, api_of: Api
+) -> None:
+    bob = api_of("bob")
+    made = bob.post("/user/tokens", {"name": "ci", "actions": "read"})
+    assert made.status_code == 201
+    secret = made.json()["token"]
+    listed = {t["id"]: t for t in bob.everything("/user/tokens")}
+    assert listed[made.json()["id"]]["name"] == "ci"
+    assert secret not in str(listed)
+    assert api_of(secret).get("/user").json()["username"] == cast.bob.username
+    assert bob.delete(f"/user/tokens/{made.json()['id']}").status_code == 204
+    assert api_of(secret).get("/user").status_code == 401
+    assert bob.delete(f"/user/tokens/{made.json()['id']}").status_code == 404
+
+
+def test_somebody_elses_token_is_not_there(cast: Cast, api_of: Api) -> None:
+    made = api_of("bob").post("/user/tokens", {"name": "ci", "actions": "read"})
+    assert api_of("dave").delete(f"/user/tokens/{made.json()['id']}").status_code == 404
+    assert AccessToken.objects.get(pk=made.json()["id"]).revoked_at is None
+
+
+def test_a_limited_token_reaches_what_it_names(
+    api_of: Api, api: str, other: str
+) -> None:
+    made = api_of("alice").post(
+        "/user/tokens", {"name": "one", "actions": "admin", "repositories": [api]}
+    )
+    limited = api_of(made.json()["token"])
+    assert limited.get(f"/repositories/{api}").status_code == 200
+    assert limited.get(f"/repositories/{other}").status_code == 404
+    assert limited.post("/user/tokens", {"name": "x", "actions": "read"}).status_code
+
+
+def test_a_token_names_only_repositories_that_one_sees(api_of: Api, api: str) -> None:
+    body = {"name": "spy", "actions": "read", "repositories": [api]}
+    foreign = api_of("dave").post("/user/tokens", body)
+    absent = api_of("dave").post("/user/tokens", {**body, "repositories": ["no/where"]})
+    assert foreign.status_code == absent.status_code == 400
+    assert foreign.json()["errors"][0]["field"] == "repositories"
+
+
+def test_an_organization_from_its_making_to_its_end(api_of: Api, cast: Cast) -> None:
+    dave, name = api_of("dave"), make.unique("guild")
+    assert dave.post("/organizations", {"name": name}).status_code == 201
+    assert dave.post("/organizations", {"name": name}).status_code == 409
+    path = f"/organizations/{name}"
+    assert dave.patch(path, {"display_name": "The Guild"}).status_code == 200
+    assert dave.get(path).json()["display_name"] == "The Guild"
+    team = {"name": "makers", "standing": "creator"}
+    assert dave.post(f"{path}/teams", team).status_code == 201
+    assert dave.post(f"{path}/teams", team).status_code == 409
+    member = f"{path}/teams/makers/members/{cast.carol.username}"
+    assert dave.put(member).status_code == 204
+    assert dave.put(member).status_code == 204
+    carol = api_of("carol")
+    created = carol.post(
+        "/repositories", {"namespace": name, "name": "tool", "visibility": "private"}
+    )
+    assert created.status_code == 201
+    assert dave.delete(path).status_code == 409
+    assert carol.delete(f"/repositories/{name}/tool").status_code == 204
+    assert dave.delete(member).status_code == 204
+    assert carol.get(f"{path}/teams").status_code == 403
+    assert dave.delete(path).status_code == 204
+    assert dave.get(path).status_code == 404
+
+
+def test_the_owners_team_cannot_be_emptied(api_of: Api, cast: Cast) -> None:
+    organization = make.organization(owner=cast.dave)
+    path = f"/organizations/{organization.namespace.name}/teams/owners"
+    dave = api_of("dave")
+    refused = dave.delete(f"{path}/members/{cast.dave.username}")
+    assert refused.status_code == 409
+    assert "owner" in refused.json()["errors"][0]["message"]
+    assert dave.patch(path, {"standing": "member"}).status_code == 409
+
+
+def test_a_robot_gets_a_token_once_and_a_new_one_on_request(
+    api_of: Api, cast: Cast, registry: object, alice: RegistryClient
+) -> None:
+    path = f"/organizations/{cast.acme.namespace.name}/robots"
+    owner, name = api_of("alice"), make.unique("deploy")
+    made = owner.post(path, {"name": name})
+    assert made.status_code == 201
+    login = made.json()
+    assert login["username"] == f"{cast.acme.namespace.name}+{name}"
+    client = RegistryClient(alice.http, alice.url, login["username"], login["token"])
+    assert client.get("/v2/", token=client.token()).status_code == 200
+    fresh = owner.post(f"{path}/{name}/token").json()["token"]
+    assert client.token_answer().status_code == 401
+    client.secret = fresh
+    assert client.token_answer().status_code == 200
+    assert owner.delete(f"{path}/{name}").status_code == 204
+    assert client.token_answer().status_code == 401
+
+
+def test_a_site_administrator_makes_and_switches_off_users(
+    api_of: Api, cast: Cast
+) -> None:
+    root = make.user("root", is_superuser=True)
+    administrator = api_of(make.access_token(root))
+    name = make.unique("olga")
+    weak = {"username": name, "email": "", "password": "short"}
+    assert administrator.post("/users", weak).status_code == 400
+    body = {**weak, "password": "a long enough phrase"}
+    assert administrator.post("/users", body).status_code == 201
+    assert administrator.post("/users", body).status_code == 409
+    assert administrator.get(f"/users/{name}").status_code == 200
+    assert administrator.delete(f"/users/{name}").status_code == 204
+    assert administrator.get(f"/users/{name}").status_code == 404
+    owner = make.user("owner")
+    make.organization(owner=owner)
+    assert administrator.delete(f"/users/{owner.username}").status_code == 409
+
+
+def test_hashes_and_passwords_are_in_no_answer(
+    api_of: Api, cast: Cast, api: str, alice: RegistryClient
+) -> None:
+    """I14."""
+    alice.push(f"{api}:v1", image())
+    owner = api_of("alice")
+    organization = f"/organizations/{cast.acme.namespace.name}"
+    for path in (
+        *("/user", "/user/tokens", organization, f"{organization}/teams"),
+        *(f"{organization}/robots", f"/repositories/{api}/grants"),
+        f"/repositories/{api}/events",
+    ):
+        text = owner.get(path).text
+        for word in ("hash", "argon2", "password", "berth_"):
+            assert word not in text, (path, word)
