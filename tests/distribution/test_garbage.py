@@ -267,6 +267,7 @@ def test_g1_a_finish_that_was_cut_short_days_ago_can_be_repeated(
     location = bob.start_upload(api)
     location = bob.patch(location, content=content).headers["Location"]
     staged = Upload.objects.get(pk=_session(location)).staged
+    assert staged is not None
     blobs = registry.data_folder / "blobs"
     stored = blobs / "sha256" / digest[7:9] / f"{digest[7:]}.{staged['generation']}"
     stored.parent.mkdir(exist_ok=True)
@@ -386,6 +387,7 @@ def test_g9_an_expired_session_is_gone_with_its_bytes(
     response = bob.patch(location, content=b"more")
     assert response.status_code == 404
     assert error_codes(response) == ["BLOB_UPLOAD_UNKNOWN"]
+    assert session.staged is not None
     staged = registry.data_folder / "blobs" / "uploads" / session.staged["generation"]
     assert not staged.exists()
 

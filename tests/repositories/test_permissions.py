@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -212,12 +213,13 @@ def test_the_set_is_the_rule(cast: Cast) -> None:
     cases = [Case(ANONYMOUS, "anonymous"), Case(actor_of_robot(robot), "robot")]
     for label, person in people.items():
         cases.append(Case(actor_of(person), label))
-        for limits in (
+        narrowings: list[dict[str, Any]] = [
             {},
             {"repository_ids": [r.pk for r in repositories[::2]]},
             {"namespace_ids": [cast.acme.namespace.pk]},
             {"repository_ids": []},
-        ):
+        ]
+        for limits in narrowings:
             token, _ = issue_access_token(
                 user=person, name="t", actions="read", **limits
             )

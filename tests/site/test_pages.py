@@ -105,7 +105,7 @@ def test_a_new_user_gets_a_namespace(browser: httpx.Client) -> None:
         headers={"Referer": str(page.url)},
     )
     assert done.status_code == 200
-    assert Namespace.objects.get(name=name).user.username == name
+    assert Namespace.objects.get(name=name, user__username=name)
 
 
 def test_a_repository_is_made_public_there(
