@@ -57,7 +57,7 @@ def answer_protocol(
         return []
     if isinstance(response, HttpResponse):
         return [response.content]
-    return response  # type: ignore[return-value]  # iterable, with close()
+    return response  # iterable, with close()
 
 
 def _respond(request: ProtocolRequest) -> HttpResponseBase:

@@ -16,19 +16,19 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 Rows = list[tuple[Any, ...]]
 
 
-def fetch_rows(sql: str, parameters: Sequence[object]) -> Rows:
+def fetch_rows(sql: str, parameters: Sequence[Any]) -> Rows:
     """Return all rows of a statement, which has ``%s`` for its parameters."""
     rows, _ = _execute(sql, parameters, has_rows=True)
     return rows
 
 
-def fetch_row(sql: str, parameters: Sequence[object]) -> tuple[Any, ...] | None:
+def fetch_row(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
     """Return the only row that a statement can find, None if there is none."""
     rows = fetch_rows(sql, parameters)
     return rows[0] if rows else None
 
 
-def change_rows(sql: str, parameters: Sequence[object]) -> int:
+def change_rows(sql: str, parameters: Sequence[Any]) -> int:
     """Run a statement that returns nothing; return how many rows it changed."""
     _, count = _execute(sql, parameters, has_rows=False)
     return count
@@ -36,7 +36,9 @@ def change_rows(sql: str, parameters: Sequence[object]) -> int:
 
 def prepared_value(model: type[models.Model], column: str, value: object) -> Any:
     """Return a value as the driver takes it for that column of the model."""
-    return model._meta.get_field(column).get_db_prep_save(value, connection)
+    field = model._meta.get_field(column)
+    assert isinstance(field, models.Field), "a column, not a relation to this model"
+    return field.get_db_prep_save(value, connection)
 
 
 def for_update() -> str:
@@ -45,7 +47,7 @@ def for_update() -> str:
 
 
 def _execute(
-    sql: str, parameters: Sequence[object], *, has_rows: bool
+    sql: str, parameters: Sequence[Any], *, has_rows: bool
 ) -> tuple[Rows, int]:
     wrapper = connections[DEFAULT_DB_ALIAS]
     driver = wrapper.connection
