@@ -213,6 +213,7 @@ LOGGING = {
     "loggers": {
         "django": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},  # 4xx are the clients' business
+        "kombu.connection": {"level": "ERROR"},  # a folder has no host name
     },
 }
 
