@@ -357,18 +357,27 @@ def _update(upload: Upload, **columns: object) -> None:
 
 
 def _claim(upload: Upload) -> None:
-    """Become the one who may write behind the session's bytes."""
-    previous = upload.writer
-    _update(upload, writer=uuid.uuid4())
-    if previous is None or upload.staged is None:
+    """Become the one who may write behind the session's bytes.
+
+    Where another request has claimed them, copy first and let the row decide whose copy
+    counts: until then nobody's bytes are taken away.
+    """
+    store, source = blob_store(), upload.staged
+    if upload.writer is None or source is None:
+        _update(upload, writer=uuid.uuid4())
         return
     try:
-        forked = blob_store().fork(
-            upload.staged, upload.offset_bytes, _generation(upload)
-        )
+        copy = store.fork(source, upload.offset_bytes, _generation(upload))
     except ObjectMissing:
-        return  # finished before, by a request that died: finish() finds it
-    _update(upload, staged=forked)
+        # Finished before, by a request that died: finish() finds it.
+        _update(upload, writer=uuid.uuid4())
+        return
+    try:
+        _update(upload, writer=uuid.uuid4(), staged=copy)
+    except (OutOfOrder, BlobUploadUnknown):
+        store.discard(copy)
+        raise
+    store.discard(source)
 
 
 def _save_progress(upload: Upload, received: _Received) -> None:

@@ -70,7 +70,7 @@ class BlobStore(ABC):
 
     @abstractmethod
     def fork(self, staged: Staged, size_bytes: int, generation: str) -> Staged:
-        """Copy the first bytes to a new generation, away from another writer."""
+        """Copy the first bytes to a new generation; the source stays."""
 
     @abstractmethod
     def read_staged(self, staged: Staged, size_bytes: int) -> Iterator[bytes]:

@@ -87,16 +87,9 @@ class FilesystemStore(BlobStore):
         return staged, written
 
     def fork(self, staged: Staged, size_bytes: int, generation: str) -> Staged:
-        source = self._staged_path(staged)
         forked = self.stage(generation)
-        if not size_bytes:
-            return forked
-        try:
+        if size_bytes:
             self.append(forked, 0, self.read_staged(staged, size_bytes))
-        except StoreFull:
-            self.discard(forked)
-            raise
-        source.unlink(missing_ok=True)
         return forked
 
     def read_staged(self, staged: Staged, size_bytes: int) -> Iterator[bytes]:

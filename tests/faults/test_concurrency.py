@@ -138,6 +138,7 @@ def test_two_chunks_of_one_session_never_interleave(
                 location,
                 Authorization=f"Bearer {token}",
                 Content_Length=str(len(chunk)),
+                Content_Range=f"{len(arrived)}-{len(arrived) + len(chunk) - 1}",
             )
         for start in range(0, 50_000, 10_000):
             for connection, chunk in zip(connections, chunks, strict=True):

@@ -144,3 +144,15 @@ def test_a_repository_is_made_public_there(
     private_api.refresh_from_db()
     assert private_api.is_public, done.text[-3000:]
     assert private_api.grants.count() == 3
+
+
+def test_a_refusal_before_the_body_is_read_says_that_the_connection_ends(
+    registry: BerthServer,
+) -> None:
+    """Else the client's next request on that connection would fail."""
+    with httpx.Client(base_url=registry.url) as client:
+        for _ in range(20):
+            refused = client.post("/api/v1/organizations", json={"name": "x" * 1000})
+            assert refused.status_code == 401
+            assert refused.headers["Connection"] == "close"
+            assert client.get("/healthz").status_code == 200
