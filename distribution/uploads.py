@@ -13,7 +13,9 @@ version is no longer the row's has lost (OutOfOrder):
   still there when another request comes belongs to one that died or is being overtaken:
   the newcomer goes on with a copy, so that no two ever write to the same bytes (L9).
 
-What a session says has arrived is durable: first the bytes, then the row (UP-13).
+What a session says has arrived is durable: first the bytes, then the row (UP-13). The
+row itself need not be: after a power cut a session may say less than arrived, or be
+gone, and its client sends those bytes again. Only the blob's commit waits for the disk.
 """
 
 import json
@@ -37,7 +39,12 @@ from distribution.storage.base import ObjectMissing, Staged, StoreFull
 from repositories.crash_points import reach
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import CANONICAL_ALGORITHM, Digest
-from repositories.sql import change_rows, fetch_row, prepared_value
+from repositories.sql import (
+    change_rows,
+    fetch_row,
+    prepared_value,
+    quick_transaction,
+)
 
 _INSERT = """
 INSERT INTO distribution_upload (uuid, repository_id, user_id, robot_id, offset_bytes,
@@ -102,7 +109,7 @@ def start_upload(
         algorithm=algorithm,
     )
     now = timezone.now()
-    with transaction.atomic():
+    with quick_transaction():
         change_rows(
             _INSERT,
             (
@@ -346,10 +353,12 @@ def _update(upload: Upload, **columns: object) -> None:
     columns["touched_at"] = timezone.now()
     assignments = ", ".join(f"{name} = %s" for name in columns)
     values = [_value(name, value) for name, value in columns.items()]
-    if not change_rows(
-        _UPDATE.format(assignments=assignments),
-        (*values, _value("uuid", upload.pk), upload.version),
-    ):
+    with quick_transaction():
+        changed = change_rows(
+            _UPDATE.format(assignments=assignments),
+            (*values, _value("uuid", upload.pk), upload.version),
+        )
+    if not changed:
         raise _why_lost(upload)
     upload.version += 1
     for name, value in columns.items():
