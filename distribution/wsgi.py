@@ -12,12 +12,12 @@ from re import Match
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest, get_path_info
-from django.db import connections
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
 from distribution import urls
 from distribution.endpoints import Resource
+from repositories.sql import this_threads_connection
 
 _nothing = Resource()
 
@@ -38,8 +38,7 @@ def answer_protocol(
     environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     """Answer one request to a protocol route (PEP 3333)."""
-    for connection in connections.all(initialized_only=True):
-        connection.close_if_unusable_or_obsolete()
+    this_threads_connection().close_if_unusable_or_obsolete()
     request = ProtocolRequest(environ)
     response = _respond(request)
     status = response.status_code
@@ -52,11 +51,8 @@ def answer_protocol(
         # is not told would send its next request into a closed connection.
         response["Connection"] = "close"
     start_response(f"{status} {response.reason_phrase}", list(response.items()))
-    if request.method == "HEAD":
-        response.close()
-        return []
     if isinstance(response, HttpResponse):
-        return [response.content]
+        return [] if request.method == "HEAD" else [response.content]
     return response  # iterable, with close()
 
 

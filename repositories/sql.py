@@ -7,14 +7,30 @@ Django's connection and with Django's errors. Whoever listens to queries (a test
 counts, the debug log) is heard the ordinary way, and so is every other database.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Rows = list[tuple[Any, ...]]
+
+_mine = threading.local()
+
+
+def this_threads_connection() -> BaseDatabaseWrapper:
+    """Return Django's connection of this thread, looked up once.
+
+    Django finds it through storage that also serves coroutines, which costs as much as
+    a small query.
+    """
+    wrapper: BaseDatabaseWrapper | None = getattr(_mine, "wrapper", None)
+    if wrapper is None:
+        wrapper = _mine.wrapper = connections[DEFAULT_DB_ALIAS]
+    return wrapper
 
 
 def fetch_rows(sql: str, parameters: Sequence[Any]) -> Rows:
@@ -55,7 +71,7 @@ def quick_transaction() -> Iterator[None]:
     came after it, but never something before. For rows whose loss costs a client one
     more try, such as an upload that is going on, and for nothing that is a promise.
     """
-    wrapper = connections[DEFAULT_DB_ALIAS]
+    wrapper = this_threads_connection()
     if wrapper.vendor == "sqlite":
         change_rows("PRAGMA synchronous=NORMAL", ())
         try:
@@ -72,7 +88,7 @@ def quick_transaction() -> Iterator[None]:
 def _execute(
     sql: str, parameters: Sequence[Any], *, has_rows: bool
 ) -> tuple[Rows, int]:
-    wrapper = connections[DEFAULT_DB_ALIAS]
+    wrapper = this_threads_connection()
     driver = wrapper.connection
     if (
         driver is None
