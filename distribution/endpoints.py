@@ -25,6 +25,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -118,7 +119,7 @@ def endpoint(
                 Call(request, parsed, repository, actor, token), **arguments
             )
 
-        return run
+        return _declared(run)
 
     return wrap
 
@@ -134,13 +135,19 @@ def signed_in(*asked: Scope) -> Callable[[Endpoint], Endpoint]:
                 raise challenge(*asked, error=INSUFFICIENT_SCOPE)
             return function(request, actor, **arguments)
 
-        return run
+        return _declared(run)
 
     return wrap
 
 
 def open_to_all(function: Endpoint) -> Endpoint:
     """Declare that a function asks for no credentials, or asks for them itself."""
+    return _declared(function)
+
+
+def _declared(function: Endpoint) -> Endpoint:
+    """Mark a function as one that says who may use it; Resource wants the mark."""
+    function.declares_its_action = True  # type: ignore[attr-defined]
     return function
 
 
@@ -243,6 +250,13 @@ class Resource:
     csrf_exempt = True  # no cookie is ever looked at
 
     def __init__(self, **functions: Endpoint) -> None:
+        for method, function in functions.items():
+            if not getattr(function, "declares_its_action", False):
+                name = getattr(function, "__qualname__", repr(function))
+                raise ImproperlyConfigured(
+                    f"{method} is answered by {name}, which does not declare who may "
+                    "use it: wrap it in @endpoint(...), @signed_in(...) or @open_to_all"
+                )
         self.functions = functions
 
     def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
