@@ -11,12 +11,18 @@ from accounts.actors import Actor
 from distribution.errors import (
     Denied,
     ManifestBlobUnknown,
+    ManifestInvalid,
     PreconditionFailed,
 )
 from distribution.models import BlobLink
 from repositories.crash_points import reach
+from repositories.manifests import (
+    MediaTypeDiffers,
+    note_push,
+    record_manifest,
+    record_push_by_digest,
+)
 from repositories.manifests import delete_manifest as delete_manifest_and_tags
-from repositories.manifests import note_push, record_manifest, record_push_by_digest
 from repositories.models import Manifest, RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
@@ -90,14 +96,17 @@ def put_manifest(
     with transaction.atomic():
         present = _lock_blobs(repository, document)
         reach("C11")
-        manifest, is_new = record_manifest(
-            repository=repository,
-            digest=digest,
-            payload=payload,
-            document=document,
-            required=present,
-            actor=actor,
-        )
+        try:
+            manifest, is_new = record_manifest(
+                repository=repository,
+                digest=digest,
+                payload=payload,
+                document=document,
+                required=present,
+                actor=actor,
+            )
+        except MediaTypeDiffers as error:
+            raise ManifestInvalid(f"manifest invalid: {error}") from error
         reach("C12")
         previous = {
             tag: move_tag(

@@ -21,6 +21,13 @@ from repositories.oci.documents import Document
 from repositories.tags import record_tag_deletion
 
 
+class MediaTypeDiffers(ValueError):
+    """The same bytes are kept under another media type, and stay so."""
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(f"these bytes are here already, with media type {media_type}")
+
+
 def record_manifest(
     *,
     repository: RepositoryFacts,
@@ -35,6 +42,9 @@ def record_manifest(
     ``required`` are the digests that were present and have to stay as long as the
     manifest does. The row is locked for the rest of the caller's transaction, so that
     a tag can be moved to it while somebody else deletes it.
+
+    Raises MediaTypeDiffers for bytes that are here already as something else: whoever
+    may push some tag could else change what another tag means.
     """
     with transaction.atomic():
         manifest, is_new = Manifest.objects.select_for_update().get_or_create(
@@ -49,17 +59,10 @@ def record_manifest(
                 "pushed_by": actor.name,
             },
         )
-        if not is_new and manifest.media_type == document.media_type:
-            return manifest, False
         if not is_new:
-            # The same bytes, now said to be of another type: the last word counts.
-            manifest.references.all().delete()
-            manifest.media_type = document.media_type
-            manifest.artifact_type = document.artifact_type
-            manifest.subject_digest = str(document.subject or "")
-            manifest.save(
-                update_fields=["media_type", "artifact_type", "subject_digest"]
-            )
+            if manifest.media_type != document.media_type:
+                raise MediaTypeDiffers(manifest.media_type)
+            return manifest, False
         ManifestReference.objects.bulk_create(
             [
                 ManifestReference(
@@ -76,7 +79,7 @@ def record_manifest(
                 for position, descriptor in enumerate(document.descriptors)
             ]
         )
-        return manifest, is_new
+        return manifest, True
 
 
 def record_push_by_digest(

@@ -298,3 +298,18 @@ def test_a_sparse_namespace_takes_images_without_their_layers(
     index = images.index(image)
     assert alice.put_manifest(sparse, ABSENT_DIGEST, index).status_code == 400
     assert alice.put_manifest(sparse, "v2", index).status_code == 201
+
+
+def test_the_same_bytes_stay_what_they_were_pushed_as(
+    bob: RegistryClient, api: str
+) -> None:
+    """MAN-3, CVE-2021-41190: no second meaning for what other tags point to."""
+    bare = without(IMAGE, "mediaType")
+    assert put(bob, api, bare, OCI_MANIFEST).status_code == 201
+    refused = put(bob, api, bare, DOCKER_MANIFEST)
+    assert refused.status_code == 400
+    assert error_codes(refused) == ["MANIFEST_INVALID"]
+    assert OCI_MANIFEST in refused.json()["errors"][0]["message"]
+    served = bob.get(f"/v2/{api}/manifests/v1")
+    assert served.headers["Content-Type"] == OCI_MANIFEST
+    assert put(bob, api, bare, OCI_MANIFEST).status_code == 201
