@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.registry_client import RegistryClient
-from tests.servers import PROJECT_FOLDER, free_port
+from tests.servers import PROJECT_FOLDER, BerthServer, free_port
 
 TIMEOUT_SECONDS = 60
 
@@ -210,3 +210,24 @@ def test_make_is_all_that_the_readme_asks_for() -> None:
     assert done.returncode == 0, done.stderr
     assert "manage.py prepare" in done.stdout
     assert "honcho start" in done.stdout
+
+
+def test_two_never_share_an_address(environment: dict[str, str]) -> None:
+    """Else requests would go to the one or the other, as it happens."""
+    prepare(environment)
+    port = int(environment["BERTH_LISTEN"].rpartition(":")[2])
+    first = BerthServer(data_folder=Path(environment["BERTH_DATA"]), port=port)
+    with first:
+        second = subprocess.run(
+            [sys.executable, "manage.py", "serve"],
+            cwd=PROJECT_FOLDER,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        assert second.returncode != 0
+        assert "BERTH_LISTEN" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert httpx.get(f"{first.url}/healthz").status_code == 200
