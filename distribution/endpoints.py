@@ -26,7 +26,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -301,6 +306,10 @@ def as_registry_error(error: Exception) -> errors.RegistryError:
             if "disk" in str(error) and "full" in str(error):
                 return errors.StorageFull()
             return errors.Unavailable()
+        case IntegrityError():
+            # What the request stands on went away under it, such as its repository.
+            log.exception("the database refused", exc_info=error)
+            return errors.Unavailable("it changed at this moment: try again")
         case DatabaseError():
             log.exception("the database refused", exc_info=error)
             return errors.InternalError()

@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from repositories.crash_points import reach
 from repositories.events import record_event
+from repositories.locking import lock_or_create
 from repositories.models import (
     Event,
     Manifest,
@@ -47,7 +48,8 @@ def record_manifest(
     may push some tag could else change what another tag means.
     """
     with transaction.atomic():
-        manifest, is_new = Manifest.objects.select_for_update().get_or_create(
+        manifest, is_new = lock_or_create(
+            Manifest.objects.all(),
             repository_id=repository.id,
             digest=str(digest),
             defaults={

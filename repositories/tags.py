@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from repositories.crash_points import reach
 from repositories.events import record_event
+from repositories.locking import lock_or_create
 from repositories.models import Event, Manifest, RepositoryFacts, Tag, TagMove
 
 
@@ -22,7 +23,8 @@ def move_tag(
     """
     now = timezone.now()
     with transaction.atomic():
-        tag, is_new = Tag.objects.select_for_update().get_or_create(
+        tag, is_new = lock_or_create(
+            Tag.objects.all(),
             repository_id=repository.id,
             name=name,
             defaults={
