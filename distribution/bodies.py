@@ -15,6 +15,7 @@ from django.http import HttpRequest
 
 from distribution.errors import RequestInvalid, SizeInvalid
 
+WAS_READ = "berth.body_was_read"  # set in the environ; see distribution/wsgi.py
 PIECE_BYTES = 256 * 1024  # measured: smaller costs calls, larger costs memory
 
 
@@ -31,6 +32,7 @@ class Body:
     """
 
     def __init__(self, request: HttpRequest) -> None:
+        self._environ = request.META
         self._input = request.META["wsgi.input"]
         chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
         self.length_bytes = None if chunked else _content_length(request)
@@ -51,6 +53,7 @@ class Body:
             yield piece
         if left:
             raise BodyCutOff
+        self._environ[WAS_READ] = True
 
     def read_whole(self, limit_bytes: int) -> bytes | None:
         """Return the body, or None as soon as it is longer than the limit."""

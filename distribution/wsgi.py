@@ -6,7 +6,8 @@ the signals around a request. An answer that is at hand goes back as a list, whi
 Granian sends in one piece; anything else it has to stream (docs/performance.md).
 """
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from re import Match
 from typing import Any
@@ -16,8 +17,12 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
 from distribution import urls
+from distribution.bodies import WAS_READ
 from distribution.endpoints import Resource
 from repositories.sql import this_threads_connection
+
+BUFFERED_BYTES = 64 * 1024
+LINGER_SECONDS = 0.3  # holds a thread, so no longer than a client needs to look up
 
 _nothing = Resource()
 
@@ -50,10 +55,34 @@ def answer_protocol(
         # Its body may not have been read, and then the server hangs up: a client that
         # is not told would send its next request into a closed connection.
         response["Connection"] = "close"
+        if isinstance(response, HttpResponse) and _is_still_sending(environ):
+            del response["Content-Length"]
+            start_response(f"{status} {response.reason_phrase}", list(response.items()))
+            return _linger(response.content)
     start_response(f"{status} {response.reason_phrase}", list(response.items()))
     if isinstance(response, HttpResponse):
         return [] if request.method == "HEAD" else [response.content]
     return response  # iterable, with close()
+
+
+def _is_still_sending(environ: dict[str, Any]) -> bool:
+    """Tell whether more of the body is on its way than the sockets hold."""
+    if environ.get(WAS_READ):
+        return False
+    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return True
+    length = environ.get("CONTENT_LENGTH") or "0"
+    return length.isdigit() and int(length) > BUFFERED_BYTES
+
+
+def _linger(content: bytes) -> Iterator[bytes]:
+    """Send a refusal, and hang up a moment later.
+
+    A client in the middle of a large body would else find the connection reset before
+    it has read why. Go's server waits in the same way; the body stays unread.
+    """
+    yield content
+    time.sleep(LINGER_SECONDS)
 
 
 def _respond(request: ProtocolRequest) -> HttpResponseBase:
