@@ -17,8 +17,8 @@ from accounts.models import (
     User,
 )
 from accounts.models.namespaces import validate_namespace_field
-from accounts.models.teams import OWNERS_TEAM
 from accounts.names import NAMESPACE_MAX_LENGTH
+from accounts.organizations import found_organization
 
 
 @admin.register(User)
@@ -91,16 +91,14 @@ class OrganizationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: Organization, form: Any, change: bool
     ) -> None:
-        with transaction.atomic():
+        if change:
             super().save_model(request, obj, form, change)
-            if not change:
-                Namespace.objects.create(
-                    name=form.cleaned_data["name"], organization=obj
-                )
-                owners = Team.objects.create(
-                    organization=obj, name=OWNERS_TEAM, standing=Team.Standing.ADMIN
-                )
-                Membership.objects.create(team=owners, user=form.cleaned_data["owner"])
+        else:
+            found_organization(
+                organization=obj,
+                name=form.cleaned_data["name"],
+                owner=form.cleaned_data["owner"],
+            )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -14,8 +14,22 @@ def create_organization(
     Raises ValidationError for a name that the grammar refuses, and IntegrityError when
     the name is taken by a user or an organization.
     """
+    organization = Organization(display_name=display_name)
+    found_organization(
+        organization=organization, name=name, owner=owner, is_official=is_official
+    )
+    return organization
+
+
+def found_organization(
+    *, organization: Organization, name: str, owner: User, is_official: bool = False
+) -> None:
+    """Save a new organization with its namespace and its first owner, or nothing.
+
+    For a form that has filled in the rest; raises as create_organization does.
+    """
     with transaction.atomic():
-        organization = Organization.objects.create(display_name=display_name)
+        organization.save()
         namespace = Namespace(
             name=name, organization=organization, is_official=is_official
         )
@@ -25,7 +39,6 @@ def create_organization(
             organization=organization, name=OWNERS_TEAM, standing=Team.Standing.ADMIN
         )
         Membership.objects.create(team=owners, user=owner)
-    return organization
 
 
 def delete_organization(organization: Organization) -> None:

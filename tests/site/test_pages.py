@@ -156,3 +156,25 @@ def test_a_refusal_before_the_body_is_read_says_that_the_connection_ends(
             assert refused.status_code == 401
             assert refused.headers["Connection"] == "close"
             assert client.get("/healthz").status_code == 200
+
+
+def test_a_new_organization_gets_its_owner(browser: httpx.Client, cast: Cast) -> None:
+    name = make.unique("guild")
+    page = browser.get("/-/admin/accounts/organization/add/")
+    done = browser.post(
+        "/-/admin/accounts/organization/add/",
+        data={
+            "csrfmiddlewaretoken": token_of(page),
+            "name": name,
+            "owner": str(cast.dave.pk),
+            "display_name": "The Guild",
+        },
+        headers={"Referer": str(page.url)},
+    )
+    assert done.status_code == 200
+    organization = Namespace.objects.get(name=name).organization
+    assert organization is not None, done.text[-2000:]
+    assert organization.display_name == "The Guild"
+    assert organization.teams.filter(
+        name="owners", memberships__user=cast.dave
+    ).exists()
