@@ -11,7 +11,7 @@ from repositories.sql import fetch_row
 _FIND = """
 SELECT r.id, n.id, r.visibility, n.user_id, n.organization_id
   FROM repositories_repository r JOIN accounts_namespace n ON n.id = r.namespace_id
- WHERE n.name = %s AND r.name = %s"""
+ WHERE n.name = %s AND r.name = %s AND r.deleted_at IS NULL"""
 
 
 def find_repository(name: RepositoryName) -> RepositoryFacts | None:

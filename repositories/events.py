@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from django.dispatch import receiver
+
+from accounts import events as accounts_events
 from accounts.actors import Actor
+from accounts.models import Namespace
 from repositories.models import Event, RepositoryFacts
 
 
@@ -17,6 +21,7 @@ def record_event(
     return Event.objects.create(
         kind=kind,
         namespace_id=repository.namespace_id,
+        namespace_name=repository.namespace_name,
         repository_id=repository.id,
         repository_name=repository.full_name,
         user_id=actor.user_id,
@@ -25,4 +30,27 @@ def record_event(
         actor_name=actor.name,
         address=actor.address or None,
         detail=detail or {},
+    )
+
+
+@receiver(accounts_events.happened)
+def record_account_event(
+    *,
+    kind: accounts_events.AccountEvent,
+    actor: Actor,
+    namespace: Namespace | None,
+    detail: dict[str, Any],
+    **signal: Any,
+) -> None:
+    """Add what happened to people, teams, robots and tokens to the same log."""
+    Event.objects.create(
+        kind=kind,
+        namespace=namespace,
+        namespace_name=namespace.name if namespace else "",
+        user_id=actor.user_id,
+        robot_id=actor.robot_id,
+        access_token_id=actor.access_token_id,
+        actor_name=actor.name,
+        address=actor.address or None,
+        detail=detail,
     )

@@ -1,6 +1,7 @@
 from accounts.models.access_tokens import AccessToken, AccessTokenLimit
 from accounts.models.attempts import FailedAttempts
-from accounts.models.namespaces import Namespace
+from accounts.models.invitations import Invitation
+from accounts.models.namespaces import FormerNamespaceName, Namespace
 from accounts.models.organizations import Organization
 from accounts.models.robots import Robot
 from accounts.models.teams import Membership, Team
@@ -10,6 +11,8 @@ __all__ = [
     "AccessToken",
     "AccessTokenLimit",
     "FailedAttempts",
+    "FormerNamespaceName",
+    "Invitation",
     "Membership",
     "Namespace",
     "Organization",

@@ -50,3 +50,16 @@ class Namespace(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class FormerNamespaceName(models.Model):
+    """A name that a namespace had; it leads there until somebody else takes it."""
+
+    name = BytewiseCharField(max_length=NAMESPACE_MAX_LENGTH, unique=True)
+    namespace = models.ForeignKey(
+        "accounts.Namespace", on_delete=models.CASCADE, related_name="former_names"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name

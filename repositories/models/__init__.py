@@ -1,20 +1,30 @@
+from repositories.models.categories import Category
+from repositories.models.defaults import DefaultPermission
 from repositories.models.events import Event
 from repositories.models.grants import Grant
+from repositories.models.images import ImageConfig
 from repositories.models.manifests import Manifest, ManifestReference
 from repositories.models.repositories import (
+    FormerRepositoryName,
     Repository,
     RepositoryFacts,
     add_stored_bytes,
 )
+from repositories.models.stars import Star
 from repositories.models.tags import Tag, TagMove
 
 __all__ = [
+    "Category",
+    "DefaultPermission",
     "Event",
+    "FormerRepositoryName",
     "Grant",
+    "ImageConfig",
     "Manifest",
     "ManifestReference",
     "Repository",
     "RepositoryFacts",
+    "Star",
     "Tag",
     "TagMove",
     "add_stored_bytes",

@@ -12,15 +12,22 @@ class Event(models.Model):
         REPOSITORY_CREATED = "repository.created"
         REPOSITORY_CHANGED = "repository.changed"  # its text
         REPOSITORY_VISIBILITY = "repository.visibility"
+        REPOSITORY_RENAMED = "repository.renamed"
+        REPOSITORY_TRANSFERRED = "repository.transferred"
         REPOSITORY_DELETED = "repository.deleted"
+        REPOSITORY_RESTORED = "repository.restored"
+        REPOSITORY_PURGED = "repository.purged"  # after the time to restore it
+        DEFAULT_SET = "default.set"
+        DEFAULT_REMOVED = "default.removed"
         GRANT_SET = "grant.set"
         GRANT_REMOVED = "grant.removed"
         TAG_PUSHED = "tag.pushed"
         TAG_DELETED = "tag.deleted"
+        TAG_RESTORED = "tag.restored"
         MANIFEST_PUSHED = "manifest.pushed"  # by digest, without a tag
         MANIFEST_DELETED = "manifest.deleted"
 
-    kind = models.CharField(max_length=40, choices=Kind.choices)
+    kind = models.CharField(max_length=40)  # a Kind, or one of accounts/events.py
     namespace = models.ForeignKey(
         "accounts.Namespace", on_delete=models.SET_NULL, null=True
     )
@@ -30,6 +37,7 @@ class Event(models.Model):
         null=True,
         related_name="events",
     )
+    namespace_name = models.CharField(max_length=100, blank=True)
     repository_name = models.CharField(max_length=255, blank=True)
     user = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
     robot = models.ForeignKey("accounts.Robot", on_delete=models.SET_NULL, null=True)
@@ -42,7 +50,11 @@ class Event(models.Model):
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        indexes = [models.Index(fields=["repository", "-id"], name="event_activity")]
+        indexes = [
+            models.Index(fields=["repository", "-id"], name="event_activity"),
+            models.Index(fields=["namespace", "-id"], name="event_audit"),
+            models.Index(fields=["at"], name="event_age"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.repository_name}"
+        return f"{self.kind} {self.repository_name or self.namespace_name}"

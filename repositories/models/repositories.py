@@ -58,7 +58,7 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
                 Exists(_memberships(robot=actor.robot_id))
                 | Exists(_grants(robot=actor.robot_id))
             )
-        visible = self.filter(right)
+        visible = self.filter(right, deleted_at=None)
         if ceiling.repository_ids is not None or ceiling.namespace_ids is not None:
             visible = visible.filter(
                 Q(pk__in=ceiling.repository_ids or ())
@@ -131,6 +131,12 @@ class Repository(models.Model):
     size_bytes = models.PositiveBigIntegerField(default=0)  # of its blobs, once each
     created_at = models.DateTimeField(auto_now_add=True)
     pushed_at = models.DateTimeField(null=True, blank=True)
+    categories = models.ManyToManyField(
+        "repositories.Category", related_name="repositories", blank=True
+    )
+    # Since when it is gone for everybody but those who may restore it.
+    deleted_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    deleted_by = models.CharField(max_length=100, blank=True)
 
     objects = RepositoryQuerySet.as_manager()
 
@@ -138,7 +144,9 @@ class Repository(models.Model):
         verbose_name_plural = "repositories"
         constraints = [
             models.UniqueConstraint(
-                fields=["namespace", "name"], name="repository_name_unique"
+                fields=["namespace", "name"],
+                condition=Q(deleted_at=None),
+                name="repository_name_unique",
             )
         ]
 
@@ -164,6 +172,29 @@ class Repository(models.Model):
             owner_id=self.namespace.user_id,
             organization_id=self.namespace.organization_id,
         )
+
+
+class FormerRepositoryName(models.Model):
+    """A name that a repository had; it leads there until somebody else takes it."""
+
+    namespace = models.ForeignKey("accounts.Namespace", on_delete=models.CASCADE)
+    name = BytewiseCharField(max_length=NAME_MAX_LENGTH)
+    repository = models.ForeignKey(
+        "repositories.Repository",
+        on_delete=models.CASCADE,
+        related_name="former_names",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["namespace", "name"], name="former_repository_name_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def add_stored_bytes(repository_id: int, size_bytes: int) -> None:

@@ -1,0 +1,59 @@
+"""Tell of what happened to people, teams, robots and tokens, as it happens.
+
+Events are rows of the app repositories, which knows this one and not the other way
+round: it listens to ``happened`` and writes the row in the transaction of whoever
+tells (repositories/events.py). Call it inside that transaction.
+"""
+
+from typing import Any
+
+from django.db import models
+from django.dispatch import Signal
+
+from accounts.actors import Actor
+from accounts.models import Namespace
+
+happened = Signal()  # kind, actor, namespace, detail
+
+
+class AccountEvent(models.TextChoices):
+    """What the audit log says of accounts; the words of its filters."""
+
+    ORGANIZATION_CREATED = "organization.created"
+    ORGANIZATION_CHANGED = "organization.changed"
+    ORGANIZATION_RENAMED = "organization.renamed"
+    ORGANIZATION_DELETED = "organization.deleted"
+    TEAM_CREATED = "team.created"
+    TEAM_CHANGED = "team.changed"
+    TEAM_DELETED = "team.deleted"
+    MEMBER_ADDED = "member.added"
+    MEMBER_REMOVED = "member.removed"
+    INVITATION_SENT = "invitation.sent"
+    INVITATION_WITHDRAWN = "invitation.withdrawn"
+    INVITATION_ACCEPTED = "invitation.accepted"
+    INVITATION_DECLINED = "invitation.declined"
+    ROBOT_CREATED = "robot.created"
+    ROBOT_TOKEN_REPLACED = "robot.token_replaced"
+    ROBOT_DELETED = "robot.deleted"
+    TOKEN_ISSUED = "token.issued"
+    TOKEN_REVOKED = "token.revoked"
+    USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    USER_DEACTIVATED = "user.deactivated"
+
+
+def tell(
+    kind: AccountEvent,
+    *,
+    actor: Actor,
+    namespace: Namespace | None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Record what happened in a namespace (None: on the site)."""
+    happened.send(
+        sender=AccountEvent,
+        kind=kind,
+        actor=actor,
+        namespace=namespace,
+        detail=detail or {},
+    )

@@ -1,0 +1,47 @@
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+
+class Invitation(models.Model):
+    """A team's offer to a user, or to whoever reads an e-mail address.
+
+    The row goes when it is accepted, declined or withdrawn; the audit log keeps what
+    happened. The secret of the mailed link is kept as a hash (accounts/tokens.py).
+    """
+
+    team = models.ForeignKey(
+        "accounts.Team", on_delete=models.CASCADE, related_name="invitations"
+    )
+    user = models.ForeignKey(
+        "accounts.User",
+        on_delete=models.CASCADE,
+        related_name="invitations",
+        null=True,
+        blank=True,
+    )
+    email = models.EmailField(blank=True)
+    token_hash = models.CharField(max_length=64, unique=True)
+    invited_by = models.CharField(max_length=100)  # the login, as it was
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user__isnull=True) ^ Q(email=""),
+                name="invitation_is_to_user_or_email",
+            ),
+            models.UniqueConstraint(
+                fields=["team", "user"], name="invitation_user_unique"
+            ),
+            models.UniqueConstraint(
+                "team",
+                Lower("email"),
+                condition=~Q(email=""),
+                name="invitation_email_unique",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk}"

@@ -1,0 +1,17 @@
+from django.db import models
+
+
+class Category(models.Model):
+    """A shelf of the hub; site administrators make them and put images there."""
+
+    slug = models.SlugField(max_length=40, unique=True)
+    name = models.CharField(max_length=60)
+    description = models.CharField(max_length=200, blank=True)
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("position", "slug")
+        verbose_name_plural = "categories"
+
+    def __str__(self) -> str:
+        return self.name
