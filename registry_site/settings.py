@@ -6,6 +6,7 @@ reads the environment.
 
 import os
 import secrets
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,9 @@ from registry_site import environment
 from registry_site.environment import at_least, env, read
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+BERTH_VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())[
+    "project"
+]["version"]
 
 # --- where things are ---------------------------------------------------------------
 
@@ -50,6 +54,9 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 BERTH_TOKEN_KEY = read(env.str, "BERTH_TOKEN_KEY", "")
+BERTH_METRICS_TOKEN = read(env.str, "BERTH_METRICS_TOKEN", "")
+if BERTH_METRICS_TOKEN and len(BERTH_METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("BERTH_METRICS_TOKEN: less than 20 characters")
 BERTH_ADMIN_USERNAME = read(env.str, "BERTH_ADMIN_USERNAME", "admin")
 BERTH_ADMIN_PASSWORD = read(env.str, "BERTH_ADMIN_PASSWORD", "")
 

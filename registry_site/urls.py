@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from registry_site import health, pages
+from registry_site import health, metrics, pages
 
 handler404 = "registry_site.pages.not_found"
 handler500 = "registry_site.pages.server_error"
@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(), name="api-docs"),
     path("healthz", health.live),
     path("readyz", health.ready),
+    path("metrics", metrics.metrics, name="metrics"),
     # Granian never gets here with these (registry_site/wsgi.py); reverse() does.
     path("", include("distribution.urls")),
 ]

@@ -1,0 +1,140 @@
+"""What Prometheus reads at /metrics: the state of the site, asked for at each scrape.
+
+The numbers come from the database and the broker and not from this process, since every
+worker of every node has to give the same answer.
+"""
+
+import hmac
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from kombu.exceptions import ChannelError, OperationalError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from accounts.actions import Action
+from accounts.addresses import client_address
+from accounts.authentication import AuthenticationFailed, authenticate_token
+from accounts.models import Organization, User
+from distribution.models import Blob, Upload
+from registry_site.celery import app
+from repositories.models import Manifest, Repository, Tag
+
+log = logging.getLogger(__name__)
+
+BEARER = "bearer "
+BROKER_TIMEOUT_SECONDS = 2
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer site administrators and the holder of BERTH_METRICS_TOKEN."""
+    if not _may_read(request):
+        response = HttpResponse("metrics are for administrators\n", status=401)
+        response["WWW-Authenticate"] = 'Bearer realm="metrics"'
+        response["Content-Type"] = "text/plain; charset=utf-8"
+        return response
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(SiteCollector())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read(request: HttpRequest) -> bool:
+    header = request.headers.get("Authorization", "")
+    if not header.lower().startswith(BEARER):
+        return request.user.is_active and request.user.is_superuser
+    secret = header[len(BEARER) :].strip()
+    expected = settings.BERTH_METRICS_TOKEN
+    if expected and hmac.compare_digest(secret.encode(), expected.encode()):
+        return True
+    try:
+        actor = authenticate_token(secret, address=client_address(request))
+    except AuthenticationFailed:
+        return False
+    ceiling = actor.ceiling
+    if Action.GRANT not in ceiling.actions or not ceiling.covers(
+        repository_id=None, namespace_id=0
+    ):
+        return False  # a narrowed token is not for the whole site
+    return (
+        actor.user_id is not None
+        and User.objects.filter(
+            pk=actor.user_id, is_active=True, is_superuser=True
+        ).exists()
+    )
+
+
+class SiteCollector(Collector):
+    """Counts rows and waiting messages; a constant number of queries."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield every family once."""
+        info = GaugeMetricFamily(
+            "berth_info", "The running version.", labels=["version"]
+        )
+        info.add_metric([settings.BERTH_VERSION], 1)
+        yield info
+        yield _gauge(
+            "berth_users", "Active users.", User.objects.filter(is_active=True)
+        )
+        yield _gauge(
+            "berth_organizations", "Organizations.", Organization.objects.all()
+        )
+        yield self.repositories()
+        yield _gauge("berth_tags", "Tags.", Tag.objects.all())
+        yield _gauge("berth_manifests", "Manifests.", Manifest.objects.all())
+        yield _gauge("berth_uploads", "Open upload sessions.", Upload.objects.all())
+        blobs = Blob.objects.aggregate(count=Count("pk"), size=Sum("size_bytes"))
+        yield GaugeMetricFamily("berth_blobs", "Stored blobs.", value=blobs["count"])
+        yield GaugeMetricFamily(
+            "berth_blob_bytes", "Bytes of the stored blobs.", value=blobs["size"] or 0
+        )
+        yield self.queues()
+
+    def repositories(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "berth_repositories", "Repositories.", labels=["visibility"]
+        )
+        rows = Repository.objects.filter(deleted_at=None).values_list("visibility")
+        counts = dict(rows.annotate(count=Count("pk")).order_by())
+        for visibility in Repository.Visibility.values:
+            family.add_metric([visibility], counts.get(visibility, 0))
+        return family
+
+    def queues(self) -> GaugeMetricFamily:
+        """Return how many messages wait in each queue; none if the broker is away."""
+        family = GaugeMetricFamily(
+            "berth_queue_messages", "Messages waiting for a worker.", labels=["queue"]
+        )
+        for queue, count in waiting_messages().items():
+            family.add_metric([queue], count)
+        return family
+
+
+def waiting_messages() -> dict[str, int]:
+    """Return the number of messages in each queue; empty when the broker is away."""
+    connection = app.connection_for_read(connect_timeout=BROKER_TIMEOUT_SECONDS)
+    lost: Any = connection.connection_errors
+    try:
+        with connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+            channel: Any = connection.default_channel
+            return {
+                name: channel.queue_declare(queue=name, passive=True).message_count
+                for name in app.amqp.queues
+            }
+    except ChannelError:  # no worker has made the queue yet
+        return dict.fromkeys(app.amqp.queues, 0)
+    except (OperationalError, OSError, *lost) as error:
+        log.warning("the broker does not answer: %s", type(error).__name__)
+        return {}
+
+
+def _gauge(name: str, what: str, rows: QuerySet[Any]) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, what, value=rows.count())
