@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
+from django.shortcuts import render, resolve_url
+from django.template.loader import render_to_string
+
+from accounts.limits import TooManyAttempts
+from accounts.views.base import SignInNeeded
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
@@ -22,6 +32,85 @@ def tell_of_unread_body(get_response: Answer) -> Answer:
         )
         if has_body and not getattr(request, "_read_started", True):
             response["Connection"] = "close"
+        return response
+
+    return answer
+
+
+class Compression(GZipMiddleware):
+    """Django's, which hides lengths (BREACH), for whole answers only.
+
+    Part of a file is sent as it is, since ranges count its bytes; so is a stream of
+    events, which a buffer would hold back.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        is_stream = response.get("Content-Type", "").startswith("text/event-stream")
+        if response.has_header("Content-Range") or is_stream:
+            return response
+        return super().process_response(request, response)
+
+
+class Refusals:
+    """Turn what views raise into pages: sign in first, or wait (accounts/limits.py)."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        match exception:
+            case SignInNeeded():
+                return ask_to_sign_in(request)
+            case TooManyAttempts():
+                response = render(
+                    request,
+                    "429.html",
+                    {"minutes": -(-exception.retry_after_seconds // 60)},
+                    status=429,
+                )
+                response["Retry-After"] = str(exception.retry_after_seconds)
+                return response
+        return None
+
+
+def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """Send to the sign-in and from there back; a POST is not repeated by itself."""
+    came_from = request.get_full_path() if request.method == "GET" else "/"
+    response: HttpResponse = redirect_to_login(
+        came_from, resolve_url(settings.LOGIN_URL)
+    )
+    if "HX-Request" in request.headers:
+        response = HttpResponse(headers={"HX-Redirect": response["Location"]})
+    return response
+
+
+def bring_toasts(get_response: Answer) -> Answer:
+    """Put messages beside what htmx swaps in; a whole page shows them by itself."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if (
+            "HX-Request" in request.headers
+            and response.status_code == 200
+            and not response.streaming
+            and not {"HX-Redirect", "HX-Refresh"} & set(response.headers)
+            and response.get("Content-Type", "").startswith("text/html")
+            and (told := list(messages.get_messages(request)))
+        ):
+            response.write(
+                render_to_string(
+                    "components/toasts.html",
+                    {"messages": told, "is_fragment": True},
+                    request,
+                )
+            )
         return response
 
     return answer

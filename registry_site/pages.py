@@ -1,21 +1,46 @@
-"""The pages that belong to no app."""
+"""The pages that belong to no app, those of errors among them."""
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+import logging
+
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+
+log = logging.getLogger(__name__)
 
 
 def home(request: HttpRequest) -> HttpResponse:
     """Say what this is and how to push the first image."""
-    return render(request, "home.html", {"registry": settings.BERTH_SERVICE})
+    return render(request, "home.html")
+
+
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Send those who ask for the old name to the picture."""
+    return HttpResponseRedirect(staticfiles_storage.url("favicon.svg"))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "400.html", status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say why; a view that refuses gives the reason (accounts/views/base.py)."""
+    return render(request, "403.html", {"reason": str(exception)}, status=403)
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say that a form came without its token: from elsewhere, or too late."""
+    log.warning("%s %s: %s", request.method, request.path, reason)
+    return render(request, "403_csrf.html", status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "errors/404.html", status=404)
+    return render(request, "404.html", status=404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return render(request, "errors/500.html", status=500)
+    """Say that Berth failed; without a query, for the database may be what failed."""
+    return render(request, "500.html", {"my_organizations": []}, status=500)
 
 
 def api_not_found(request: HttpRequest, rest: str) -> JsonResponse:

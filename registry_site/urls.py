@@ -1,23 +1,32 @@
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from registry_site import health, metrics, pages
+from registry_site.assets import serve_asset
 
+handler400 = "registry_site.pages.bad_request"
+handler403 = "registry_site.pages.forbidden"
 handler404 = "registry_site.pages.not_found"
 handler500 = "registry_site.pages.server_error"
 
 urlpatterns = [
     path("", pages.home, name="home"),
     path("-/admin/", admin.site.urls),
+    path("-/assets/<str:name>", serve_asset, name="asset"),
+    path("favicon.ico", pages.favicon),
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("repositories.api.urls")),
     path("api/v1/<path:rest>", pages.api_not_found),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(), name="api-docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="api-docs"),
     path("healthz", health.live),
     path("readyz", health.ready),
     path("metrics", metrics.metrics, name="metrics"),
+    path("accounts/", include("allauth.urls")),
     # Granian never gets here with these (registry_site/wsgi.py); reverse() does.
     path("", include("distribution.urls")),
+    path("", include("accounts.urls")),
+    # The last: an image's name is its address, so /<namespace>/<name> is a page.
+    path("", include("repositories.urls")),
 ]

@@ -11,7 +11,7 @@ set -u
 project=$(cd "$(dirname "$0")/.." && pwd)
 tools=$project/.tools
 
-debian_packages='docker.io skopeo podman buildah strace docker-registry'
+debian_packages='docker.io skopeo podman buildah strace docker-registry chromium fonts-dejavu-core'
 
 say() {
     printf 'clients: %s\n' "$*"

@@ -52,9 +52,31 @@ def test_the_home_page_says_how_to_push(registry: BerthServer) -> None:
     assert page.status_code == 200
     host = registry.url.removeprefix("http://")
     assert f"docker login {host}" in page.text
-    style = re.search(r'href="(/static/[^"]+\.css)"', page.text)
-    assert style
-    assert httpx.get(registry.url + style[1]).status_code == 200
+    for pattern in (
+        r'href="(/-/assets/berth\.css[^"]+)"',
+        r'src="(/-/assets/berth\.js[^"]+)"',
+        r'src="(/static/js/theme\.js[^"]+)"',
+        r'href="(/static/favicon\.svg[^"]+)"',
+        r'href="(/-/assets/icons\.svg[^"#]+)#',
+    ):
+        address = re.search(pattern, page.text)
+        assert address, pattern
+        assert httpx.get(registry.url + address[1]).status_code == 200, address[1]
+
+
+def test_what_a_page_is_made_of_is_compressed_and_kept(registry: BerthServer) -> None:
+    page = httpx.get(registry.url)
+    assert page.headers["Content-Encoding"] == "gzip"
+    address = re.search(r'href="(/-/assets/berth\.css[^"]+)"', page.text)
+    assert address
+    style = httpx.get(registry.url + address[1])
+    assert style.headers["Content-Encoding"] == "gzip"
+    assert "immutable" in style.headers["Cache-Control"]
+    old = httpx.get(f"{registry.url}/-/assets/berth.css?v=old")
+    assert "immutable" not in old.headers["Cache-Control"]
+    assert httpx.get(f"{registry.url}/-/assets/settings.py").status_code == 404
+    script = httpx.get(f"{registry.url}/static/django_htmx/htmx-2.min.js")
+    assert script.headers["Content-Encoding"] == "gzip"
 
 
 def test_a_page_that_is_not_there_is_a_page(registry: BerthServer) -> None:

@@ -53,6 +53,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         ("BERTH_UPLOAD_TTL_HOURS", "0"),
         ("BERTH_GARBAGE_GRACE_HOURS", "soon"),
         ("BERTH_ABSOLUTE_URLS", "perhaps"),
+        ("BERTH_SIGNUP", "sometimes"),
         ("DATABASE_URL", "mysql://localhost/berth"),
     ],
 )

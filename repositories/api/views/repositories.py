@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from accounts.actions import Action
 from accounts.api.base import ApiView
 from accounts.api.errors import Conflict
-from repositories.access import find_namespace
-from repositories.api.access import permitted_repository, visible_repository
+from repositories.access import find_namespace, visible_repository
+from repositories.api.access import permitted_repository
 from repositories.api.serializers import (
     EventSerializer,
     NewRepositorySerializer,

@@ -12,7 +12,8 @@ from rest_framework.response import Response
 
 from accounts.actions import Action
 from accounts.api.base import ApiView
-from repositories.api.access import permitted_repository, visible_repository
+from repositories.access import visible_repository
+from repositories.api.access import permitted_repository
 from repositories.api.serializers import (
     MovedTagSerializer,
     TagMoveSerializer,

@@ -1,0 +1,84 @@
+"""What every page begins with: who asks, and what they may see.
+
+A page's view is a function; it finds out who asks, fetches the row that they may see,
+does one thing and answers:
+
+    @require_http_methods(["GET", "POST"])
+    def edit(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
+        actor = actor_of_page(request)
+        repository = permitted_repository(actor, namespace, name, Action.DESCRIBE)
+        form = EditForm(request.POST or None, ...)
+        if request.method == "POST" and form.is_valid():
+            describe_repository(repository=repository, actor=actor, ...)
+            tell(request, _("Saved"))
+            return redirect(repository)
+        status = 422 if form.is_bound else 200
+        return render(request, "repositories/edit.html", {"form": form}, status=status)
+
+The fetching functions are in accounts/access.py and repositories/access.py. What the
+actor may not see is Http404; what the actor sees and may not do is PermissionDenied
+with the reason, which the page of the 403 shows. Who did not sign in is sent to the
+sign-in instead, and back (registry_site/middleware.py): `signed_in_user(request)` asks
+for that by itself, and it is the first line of a page that is only for people.
+
+A changed state is a POST with a CSRF token; after it the answer is a redirect. A form
+with errors answers 422, which htmx swaps in as well.
+"""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from accounts.actors import ANONYMOUS, Actor
+from accounts.addresses import client_address
+from accounts.authentication import actor_of
+from accounts.decisions import Decision
+from accounts.models import User
+
+
+class SignInNeeded(Exception):
+    """The page is only for people; whoever asks has to sign in first."""
+
+
+def actor_of_page(request: HttpRequest) -> Actor:
+    """Return who asks, as every decision wants it; nobody if there is no session."""
+    address = client_address(request)
+    user = getattr(request, "user", None)  # none on an error before the middleware
+    if isinstance(user, User) or (user is not None and user.is_authenticated):
+        return actor_of(user).at(address)
+    return ANONYMOUS.at(address)
+
+
+def signed_in_user(request: HttpRequest) -> User:
+    """Return the person who asks, else raise SignInNeeded."""
+    if not request.user.is_authenticated:
+        raise SignInNeeded
+    return request.user
+
+
+def require(decision: Decision, actor: Actor) -> None:
+    """Go on, or refuse with the reason; who did not sign in is asked to."""
+    if decision:
+        return
+    if actor.is_anonymous:
+        raise SignInNeeded
+    raise PermissionDenied(decision.reason)
+
+
+def tell(request: HttpRequest, text: str, *, undo_url: str = "") -> None:
+    """Show a toast on the next page, or beside what htmx swaps in.
+
+    With ``undo_url`` it has a button that POSTs there.
+    """
+    messages.success(request, text, extra_tags=undo_url)
+
+
+def redirect_back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:
+    """Go where ``next`` says, if that is a page of this site."""
+    target = request.POST.get("next") or request.GET.get("next") or ""
+    if not url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        target = otherwise
+    return HttpResponseRedirect(target)

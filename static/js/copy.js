@@ -1,0 +1,31 @@
+/* data-copy="exact text": copies it, ticks for a moment, and says so. */
+(() => {
+  const copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch { /* plain http has no clipboard; a hidden field does it */
+      const field = document.createElement("textarea");
+      field.value = text;
+      field.className = "visually-hidden";
+      document.body.append(field);
+      field.select();
+      const done = document.execCommand("copy");
+      field.remove();
+      if (!done) throw new Error("the browser does not copy");
+    }
+  };
+  addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    if (!button) return;
+    try {
+      await copy(button.dataset.copy);
+    } catch {
+      berth.announce("Not copied");
+      return;
+    }
+    button.focus();
+    button.setAttribute("data-copied", "");
+    berth.announce("Copied");
+    setTimeout(() => button.removeAttribute("data-copied"), 1500);
+  });
+})();

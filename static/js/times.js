@@ -1,0 +1,18 @@
+/* <time data-ago>: "33 minutes ago" stays true while the page is open. */
+(() => {
+  const units = [[31536000, "year"], [2592000, "month"], [86400, "day"], [3600, "hour"], [60, "minute"]];
+  const format = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "auto" });
+  const say = (seconds) => {
+    for (const [length, unit] of units)
+      if (Math.abs(seconds) >= length) return format.format(-Math.trunc(seconds / length), unit);
+    return null; /* the server's "just now" stays */
+  };
+  const refresh = () => {
+    for (const time of document.querySelectorAll("time[data-ago]")) {
+      const text = say((Date.now() - Date.parse(time.dateTime)) / 1000);
+      const whole = text && `${time.dataset.ago} ${text}`.trim();
+      if (whole && whole !== time.textContent) time.textContent = whole;
+    }
+  };
+  setInterval(refresh, 30000);
+})();

@@ -1,0 +1,94 @@
+"""What is asked of every page in a browser: check_page(page).
+
+axe-core finds nothing, the console is quiet, the Content-Security-Policy had nothing to
+refuse, no request left the site, nothing is wider than the window, and nothing jumped
+while the page was built.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page
+
+LAYOUT_SHIFT_MAX = 0.01  # less than an eye sees
+
+_WATCH = """
+window.refusedByPolicy = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.refusedByPolicy.push(`${event.violatedDirective} ${event.blockedURI} `
+    + `${event.sourceFile ?? ""}:${event.lineNumber} ${event.sample}`);
+});
+window.layoutShift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.layoutShift += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@dataclass
+class _Seen:
+    complaints: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+_seen: WeakKeyDictionary[Page, _Seen] = WeakKeyDictionary()
+
+
+def watch(context: BrowserContext, own_url: str) -> Page:
+    """Open a page that remembers what check_page asks for."""
+    context.add_init_script(_WATCH)
+    page = context.new_page()
+    seen = _seen[page] = _Seen()
+    own = urlsplit(own_url).netloc
+
+    def note_request(request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in {"data", "blob"} and parts.netloc != own:
+            seen.foreign.append(request.url)
+
+    def note_console(message: Any) -> None:
+        # The browser tells of the page's own status too, which a test expects.
+        is_own_status = message.location.get("url") == page.url
+        if message.type in {"error", "warning"} and not is_own_status:
+            seen.complaints.append(f"{message.type}: {message.text}")
+
+    page.on("request", note_request)
+    page.on("console", note_console)
+    page.on("pageerror", lambda error: seen.complaints.append(f"uncaught: {error}"))
+    return page
+
+
+def check_page(page: Page, *, is_ours: bool = True) -> None:
+    """Hold a loaded page to the promises above; ``is_ours=False`` leaves axe out.
+
+    The administration and the API reference are made by others: of them only the
+    console, the policy and the requests are asked.
+    """
+    page.wait_for_load_state("networkidle")
+    seen = _seen[page]
+    refused = page.evaluate("window.refusedByPolicy")
+    assert not refused, f"{page.url}: refused by the policy: {refused}"
+    assert not seen.complaints, f"{page.url}: {seen.complaints}"
+    assert not seen.foreign, f"{page.url}: left the site: {seen.foreign}"
+    if not is_ours:
+        return
+    assert page.locator("h1").count() == 1, f"{page.url}: not one h1"
+    overflow = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert overflow <= 0, f"{page.url}: {overflow} px wider than the window"
+    shift = page.evaluate("window.layoutShift")
+    assert shift <= LAYOUT_SHIFT_MAX, f"{page.url}: the layout shifted by {shift}"
+    found = Axe().run(page).response["violations"]
+    assert not found, f"{page.url}:\n" + "\n".join(map(_describe, found))
+
+
+def _describe(violation: dict[str, Any]) -> str:
+    places = "\n".join(
+        f"    {node['html'][:200]}\n      {node['failureSummary'][:400]}"
+        for node in violation["nodes"][:5]
+    )
+    return f"  {violation['id']}: {violation['help']}\n{places}"

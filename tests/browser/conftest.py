@@ -1,0 +1,102 @@
+"""A real browser, Debian's Chromium, against the live server.
+
+    @pytest.mark.parametrize(("width", "scheme"), VIEWS)
+    def test_something(open_browser: OpenBrowser, cast: Cast, width, scheme) -> None:
+        page = open_browser(cast.alice, width=width, scheme=scheme)
+        page.goto("/settings/tokens")
+        check_page(page)
+
+Without Chromium the tests are left out and listed; with CI=true they fail.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any, Literal, Protocol
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from accounts.models import User
+from tests.browser.checks import watch
+from tests.pages import session_cookie
+from tests.programs import require_program
+from tests.servers import BerthServer
+
+Scheme = Literal["light", "dark"]
+# Every page is looked at in these.
+VIEWS: list[tuple[int, Scheme]] = [
+    (1280, "light"),
+    (1280, "dark"),
+    (390, "light"),
+    (390, "dark"),
+]
+
+
+class OpenBrowser(Protocol):
+    """Open a window of one's own, signed in as somebody or as nobody."""
+
+    def __call__(
+        self,
+        user: User | None = None,
+        *,
+        width: int = 1280,
+        scheme: Scheme = "light",
+        scripts: bool = True,
+        **options: Any,
+    ) -> Page: ...
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One Chromium for the run."""
+    program = require_program("chromium")
+    # Playwright's loop runs in this thread, where the tests also ask the database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox"],  # root has none, and only our own pages are opened
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_browser(chromium: Browser, registry: BerthServer) -> Iterator[OpenBrowser]:
+    contexts: list[BrowserContext] = []
+
+    def open_window(
+        user: User | None = None,
+        *,
+        width: int = 1280,
+        scheme: Scheme = "light",
+        scripts: bool = True,
+        **options: Any,
+    ) -> Page:
+        context = chromium.new_context(
+            base_url=registry.url,
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=scripts,
+            reduced_motion="reduce",
+            locale="en-GB",
+            **options,
+        )
+        contexts.append(context)
+        if user is not None:
+            context.add_cookies(
+                [
+                    {
+                        "name": settings.SESSION_COOKIE_NAME,
+                        "value": session_cookie(user),
+                        "url": registry.url,
+                        "httpOnly": True,
+                    }
+                ]
+            )
+        return watch(context, registry.url)
+
+    yield open_window
+    for context in contexts:
+        context.close()

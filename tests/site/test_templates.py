@@ -1,0 +1,118 @@
+"""What templates say of themselves: icons that exist, components that introduce."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.template import Context, Template
+from django.utils import timezone
+
+from registry_site.assets import asset
+from registry_site.icons import ICONS, sprite
+from registry_site.marks import PAINTS, draw_mark, paint_of
+from tests.servers import PROJECT_FOLDER
+
+TEMPLATES = sorted((PROJECT_FOLDER / "templates").rglob("*.html"))
+
+
+def render(source: str, **context: object) -> str:
+    return Template(source).render(Context(context)).strip()
+
+
+def test_every_icon_of_a_template_is_in_the_sprite() -> None:
+    wanted = {
+        (path.name, name)
+        for path in TEMPLATES
+        for name in re.findall(
+            r"{% icon \"([^\"]+)\"|icon_name=\"([^\"]+)\"", path.read_text()
+        )
+        for name in name
+        if name
+    }
+    assert wanted
+    assert not {(path, name) for path, name in wanted if name not in ICONS}
+    assert sprite().count("<symbol ") == len(set(ICONS)) == len(ICONS)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in TEMPLATES if path.parent.name == "components"],
+    ids=lambda path: path.stem,
+)
+def test_a_component_begins_with_what_it_wants(path: object) -> None:
+    text = path.read_text()  # type: ignore[attr-defined]
+    assert text.startswith("{% comment %}")
+    assert "ariables" in text.splitlines()[0]
+
+
+def test_the_first_load_is_small() -> None:
+    """Under 150 kB in all, compressed (with htmx and a page that is not huge)."""
+    import gzip
+
+    parts = [asset(name).content for name in ("berth.css", "berth.js", "icons.svg")]
+    assert sum(len(gzip.compress(part)) for part in parts) < 60_000
+
+
+@pytest.mark.parametrize(
+    ("number", "short"),
+    [
+        *((0, "0"), (999, "999"), (1000, "1.0K"), (2013, "2.0K"), (9999, "9.9K")),
+        *((10_000, "10K"), (999_999, "999K"), (1_000_000, "1M+")),
+        *((10_482_077, "10M+"), (2_000_000_000, "2B+")),
+    ],
+)
+def test_counts_are_short_and_the_title_has_all(number: int, short: str) -> None:
+    shown = render('{% short_count number "pulls" %}', number=number)
+    assert f">{short}</data>" in shown
+    assert f'title="{number:,} pulls"' in shown
+    assert f'value="{number}"' in shown
+
+
+@pytest.mark.parametrize(
+    ("distance", "words"),
+    [
+        (timedelta(seconds=-1), "in a moment"),
+        (timedelta(seconds=30), "just now"),
+        (timedelta(minutes=1, seconds=5), "1 minute ago"),
+        (timedelta(minutes=33, seconds=5), "33 minutes ago"),
+        (timedelta(hours=25), "yesterday"),
+        (timedelta(days=3), "3 days ago"),
+        (timedelta(days=70), "2 months ago"),
+        (timedelta(days=800), "2 years ago"),
+        (-timedelta(days=4, minutes=1), "in 4 days"),
+        (-timedelta(days=1, minutes=1), "tomorrow"),
+    ],
+)
+def test_times_say_how_long_ago_and_exactly_when(
+    distance: timedelta, words: str
+) -> None:
+    at = timezone.now() - distance
+    shown = render("{% ago at %}", at=at)
+    assert f">{words}</time>" in shown
+    assert f'datetime="{at:%Y-%m-%dT%H:%M:%SZ}"' in shown
+    assert "UTC" in shown
+    assert render("{% ago at %}", at=None) == "never"
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "words"),
+    [
+        *((0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (45_200_000, "45.2 MB")),
+        *((999_999, "1.0 MB"), (1_500_000_000, "1.5 GB"), (None, "0 B")),
+    ],
+)
+def test_sizes_are_in_steps_of_a_thousand(size_bytes: int | None, words: str) -> None:
+    assert render("{{ size|size }}", size=size_bytes) == words
+
+
+def test_a_mark_is_the_same_for_the_same_name_and_holds_nothing_of_it() -> None:
+    name = '"><script>alert(1)</script>'
+    assert draw_mark(name) == draw_mark(name) != draw_mark("acme/api")
+    assert 1 <= paint_of(name) <= PAINTS
+    assert "script" not in render("{% mark name %}", name=name)
+    assert "<b>" not in render("{% avatar name %}", name="<b>x")
+
+
+def test_a_digest_is_short() -> None:
+    digest = "sha256:" + "9f86d081884c7d65" * 4
+    assert render("{{ digest|short_digest }}", digest=digest) == "sha256:9f86d081884c"
