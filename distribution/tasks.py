@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from distribution import garbage
+from distribution import garbage, pulls
 
 
 @shared_task
@@ -15,3 +15,9 @@ def expire_uploads() -> None:
 def collect_garbage() -> None:
     """Give back the space of blobs that nothing needs."""
     garbage.collect_garbage()
+
+
+@shared_task
+def count_abandoned_pulls() -> None:
+    """Count what servers that were killed had written down."""
+    pulls.count_abandoned()

@@ -363,6 +363,18 @@ CELERY_BEAT_SCHEDULE = {
         "task": "distribution.tasks.expire_uploads",
         "schedule": crontab(minute=20),
     },
+    "count abandoned pulls": {
+        "task": "distribution.tasks.count_abandoned_pulls",
+        "schedule": crontab(),
+    },
+    "recount pulls": {
+        "task": "repositories.tasks.recount_pulls",
+        "schedule": crontab(hour=3, minute=50),
+    },
+    "thin out pulls": {
+        "task": "repositories.tasks.thin_out_pulls",
+        "schedule": crontab(hour=4, minute=10),
+    },
     "collect garbage": {
         "task": "distribution.tasks.collect_garbage",
         "schedule": crontab(hour=3, minute=40),

@@ -7,6 +7,7 @@ from django.http.response import HttpResponseBase
 from accounts.actions import Action
 from distribution import manifests as verbs
 from distribution.bodies import Body
+from distribution.clients import client_kind
 from distribution.endpoints import Call, endpoint, text_response
 from distribution.errors import (
     Denied,
@@ -25,6 +26,7 @@ from distribution.headers import (
     matches_etag,
 )
 from distribution.manifests import FoundManifest, TagCondition
+from distribution.pulls import pull_log
 from repositories.oci.digests import (
     CANONICAL_ALGORITHM,
     Digest,
@@ -47,6 +49,12 @@ def get_manifest(call: Call, reference: str) -> HttpResponseBase:
     if matches_etag(call.request, found.digest):
         return _describe(HttpResponse(status=304), found)
     assert found.payload is not None, "it was asked for"
+    pull_log.note(
+        repository_id=call.repository.id,
+        digest=found.digest,
+        tag="" if is_digest_reference(reference) else reference,
+        client=client_kind(call.request.META.get("HTTP_USER_AGENT", "")),
+    )
     return _describe(text_response(found.payload, found.media_type), found)
 
 

@@ -128,6 +128,7 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
             "platforms",
             "pushed_at",
             "pushed_by",
+            "last_pulled_at",
         )
 
     def get_platforms(self, tag: Tag) -> list[str]:
@@ -139,6 +140,28 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
                 if reference.platform and "unknown" not in reference.platform
             }
         )
+
+
+class StatisticsQuerySerializer(serializers.Serializer[Any]):
+    days = serializers.IntegerField(min_value=1, max_value=366, default=30)
+
+
+class DayOfPullsSerializer(serializers.Serializer[Any]):
+    day = serializers.DateField()
+    pull_count = serializers.IntegerField()
+
+
+class StatisticsSerializer(serializers.Serializer[Any]):
+    """Days oldest first, in UTC; the rest is of these days, most pulled first.
+
+    The tag "" are pulls by digest, and what is older than the detail kept.
+    """
+
+    pull_count = serializers.IntegerField()  # since ever
+    days = DayOfPullsSerializer(many=True)
+    tags = serializers.DictField(child=serializers.IntegerField())
+    platforms = serializers.DictField(child=serializers.IntegerField())
+    clients = serializers.DictField(child=serializers.IntegerField())
 
 
 class MovedTagSerializer(serializers.Serializer[Any]):

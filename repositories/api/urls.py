@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from repositories.api.views import grants, repositories, tags, tokens
+from repositories.api.views import grants, repositories, statistics, tags, tokens
 
 NAME = r"repositories/(?P<namespace>[^/]+)/(?P<name>.+?)"
 TAG = rf"{NAME}/tags/(?P<tag>[^/]+)"
@@ -20,6 +20,9 @@ urlpatterns = [
     ),
     re_path(rf"^{NAME}/access$", grants.AccessView.as_view(), name="access"),
     re_path(rf"^{NAME}/events$", repositories.EventsView.as_view(), name="events"),
+    re_path(
+        rf"^{NAME}/statistics$", statistics.StatisticsView.as_view(), name="statistics"
+    ),
     re_path(rf"^{NAME}/tags$", tags.TagsView.as_view(), name="tags"),
     re_path(rf"^{TAG}$", tags.TagView.as_view(), name="tag"),
     re_path(rf"^{TAG}/history$", tags.TagHistoryView.as_view(), name="tag-history"),

@@ -4,6 +4,7 @@ from repositories.models.events import Event
 from repositories.models.grants import Grant
 from repositories.models.images import ImageConfig
 from repositories.models.manifests import Manifest, ManifestReference
+from repositories.models.pulls import CountedBatch, DailyPlatformPulls, DailyPulls
 from repositories.models.repositories import (
     FormerRepositoryName,
     Repository,
@@ -15,6 +16,9 @@ from repositories.models.tags import Tag, TagMove
 
 __all__ = [
     "Category",
+    "CountedBatch",
+    "DailyPlatformPulls",
+    "DailyPulls",
     "DefaultPermission",
     "Event",
     "FormerRepositoryName",

@@ -60,6 +60,7 @@ class Tag(models.Model):
     )
     moved_at = models.DateTimeField()
     moved_by = models.CharField(max_length=100, blank=True)  # the login, as it was
+    last_pulled_at = models.DateTimeField(null=True, blank=True)
 
     objects = TagQuerySet.as_manager()
 

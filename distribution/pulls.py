@@ -1,0 +1,163 @@
+"""Count pulls without slowing or failing one.
+
+    BERTH_DATA/pulls/<name>.open     lines of one process, appended and locked
+    BERTH_DATA/pulls/<name>.closed   to be counted: no process writes to it any more
+
+A pull appends one line, which survives the process. A thread of it closes the file
+every COUNT_INTERVAL_SECONDS and counts what is closed, in one transaction that knows
+each file by its name (repositories/stats.py), and then removes it: killed in between,
+the file is counted once all the same. The worker counts what dead processes left. When
+the database is away the files wait; when the disk is full a pull goes uncounted.
+
+A power cut may lose the last lines, since no pull waits for the disk.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+
+from repositories.crash_points import reach
+from repositories.stats import Fetch, count_fetches
+
+log = logging.getLogger(__name__)
+
+COUNT_INTERVAL_SECONDS = 2.0
+OPEN, CLOSED = ".open", ".closed"
+COMPLAINT_INTERVAL_SECONDS = 60.0  # a full disk is not told of at every pull
+
+
+class PullLog:
+    """The file that this process appends to, and the thread that counts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._path: Path | None = None
+        self._thread: threading.Thread | None = None
+        self._complained_at = -COMPLAINT_INTERVAL_SECONDS
+
+    def note(self, *, repository_id: int, digest: str, tag: str, client: str) -> None:
+        """Write down that a manifest was sent; never raises, never waits for a disk."""
+        day = datetime.now(UTC).date().isoformat()
+        line = f"{repository_id}\t{digest}\t{tag}\t{client}\t{day}\n".encode()
+        try:
+            with self._lock:
+                os.write(self._file(), line)
+        except OSError as error:
+            now = time.monotonic()
+            if now - self._complained_at >= COMPLAINT_INTERVAL_SECONDS:
+                self._complained_at = now
+                log.error("pulls are not counted: %s", error.strerror)
+
+    def close_file(self) -> None:
+        """Let what was written be counted; the next pull begins another file."""
+        with self._lock:
+            if self._descriptor is None or self._path is None:
+                return
+            self._path.rename(self._path.with_suffix(CLOSED))
+            os.close(self._descriptor)
+            self._descriptor = self._path = None
+
+    def _file(self) -> int:
+        if self._descriptor is None:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self.folder / f"{uuid.uuid4().hex}{OPEN}"
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+            descriptor = os.open(path, flags, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._descriptor, self._path = descriptor, path
+        if self._thread is None:  # not before the server has forked
+            self._thread = threading.Thread(
+                target=self._count_for_ever, name="pulls", daemon=True
+            )
+            self._thread.start()
+        return self._descriptor
+
+    def _count_for_ever(self) -> None:
+        while True:
+            time.sleep(COUNT_INTERVAL_SECONDS)
+            try:
+                self.close_file()
+                count_closed(self.folder)
+            except (OSError, DatabaseError, InterfaceError) as error:
+                # The files stay, and the next round comes back to them.
+                log.warning("pulls wait to be counted: %s", type(error).__name__)
+            finally:
+                connection.close()
+
+
+pull_log = PullLog(settings.BERTH_DATA / "pulls")
+
+
+def count_abandoned(folder: Path | None = None) -> int:
+    """Count what processes that are gone left behind; return how many files."""
+    folder = folder or pull_log.folder
+    for path in folder.glob(f"*{OPEN}"):
+        with _locked(path) as is_mine:
+            if is_mine:  # whoever wrote it holds the lock as long as it lives
+                with suppress(FileNotFoundError):
+                    path.rename(path.with_suffix(CLOSED))
+    return count_closed(folder)
+
+
+def count_closed(folder: Path) -> int:
+    """Count every closed file and remove it; return how many."""
+    counted = 0
+    for path in folder.glob(f"*{CLOSED}"):
+        with _locked(path) as is_mine:
+            if not is_mine:
+                continue
+            close_old_connections()
+            written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            count_fetches(batch=path.stem, fetches=_read(path), fetched_at=written_at)
+            reach("C27")
+            path.unlink()
+            counted += 1
+    return counted
+
+
+def _read(path: Path) -> Counter[Fetch]:
+    fetches: Counter[Fetch] = Counter()
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            parts = line.rstrip("\n").split("\t")
+            if not line.endswith("\n") or len(parts) != 5:
+                continue  # cut off by a full disk
+            repository_id, digest, tag, client, day = parts
+            fetch = Fetch(
+                int(repository_id), digest, tag, client, date.fromisoformat(day)
+            )
+            fetches[fetch] += 1
+    return fetches
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold a file's lock; False if another process has it, or the file is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        # It may have been counted and removed while we opened it.
+        yield path.exists()
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,35 @@
+"""How often a repository was pulled (…/statistics)."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.base import ApiView
+from repositories.api.access import visible_repository
+from repositories.api.serializers import StatisticsQuerySerializer, StatisticsSerializer
+from repositories.stats import pulls_by, pulls_by_platform, pulls_per_day
+
+
+class StatisticsView(ApiView):
+    """Pulls of the last days, and what they were of."""
+
+    serializer_class = StatisticsSerializer
+    pagination_class = None
+    for_anonymous = True
+
+    @extend_schema(
+        parameters=[StatisticsQuerySerializer], responses=StatisticsSerializer
+    )
+    def get(self, request: Request, namespace: str, name: str) -> Response:
+        repository = visible_repository(self.actor, namespace, name)
+        question = StatisticsQuerySerializer(data=request.query_params)
+        question.is_valid(raise_exception=True)
+        days = question.validated_data["days"]
+        answer = {
+            "pull_count": repository.pull_count,
+            "days": pulls_per_day(repository, days=days),
+            "tags": pulls_by(repository, "tag", days=days),
+            "platforms": pulls_by_platform(repository, days=days),
+            "clients": pulls_by(repository, "client", days=days),
+        }
+        return Response(StatisticsSerializer(answer).data)

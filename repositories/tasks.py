@@ -1,0 +1,17 @@
+"""What the worker does for repositories, by the table in registry_site/settings.py."""
+
+from celery import shared_task
+
+from repositories import stats
+
+
+@shared_task
+def recount_pulls() -> None:
+    """Put right what does not add up."""
+    stats.recount_pulls()
+
+
+@shared_task
+def thin_out_pulls() -> None:
+    """Forget the detail of pulls of long ago."""
+    stats.thin_out()

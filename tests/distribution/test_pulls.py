@@ -1,0 +1,123 @@
+"""What counts as a pull, and for what (architecture: A pull)."""
+
+import time
+from typing import Any
+
+import pytest
+
+from distribution.clients import KINDS, client_kind
+from distribution.pulls import COUNT_INTERVAL_SECONDS
+from repositories.models import Repository
+from tests.api.conftest import ApiClient
+from tests.conftest import Cast
+from tests.images import image, index
+from tests.registry_client import RegistryClient
+from tests.servers import BerthServer
+
+PATIENCE_SECONDS = 20
+
+
+def statistics(api: ApiClient, name: str, pulls: int) -> dict[str, Any]:
+    """Return the statistics once they know of so many pulls."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        answer: dict[str, Any] = api.get(f"/repositories/{name}/statistics").json()
+        if answer["pull_count"] >= pulls or time.monotonic() > deadline:
+            assert answer["pull_count"] == pulls
+            return answer
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def owner(cast: Cast, registry: BerthServer, alice: RegistryClient) -> ApiClient:
+    return ApiClient(alice.http, registry.url, cast.secrets[cast.alice.username])
+
+
+def get(who: RegistryClient, name: str, reference: str, agent: str) -> None:
+    answer = who.get(f"/v2/{name}/manifests/{reference}", headers={"User-Agent": agent})
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_manifest_by_tag_is_a_pull_and_a_head_is_none(
+    alice: RegistryClient, owner: ApiClient, api: str
+) -> None:
+    alice.push(f"{api}:v1", image())
+    alice.head(f"/v2/{api}/manifests/v1")
+    for _ in range(3):
+        get(alice, api, "v1", "docker/20.10.24 go/go1.19")
+    get(alice, api, "v1", "skopeo/1.9")
+    seen = statistics(owner, api, 4)
+    assert seen["tags"] == {"v1": 4}
+    assert seen["clients"] == {"docker": 3, "skopeo": 1}
+    assert seen["days"][-1]["pull_count"] == 4
+    assert len(seen["days"]) == 30
+    tag = owner.get(f"/repositories/{api}/tags/v1").json()
+    assert tag["last_pulled_at"] is not None
+    assert Repository.objects.get(name=api.partition("/")[2]).pull_count == 4
+
+
+def test_a_multi_platform_pull_counts_once(
+    alice: RegistryClient, owner: ApiClient, api: str
+) -> None:
+    amd, arm = image(), image()
+    listing = index(amd, arm)
+    alice.push(f"{api}:v2", listing)
+    get(alice, api, "v2", "docker/27.0")
+    get(alice, api, arm.digest, "docker/27.0")
+    seen = statistics(owner, api, 1)
+    assert seen["platforms"] == {"linux/arm64": 1}
+    assert seen["tags"] == {"v2": 1}
+
+
+def test_a_pull_by_the_digest_of_a_tag_is_one_of_the_tag(
+    alice: RegistryClient, owner: ApiClient, api: str
+) -> None:
+    """containerd asks what a tag points to, and then for the digest."""
+    pushed = image()
+    alice.push(f"{api}:v3", pushed)
+    get(alice, api, pushed.digest, "containerd/v1.7")
+    seen = statistics(owner, api, 1)
+    assert seen["tags"] == {"v3": 1}
+    assert seen["clients"] == {"containerd": 1}
+
+
+def test_not_modified_is_no_pull(
+    alice: RegistryClient, owner: ApiClient, api: str
+) -> None:
+    pushed = image()
+    alice.push(f"{api}:v1", pushed)
+    same = alice.get(
+        f"/v2/{api}/manifests/v1", headers={"If-None-Match": f'"{pushed.digest}"'}
+    )
+    assert same.status_code == 304
+    time.sleep(COUNT_INTERVAL_SECONDS * 2)
+    statistics(owner, api, 0)
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "kind"),
+    [
+        (
+            "docker/20.10.24+dfsg1 go/go1.19.8 git-commit/5d6db84 kernel/6.1 os/linux "
+            "arch/amd64 UpstreamClient(Docker-Client/20.10.24 \\(linux\\))",
+            "docker",
+        ),
+        ("containers/5.24.2 (github.com/containers/image)", "containers"),
+        ("skopeo/1.9.3", "skopeo"),
+        ("libpod/4.3.1", "podman"),
+        ("containerd/v1.7.2", "containerd"),
+        ("buildkit/v0.12", "buildkit"),
+        ("Helm/3.14.0", "helm"),
+        ("oras/1.2.0", "oras"),
+        ("cosign/v3.1.3 (linux; amd64)", "cosign"),
+        ("crane/v0.20 go-containerregistry/v0.20", "crane"),
+        ("", "other"),
+        ("Wget/1.21", "other"),
+    ],
+)
+def test_clients_are_told_apart(user_agent: str, kind: str) -> None:
+    assert client_kind(user_agent) == kind
+
+
+def test_every_kind_fits_its_column() -> None:
+    assert all(len(kind) <= 20 for _, kind in KINDS)
