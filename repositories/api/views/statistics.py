@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import ApiView
-from repositories.api.access import visible_repository
+from repositories.access import visible_repository
 from repositories.api.serializers import StatisticsQuerySerializer, StatisticsSerializer
 from repositories.stats import pulls_by, pulls_by_platform, pulls_per_day
 
