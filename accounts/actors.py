@@ -55,3 +55,6 @@ class Actor:
 
 
 ANONYMOUS = Actor()
+# For the audit of what nobody asked for by a request. They have no rights.
+SYSTEM = Actor(name="system")  # Berth itself: timetables, clean-up
+COMMAND_LINE = Actor(name="command line")  # whoever has a shell on the machine

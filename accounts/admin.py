@@ -1,13 +1,21 @@
-"""People and organizations in the administration pages; secrets are never shown."""
+"""People and organizations in the administration pages; secrets are never shown.
+
+Every change goes through the verb that the API uses too, with the administrator as
+actor, so that the audit log misses none of them.
+"""
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.db import transaction
-from django.http import HttpRequest
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest, HttpResponse
 
+from accounts.memberships import LastOwner, add_member, remove_member
 from accounts.models import (
     Membership,
     Namespace,
@@ -17,14 +25,37 @@ from accounts.models import (
     User,
 )
 from accounts.models.namespaces import validate_namespace_field
-from accounts.names import NAMESPACE_MAX_LENGTH
-from accounts.organizations import found_organization
+from accounts.models.teams import OWNERS_TEAM
+from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_component
+from accounts.organizations import change_organization, found_organization, vouch_for
+from accounts.robots import change_robot, delete_robot
+from accounts.teams import change_team, create_team, delete_team
+from accounts.users import change_user, enrol_user, keep_owners, noting_password
+from accounts.views.base import actor_of_page
+
+
+def changes_of(form: Any) -> dict[str, Any]:
+    """Return what a form changes, as verbs take it."""
+    return {name: form.cleaned_data[name] for name in form.changed_data}
+
+
+class ChangedUserForm(UserChangeForm):  # type: ignore[type-arg]
+    def clean_is_active(self) -> bool:
+        is_active: bool = self.cleaned_data["is_active"]
+        if not is_active and self.instance.is_active:
+            try:
+                with transaction.atomic():
+                    keep_owners(self.instance)
+            except LastOwner as error:
+                raise forms.ValidationError(str(error)) from error
+        return is_active
 
 
 @admin.register(User)
 class BerthUserAdmin(UserAdmin):  # type: ignore[type-arg]
     """A new user gets the namespace of the same name, as everywhere."""
 
+    form = ChangedUserForm
     list_display = ("username", "email", "is_active", "is_superuser", "date_joined")
     list_filter = ("is_active", "is_superuser")
     search_fields = ("username", "email", "display_name")
@@ -41,9 +72,21 @@ class BerthUserAdmin(UserAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: User, form: Any, change: bool
     ) -> None:
-        with transaction.atomic():
-            super().save_model(request, obj, form, change)
-            Namespace.objects.get_or_create(user=obj, defaults={"name": obj.username})
+        actor = actor_of_page(request)
+        if change:
+            kept = User.objects.get(pk=obj.pk)
+            change_user(user=kept, actor=actor, **changes_of(form))
+        else:
+            enrol_user(user=obj, actor=actor)
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        user = self.get_object(request, unquote(id))
+        if user is None or request.method != "POST":
+            return super().user_change_password(request, id, form_url)
+        with noting_password(user_id=user.pk, actor=actor_of_page(request)):
+            return super().user_change_password(request, id, form_url)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # a user who goes is switched off; names are never given again
@@ -91,30 +134,99 @@ class OrganizationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: Organization, form: Any, change: bool
     ) -> None:
+        actor = actor_of_page(request)
         if change:
-            super().save_model(request, obj, form, change)
+            kept = Organization.objects.get(pk=obj.pk)
+            change_organization(organization=kept, actor=actor, **changes_of(form))
         else:
             found_organization(
                 organization=obj,
                 name=form.cleaned_data["name"],
                 owner=form.cleaned_data["owner"],
+                actor=actor,
             )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
+class MembershipFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    def clean(self) -> None:
+        super().clean()
+        is_owners = getattr(self.instance, "name", "") == OWNERS_TEAM
+        if is_owners and not any(
+            form.cleaned_data.get("user") and not form.cleaned_data.get("DELETE")
+            for form in self.forms
+            if hasattr(form, "cleaned_data")
+        ):
+            raise forms.ValidationError("an organization keeps at least one owner")
+
+
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Members come and go; no membership becomes somebody else's."""
+
     model = Membership
+    formset = MembershipFormSet
     extra = 0
     autocomplete_fields = ("user", "robot")
 
 
+class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        try:
+            validate_component(name)
+        except NameInvalid as error:
+            raise forms.ValidationError(str(error)) from error
+        return name
+
+
 @admin.register(Team)
 class TeamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = TeamForm
     list_display = ("name", "organization", "standing")
     search_fields = ("name", "organization__namespace__name")
     inlines = (MembershipInline,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is not None and obj.name == OWNERS_TEAM:
+            return ("organization", "name", "description", "standing")
+        return ("organization",) if obj else ()
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        return {}  # deleting in bulk would go past the verb
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        may: bool = super().has_delete_permission(request, obj)
+        return may and (obj is None or obj.name != OWNERS_TEAM)
+
+    def save_model(
+        self, request: HttpRequest, obj: Team, form: Any, change: bool
+    ) -> None:
+        actor = actor_of_page(request)
+        if change:
+            kept = Team.objects.get(pk=obj.pk)
+            change_team(team=kept, actor=actor, **changes_of(form))
+        else:
+            create_team(team=obj, actor=actor)
+
+    def save_formset(
+        self, request: HttpRequest, form: Any, formset: Any, change: bool
+    ) -> None:
+        actor = actor_of_page(request)
+        formset.save(commit=False)
+        kept = Membership.objects.in_bulk(
+            [row.pk for row, _ in formset.changed_objects]
+        )
+        for row in formset.new_objects:
+            add_member(team=row.team, user=row.user, robot=row.robot, actor=actor)
+        for row, _ in formset.changed_objects:  # another member in the place of one
+            add_member(team=row.team, user=row.user, robot=row.robot, actor=actor)
+        for row in (*kept.values(), *formset.deleted_objects):
+            remove_member(team=row.team, user=row.user, robot=row.robot, actor=actor)
+
+    def delete_model(self, request: HttpRequest, obj: Team) -> None:
+        delete_team(team=obj, actor=actor_of_page(request))
 
 
 @admin.register(Namespace)
@@ -125,6 +237,13 @@ class NamespaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name",)
     fields = ("name", "user", "organization", "is_official", "is_verified")
     readonly_fields = ("name", "user", "organization")
+
+    def save_model(
+        self, request: HttpRequest, obj: Namespace, form: Any, change: bool
+    ) -> None:
+        kept = Namespace.objects.get(pk=obj.pk)
+        actor = actor_of_page(request)
+        vouch_for(namespace=kept, actor=actor, **changes_of(form))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -140,6 +259,19 @@ class RobotAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name", "namespace__name")
     fields = ("namespace", "name", "description", "is_active")
     readonly_fields = ("namespace", "name")
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        return {}  # deleting in bulk would go past the verb
+
+    def save_model(
+        self, request: HttpRequest, obj: Robot, form: Any, change: bool
+    ) -> None:
+        kept = Robot.objects.get(pk=obj.pk)
+        actor = actor_of_page(request)
+        change_robot(robot=kept, actor=actor, **changes_of(form))
+
+    def delete_model(self, request: HttpRequest, obj: Robot) -> None:
+        delete_robot(robot=obj, actor=actor_of_page(request))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # its token is shown once, which these pages cannot do

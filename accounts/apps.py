@@ -6,4 +6,6 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from accounts.api import schema  # noqa: F401  # registers when apps are ready
+        # They register when apps are ready.
+        from accounts import sessions  # noqa: F401
+        from accounts.api import schema  # noqa: F401

@@ -11,7 +11,7 @@ from django.db import models
 from django.dispatch import Signal
 
 from accounts.actors import Actor
-from accounts.models import Namespace
+from accounts.models import Namespace, User
 
 happened = Signal()  # kind, actor, namespace, detail
 
@@ -33,6 +33,7 @@ class AccountEvent(models.TextChoices):
     INVITATION_ACCEPTED = "invitation.accepted"
     INVITATION_DECLINED = "invitation.declined"
     ROBOT_CREATED = "robot.created"
+    ROBOT_CHANGED = "robot.changed"
     ROBOT_TOKEN_REPLACED = "robot.token_replaced"
     ROBOT_DELETED = "robot.deleted"
     TOKEN_ISSUED = "token.issued"
@@ -40,6 +41,10 @@ class AccountEvent(models.TextChoices):
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"
     USER_DEACTIVATED = "user.deactivated"
+    USER_ACTIVATED = "user.activated"
+    USER_PASSWORD_CHANGED = "user.password_changed"
+    USER_SECOND_FACTOR = "user.second_factor"
+    USER_SIGNED_IN = "user.signed_in"  # a session on the site; tokens have last_used_at
 
 
 def tell(
@@ -56,4 +61,20 @@ def tell(
         actor=actor,
         namespace=namespace,
         detail=detail or {},
+    )
+
+
+def tell_of_user(
+    kind: AccountEvent,
+    *,
+    user: User,
+    actor: Actor,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Record what happened to a person's account, in the person's own namespace."""
+    tell(
+        kind,
+        actor=actor,
+        namespace=Namespace.objects.filter(user=user).first(),
+        detail={"user": user.username, **(detail or {})},
     )

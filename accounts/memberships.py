@@ -2,6 +2,8 @@
 
 from django.db import transaction
 
+from accounts.actors import Actor
+from accounts.events import AccountEvent, tell
 from accounts.models import Membership, Robot, Team, User
 from accounts.models.teams import OWNERS_TEAM
 
@@ -11,14 +13,25 @@ class LastOwner(ValueError):
 
 
 def add_member(
-    *, team: Team, user: User | None = None, robot: Robot | None = None
+    *,
+    team: Team,
+    actor: Actor,
+    user: User | None = None,
+    robot: Robot | None = None,
 ) -> None:
     """Put a user or a robot into a team; nothing happens to one who is in it."""
-    Membership.objects.get_or_create(team=team, user=user, robot=robot)
+    with transaction.atomic():
+        _, is_new = Membership.objects.get_or_create(team=team, user=user, robot=robot)
+        if is_new:
+            _tell(AccountEvent.MEMBER_ADDED, team, user or robot, actor)
 
 
 def remove_member(
-    *, team: Team, user: User | None = None, robot: Robot | None = None
+    *,
+    team: Team,
+    actor: Actor,
+    user: User | None = None,
+    robot: Robot | None = None,
 ) -> None:
     """Take a user or a robot out of a team.
 
@@ -34,4 +47,18 @@ def remove_member(
             and not members.filter(user__isnull=False).exclude(user=user).exists()
         ):
             raise LastOwner("an organization keeps at least one owner")
-        members.filter(user=user, robot=robot).delete()
+        deleted, _ = members.filter(user=user, robot=robot).delete()
+        if deleted:
+            _tell(AccountEvent.MEMBER_REMOVED, locked, user or robot, actor)
+
+
+def _tell(
+    kind: AccountEvent, team: Team, member: User | Robot | None, actor: Actor
+) -> None:
+    assert member is not None, "a membership is a user's or a robot's"
+    tell(
+        kind,
+        actor=actor,
+        namespace=team.organization.namespace,
+        detail={"team": team.name, "member": member.username},
+    )

@@ -19,6 +19,7 @@ RESERVED_NAMES = frozenset(
         "-",
         "about",
         "accounts",
+        "anonymous",  # as the audit and the access question say it
         "api",
         "docs",
         "explore",
@@ -35,6 +36,7 @@ RESERVED_NAMES = frozenset(
         "settings",
         "signup",
         "static",
+        "system",  # who did what nobody asked for (accounts/actors.py)
         "v1",
         "v2",
     }

@@ -16,6 +16,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.actors import Actor
+from accounts.events import AccountEvent, tell_of_user
 from accounts.models import AccessToken, AccessTokenLimit, Robot, User
 
 ACCESS_TOKEN_PREFIX = "berth_pat_"
@@ -54,6 +56,7 @@ def issue_access_token(
     user: User,
     name: str,
     actions: str,
+    actor: Actor,
     repository_ids: Iterable[int] | None = None,
     namespace_ids: Iterable[int] | None = None,
     expires_at: datetime | None = None,
@@ -81,14 +84,31 @@ def issue_access_token(
                 ),
             ]
         )
+        tell_of_user(
+            AccountEvent.TOKEN_ISSUED,
+            user=user,
+            actor=actor,
+            detail={
+                "token": name,
+                "actions": token.actions,
+                "is_limited": token.is_limited,
+                "expires_at": expires_at.isoformat() if expires_at else None,
+            },
+        )
     return token, secret
 
 
-def revoke_access_token(token: AccessToken) -> None:
+def revoke_access_token(*, token: AccessToken, actor: Actor) -> None:
     """End a token now; what was issued for it stops at its next question."""
-    AccessToken.objects.filter(pk=token.pk, revoked_at=None).update(
-        revoked_at=timezone.now()
-    )
+    with transaction.atomic():
+        live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
+        if live.update(revoked_at=timezone.now()):
+            tell_of_user(
+                AccountEvent.TOKEN_REVOKED,
+                user=token.user,
+                actor=actor,
+                detail={"token": token.name},
+            )
 
 
 def note_use(row: AccessToken | Robot) -> None:

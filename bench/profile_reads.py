@@ -85,12 +85,15 @@ def prepare() -> tuple[Caller, dict[str, tuple[str, str, Headers]]]:
     import django.core.management
     from django.conf import settings
 
+    from accounts.actors import COMMAND_LINE
     from accounts.models import User
     from accounts.tokens import issue_access_token
 
     django.core.management.call_command("prepare", stdout=io.StringIO())
     user = User.objects.get(username=settings.BERTH_ADMIN_USERNAME)
-    _, secret = issue_access_token(user=user, name="bench", actions="admin")
+    _, secret = issue_access_token(
+        user=user, name="bench", actions="admin", actor=COMMAND_LINE
+    )
     pair = base64.b64encode(f"{user.username}:{secret}".encode()).decode()
     basic = {"Authorization": f"Basic {pair}"}
     caller = Caller(application)

@@ -69,10 +69,12 @@ class Berth(Registry):
             "shell",
             "--verbosity=0",
             "--command",
+            "from accounts.actors import COMMAND_LINE;"
             "from accounts.models import User;"
             "from accounts.tokens import issue_access_token;"
             f"user = User.objects.get(username={ADMINISTRATOR!r});"
-            "print(issue_access_token(user=user, name='bench', actions='admin')[1])",
+            "print(issue_access_token("
+            "user=user, name='bench', actions='admin', actor=COMMAND_LINE)[1])",
         ).split()[-1]
         self._server.start()
         self._token = ""

@@ -156,7 +156,7 @@ INSTALLED_APPS = [
     "repositories",
     "distribution",
     "webhooks",
-    "django.contrib.admin",
+    "registry_site.administration.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,10 +1,17 @@
-"""Repositories and grants in the administration pages."""
+"""Repositories and grants in the administration pages.
+
+Every change goes through the verb that the API uses too (accounts/admin.py).
+"""
 
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 
+from accounts.admin import changes_of
+from accounts.views.base import actor_of_page
+from repositories.grants import Subject, add_grant, change_grant, remove_grant
+from repositories.lifecycle import change_visibility, describe_repository
 from repositories.models import Event, Grant, Repository
 
 
@@ -26,6 +33,42 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     readonly_fields = ("namespace", "name")
     inlines = (GrantInline,)
 
+    def save_model(
+        self, request: HttpRequest, obj: Repository, form: Any, change: bool
+    ) -> None:
+        kept = Repository.objects.get(pk=obj.pk)
+        actor = actor_of_page(request)
+        texts = changes_of(form)
+        visibility = texts.pop("visibility", kept.visibility)
+        describe_repository(repository=kept, actor=actor, **texts)
+        change_visibility(repository=kept, visibility=visibility, actor=actor)
+
+    def save_formset(
+        self, request: HttpRequest, form: Any, formset: Any, change: bool
+    ) -> None:
+        actor = actor_of_page(request)
+        formset.save(commit=False)
+        added = [*formset.new_objects]
+        for grant in formset.deleted_objects:
+            remove_grant(grant=grant, actor=actor)
+        for grant, _ in formset.changed_objects:
+            kept = Grant.objects.get(pk=grant.pk)
+            if subject_of(kept) == subject_of(grant):
+                change_grant(
+                    grant=kept, role=grant.role, tag_glob=grant.tag_glob, actor=actor
+                )
+            else:  # somebody else's from now on
+                remove_grant(grant=kept, actor=actor)
+                added.append(grant)
+        for grant in added:
+            add_grant(
+                repository=grant.repository,
+                subject=subject_of(grant),
+                role=grant.role,
+                tag_glob=grant.tag_glob,
+                actor=actor,
+            )
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a push makes it
 
@@ -37,9 +80,19 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """The audit log; nobody writes it by hand."""
 
-    list_display = ("at", "kind", "repository_name", "actor_name", "address")
+    list_display = (
+        "at",
+        "kind",
+        "namespace_name",
+        "repository_name",
+        "actor_name",
+        "access_token",
+        "address",
+    )
     list_filter = ("kind",)
-    search_fields = ("repository_name", "actor_name")
+    list_select_related = ("access_token",)
+    search_fields = ("namespace_name", "repository_name", "actor_name")
+    show_full_result_count = False  # counting all of a long log takes its time
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -49,3 +102,9 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def subject_of(grant: Grant) -> Subject:
+    subject = grant.user or grant.team or grant.robot
+    assert subject is not None, "the form asks for one"
+    return subject

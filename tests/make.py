@@ -13,11 +13,12 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.actors import ANONYMOUS, Actor
+from accounts.actors import ANONYMOUS, SYSTEM, Actor
 from accounts.memberships import add_member
 from accounts.models import Namespace, Organization, Robot, Team, User
 from accounts.organizations import create_organization
 from accounts.robots import create_robot
+from accounts.teams import create_team
 from accounts.tokens import issue_access_token
 from accounts.users import create_user
 from repositories.lifecycle import create_repository
@@ -38,7 +39,7 @@ def user(name: str = "user", *, password: str | None = None, **columns: Any) -> 
     Hashing a password well takes its time, so only tests of passwords have one.
     """
     with transaction.atomic():
-        person = create_user(username=unique(name), password=password)
+        person = create_user(username=unique(name), password=password, actor=SYSTEM)
         if columns:
             User.objects.filter(pk=person.pk).update(**columns)
             person.refresh_from_db()
@@ -48,13 +49,13 @@ def user(name: str = "user", *, password: str | None = None, **columns: Any) -> 
 def access_token(user: User, actions: str = "admin", **limits: Any) -> str:
     """Issue an access token and return the secret."""
     return issue_access_token(
-        user=user, name=unique("token"), actions=actions, **limits
+        user=user, name=unique("token"), actions=actions, actor=SYSTEM, **limits
     )[1]
 
 
 def organization(*, owner: User, name: str = "acme") -> Organization:
     """Make an organization with one owner."""
-    return create_organization(name=unique(name), owner=owner)
+    return create_organization(name=unique(name), owner=owner, actor=SYSTEM)
 
 
 def team(
@@ -65,20 +66,19 @@ def team(
 ) -> Team:
     """Make a team of these people and robots."""
     with transaction.atomic():
-        made = Team.objects.create(
-            organization=organization, name=unique(name), standing=standing
-        )
+        made = Team(organization=organization, name=unique(name), standing=standing)
+        create_team(team=made, actor=SYSTEM)
         for member in members:
             if isinstance(member, Robot):
-                add_member(team=made, robot=member)
+                add_member(team=made, robot=member, actor=SYSTEM)
             else:
-                add_member(team=made, user=member)
+                add_member(team=made, user=member, actor=SYSTEM)
     return made
 
 
 def robot(namespace: Namespace, name: str = "robby") -> tuple[Robot, str]:
     """Make a robot; the second value is its token."""
-    return create_robot(namespace=namespace, name=unique(name))
+    return create_robot(namespace=namespace, name=unique(name), actor=SYSTEM)
 
 
 def repository(

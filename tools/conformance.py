@@ -30,10 +30,13 @@ SPARSE_NAMESPACE = "library"
 # An access token and not a password: one run logs in thousands of times, and a password
 # is slow to check on purpose.
 MAKE_TOKEN = f"""
+from accounts.actors import COMMAND_LINE
 from accounts.models import User
 from accounts.tokens import issue_access_token
 user = User.objects.get(username="{NAMESPACE}")
-print(issue_access_token(user=user, name="conformance", actions="admin")[1])
+print(issue_access_token(
+    user=user, name="conformance", actions="admin", actor=COMMAND_LINE
+)[1])
 """
 
 # Cases that the program may leave out, and why. The name is that of the report.

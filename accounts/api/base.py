@@ -1,5 +1,6 @@
 """What every view of the API begins with: who asks, and how lists go out."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -56,12 +57,17 @@ class ApiView(GenericAPIView[Any]):
         fields: dict[str, Any] = reader.validated_data
         return fields
 
-    def change(self, row: Model, serializer: type[Serializer[Any]]) -> Response:
-        """Change a row's allowed fields by PATCH and answer with it."""
-        writer = serializer(row, data=self.request.data, partial=True)
-        writer.is_valid(raise_exception=True)
-        writer.save()
-        return Response(writer.data)
+    def change(
+        self,
+        row: Model,
+        serializer: type[Serializer[Any]],
+        verb: Callable[..., None],
+    ) -> Response:
+        """Change a row by PATCH: the verb gets the allowed fields that were sent."""
+        reader = serializer(row, data=self.request.data, partial=True)
+        reader.is_valid(raise_exception=True)
+        verb(**reader.validated_data)
+        return Response(serializer(row).data)
 
 
 def require(decision: Decision) -> None:

@@ -1,4 +1,31 @@
+from datetime import datetime
+
 from django.db import models
+
+from accounts.models import Namespace
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def of_namespace(self, namespace: Namespace) -> "EventQuerySet":
+        """Keep what happened in a namespace, also to what has left it since."""
+        return self.filter(namespace=namespace)
+
+    def of_repository(self, repository_id: int) -> "EventQuerySet":
+        """Keep what happened to a repository, under whatever names it had.
+
+        By its id, so that a new repository of an old name begins with a clean sheet.
+        """
+        return self.filter(repository=repository_id).select_related("repository")
+
+    def for_everybody(self) -> "EventQuerySet":
+        """Leave out who has which rights: that is for those who may give them."""
+        return self.exclude(kind__in=[Event.Kind.GRANT_SET, Event.Kind.GRANT_REMOVED])
+
+    def before(self, time: datetime) -> "EventQuerySet":
+        return self.filter(at__lt=time)
+
+    def with_token(self) -> "EventQuerySet":
+        return self.select_related("access_token")
 
 
 class Event(models.Model):
@@ -49,6 +76,8 @@ class Event(models.Model):
     detail = models.JSONField(default=dict)
     at = models.DateTimeField(auto_now_add=True)
 
+    objects = EventQuerySet.as_manager()
+
     class Meta:
         indexes = [
             models.Index(fields=["repository", "-id"], name="event_activity"),
@@ -58,3 +87,8 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.repository_name or self.namespace_name}"
+
+    @property
+    def token_name(self) -> str:
+        """The access token that was used; its row stays when it is revoked."""
+        return self.access_token.name if self.access_token else ""

@@ -4,6 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
+from accounts.actors import SYSTEM
 from accounts.authentication import AuthenticationFailed, authenticate_basic
 from accounts.memberships import LastOwner, remove_member
 from accounts.models import AccessToken, Robot, Team, User
@@ -43,13 +44,13 @@ def test_names_that_may_not(name: str) -> None:
 def test_a_user_and_an_organization_never_share_a_name(database: None) -> None:
     person = make.user("alice")
     with pytest.raises(IntegrityError):
-        create_organization(name=person.username, owner=person)
+        create_organization(name=person.username, owner=person, actor=SYSTEM)
     acme = make.organization(owner=person)
     with pytest.raises(IntegrityError):
-        create_user(username=acme.namespace.name, password=None)
+        create_user(username=acme.namespace.name, password=None, actor=SYSTEM)
     assert not User.objects.filter(username=acme.namespace.name).exists()
     with pytest.raises(ValidationError):
-        create_user(username="v2", password=None)
+        create_user(username="v2", password=None, actor=SYSTEM)
 
 
 def test_passwords_are_argon2(database: None) -> None:
@@ -62,7 +63,9 @@ def test_passwords_are_argon2(database: None) -> None:
 
 
 def test_a_token_is_kept_as_a_hash_and_opens_for_its_owner_only(cast: Cast) -> None:
-    row, secret = issue_access_token(user=cast.bob, name="ci", actions="write")
+    row, secret = issue_access_token(
+        user=cast.bob, name="ci", actions="write", actor=SYSTEM
+    )
     assert is_token(secret, ACCESS_TOKEN_PREFIX)
     kept = AccessToken.objects.filter(pk=row.pk).values().get()
     assert secret not in str(kept)
@@ -92,7 +95,7 @@ def test_a_robot_signs_in_with_its_whole_name(cast: Cast) -> None:
     """AUTH-32: acme+robby."""
     robot, token = make.robot(cast.acme.namespace)
     assert authenticate_basic(robot.username, token).robot_id == robot.pk
-    fresh = replace_token(robot)
+    fresh = replace_token(robot=robot, actor=SYSTEM)
     with pytest.raises(AuthenticationFailed):
         authenticate_basic(robot.username, token)
     with pytest.raises(AuthenticationFailed):
@@ -107,8 +110,8 @@ def test_an_organization_keeps_an_owner(database: None) -> None:
     acme = make.organization(owner=alice)
     owners = Team.objects.get(organization=acme, name=OWNERS_TEAM)
     with pytest.raises(LastOwner):
-        remove_member(team=owners, user=alice)
+        remove_member(team=owners, user=alice, actor=SYSTEM)
     owners.memberships.create(user=bob)
-    remove_member(team=owners, user=alice)
+    remove_member(team=owners, user=alice, actor=SYSTEM)
     with pytest.raises(LastOwner):
-        remove_member(team=owners, user=bob)
+        remove_member(team=owners, user=bob, actor=SYSTEM)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from accounts.actors import SYSTEM
 from accounts.models import Namespace, Robot, User
 from accounts.organizations import create_organization
 from repositories.models import Repository
@@ -222,7 +223,7 @@ def official_namespace(cast: Cast) -> Namespace:
     library = Namespace.objects.filter(name="library").first()
     if library is None:
         library = create_organization(
-            name="library", owner=cast.alice, is_official=True
+            name="library", owner=cast.alice, is_official=True, actor=SYSTEM
         ).namespace
     return library
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from accounts.actors import SYSTEM
 from accounts.models import Namespace
 from accounts.organizations import create_organization
 from tests import images, make
@@ -283,7 +284,9 @@ def sparse(cast: Cast) -> str:
     """A repository in the namespace that BERTH_SPARSE_NAMESPACES names."""
     namespace = Namespace.objects.filter(name="sparse").first()
     if namespace is None:
-        namespace = create_organization(name="sparse", owner=cast.alice).namespace
+        namespace = create_organization(
+            name="sparse", owner=cast.alice, actor=SYSTEM
+        ).namespace
     return make.repository(namespace, make.unique("mirror")).full_name
 
 

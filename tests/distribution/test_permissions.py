@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from accounts.actors import SYSTEM
 from accounts.memberships import remove_member
 from accounts.models import AccessToken, Robot, User
 from accounts.tokens import issue_access_token, revoke_access_token
@@ -301,7 +302,7 @@ def test_a_right_that_was_taken_stops_the_next_request(
 
 
 def leave_the_team(person: User, _: AccessToken, team: Any) -> None:
-    remove_member(team=team, user=person)
+    remove_member(team=team, user=person, actor=SYSTEM)
 
 
 def deactivate(person: User, _: AccessToken, team: Any) -> None:
@@ -309,7 +310,7 @@ def deactivate(person: User, _: AccessToken, team: Any) -> None:
 
 
 def revoke(person: User, token: AccessToken, team: Any) -> None:
-    revoke_access_token(token)
+    revoke_access_token(token=token, actor=SYSTEM)
 
 
 def delete_token(person: User, token: AccessToken, team: Any) -> None:
@@ -333,7 +334,9 @@ def test_a_token_is_worth_nothing_when_its_bearer_has_gone(
     person = make.user("leaver")
     team = make.team(cast.acme, person, name="leavers")
     make.grant(private_api, team, "write")
-    row, secret = issue_access_token(user=person, name="laptop", actions="admin")
+    row, secret = issue_access_token(
+        user=person, name="laptop", actions="admin", actor=SYSTEM
+    )
     client = RegistryClient(anonymous.http, anonymous.url, person.username, secret)
     path = f"/v2/{private_api.full_name}/tags/list"
     token = client.token(f"repository:{private_api.full_name}:pull,push")

@@ -7,6 +7,7 @@ import httpx
 import jwt
 import pytest
 
+from accounts.actors import SYSTEM
 from accounts.models import Namespace
 from accounts.organizations import create_organization
 from tests import make
@@ -233,7 +234,9 @@ def official(cast: Cast) -> str:
     """The one-component name of a public repository of library."""
     library = Namespace.objects.filter(name="library").first()
     if library is None:
-        library = create_organization(name="library", owner=cast.alice).namespace
+        library = create_organization(
+            name="library", owner=cast.alice, actor=SYSTEM
+        ).namespace
     name = make.unique("hello")
     make.repository(library, name, visibility="public")
     return name

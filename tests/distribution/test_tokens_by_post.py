@@ -7,6 +7,7 @@ import httpx
 import pytest
 from django.utils import timezone
 
+from accounts.actors import SYSTEM
 from accounts.models import AccessToken, Robot, User
 from accounts.robots import replace_token
 from accounts.tokens import issue_access_token, revoke_access_token
@@ -254,7 +255,9 @@ def test_it_dies_with_the_access_token(
 ) -> None:
     """AUTH-31, AUTH-22."""
     person = make.user("leaver")
-    token, secret = issue_access_token(user=person, name="laptop", actions="admin")
+    token, secret = issue_access_token(
+        user=person, name="laptop", actions="admin", actor=SYSTEM
+    )
     client = RegistryClient(anonymous.http, anonymous.url, person.username, secret)
     refresh_token = login(client)
     assert refresh(client, refresh_token).status_code == 200

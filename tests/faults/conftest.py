@@ -14,10 +14,13 @@ ADMIN = "admin"
 ADMIN_PASSWORD = "a password for servers that die"
 # An access token, since hashing the password for every token takes its time.
 ISSUE_TOKEN = """
+from accounts.actors import COMMAND_LINE
 from accounts.models import User
 from accounts.tokens import issue_access_token
 admin = User.objects.get(username="admin")
-print(issue_access_token(user=admin, name="faults", actions="admin")[1])
+print(issue_access_token(
+    user=admin, name="faults", actions="admin", actor=COMMAND_LINE
+)[1])
 """
 MakeServer = Callable[..., BerthServer]
 

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.actions import ALL_ACTIONS, Action
-from accounts.actors import ANONYMOUS, Actor
+from accounts.actors import ANONYMOUS, SYSTEM, Actor
 from accounts.authentication import (
     actor_of,
     actor_of_access_token,
@@ -115,7 +115,9 @@ def test_reasons_can_be_read(cast: Cast, private_api: Repository) -> None:
         f"push: refused, because {cast.carol.username} has no role with *push* on "
         f"*{private_api.full_name}*"
     )
-    token, _ = issue_access_token(user=cast.bob, name="ci", actions="read")
+    token, _ = issue_access_token(
+        user=cast.bob, name="ci", actions="read", actor=SYSTEM
+    )
     narrowed = decide(actor_of_access_token(token), Action.PUSH, private_api)
     assert narrowed.reason == "push: refused, because the token *ci* does not allow it"
 
@@ -124,11 +126,11 @@ def test_rights_end_with_what_gave_them(private_api: Repository) -> None:
     """I15: switched off, revoked and expired are asked again on every request."""
     person = make.user("erin")
     make.grant(private_api, person, "write")
-    token, _ = issue_access_token(user=person, name="ci", actions="write")
+    token, _ = issue_access_token(user=person, name="ci", actions="write", actor=SYSTEM)
     by_password, by_token = actor_of(person), actor_of_access_token(token)
     assert decide(by_password, Action.PUSH, private_api)
     assert decide(by_token, Action.PUSH, private_api)
-    revoke_access_token(token)
+    revoke_access_token(token=token, actor=SYSTEM)
     assert not decide(by_token, Action.PUSH, private_api)
     AccessToken.objects.filter(pk=token.pk).update(
         revoked_at=None, expires_at=timezone.now() - timedelta(seconds=1)
@@ -188,9 +190,9 @@ def test_the_set_is_the_rule(cast: Cast) -> None:
         "stranger": make.user("s"),
     }
     for standing, team in teams.items():
-        add_member(team=team, user=people[standing])
+        add_member(team=team, user=people[standing], actor=SYSTEM)
     robot, _ = make.robot(cast.acme.namespace)
-    add_member(team=teams["member"], robot=robot)
+    add_member(team=teams["member"], robot=robot, actor=SYSTEM)
     repositories = []
     for visibility, granted in itertools.product(
         ("private", "public"), ("nobody", "user", "team", "glob", "robot")
@@ -221,7 +223,7 @@ def test_the_set_is_the_rule(cast: Cast) -> None:
         ]
         for limits in narrowings:
             token, _ = issue_access_token(
-                user=person, name="t", actions="read", **limits
+                user=person, name="t", actions="read", actor=SYSTEM, **limits
             )
             cases.append(Case(actor_of_access_token(token), f"{label} {limits}"))
     ids = [repository.pk for repository in repositories]

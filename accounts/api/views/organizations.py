@@ -1,6 +1,8 @@
 """Organizations and who is in them (/organizations)."""
 
-from django.db import IntegrityError, transaction
+from functools import partial
+
+from django.db import IntegrityError
 from django.db.models import ProtectedError
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -28,10 +30,14 @@ from accounts.api.serializers import (
 )
 from accounts.memberships import LastOwner, add_member, remove_member
 from accounts.models import Organization, Robot, Team, User
-from accounts.models.teams import OWNERS_TEAM
-from accounts.organizations import create_organization, delete_organization
+from accounts.organizations import (
+    change_organization,
+    create_organization,
+    delete_organization,
+)
 from accounts.permissions import is_live
-from accounts.robots import create_robot, replace_token
+from accounts.robots import create_robot, delete_robot, replace_token
+from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
 
 
 class OrganizationsView(ApiView):
@@ -60,7 +66,7 @@ class OrganizationsView(ApiView):
         fields = self.read(NewOrganizationSerializer)
         owner = User.objects.get(pk=self.actor.user_id)
         try:
-            organization = create_organization(owner=owner, **fields)
+            organization = create_organization(owner=owner, actor=self.actor, **fields)
         except IntegrityError as error:
             raise Conflict("this name is taken") from error
         return Response(
@@ -79,7 +85,8 @@ class OrganizationView(ApiView):
 
     def patch(self, request: Request, organization: str) -> Response:
         found = administered_organization(organization, self.actor)
-        return self.change(found, OrganizationSerializer)
+        verb = partial(change_organization, organization=found, actor=self.actor)
+        return self.change(found, OrganizationSerializer, verb)
 
     def delete(self, request: Request, organization: str) -> Response:
         found = administered_organization(organization, self.actor)
@@ -104,10 +111,9 @@ class TeamsView(ApiView):
     @extend_schema(responses={201: TeamSerializer})
     def post(self, request: Request, organization: str) -> Response:
         found = administered_organization(organization, self.actor)
-        fields = self.read(TeamSerializer)
+        team = Team(organization=found, **self.read(TeamSerializer))
         try:
-            with transaction.atomic():
-                team = Team.objects.create(organization=found, **fields)
+            create_team(team=team, actor=self.actor)
         except IntegrityError as error:
             raise Conflict("there is a team of this name") from error
         return Response(TeamSerializer(team).data, status=status.HTTP_201_CREATED)
@@ -123,22 +129,21 @@ class TeamView(ApiView):
     def patch(self, request: Request, organization: str, team: str) -> Response:
         found = administered_organization(organization, self.actor)
         row = find_team(found, team)
-        self.keep_owners(row)
+        verb = partial(change_team, team=row, actor=self.actor)
         try:
-            with transaction.atomic():
-                return self.change(row, TeamSerializer)
+            return self.change(row, TeamSerializer, verb)
+        except OwnersTeamStays as error:
+            raise Conflict(str(error)) from error
         except IntegrityError as error:
             raise Conflict("there is a team of this name") from error
 
     def delete(self, request: Request, organization: str, team: str) -> Response:
         row = find_team(administered_organization(organization, self.actor), team)
-        self.keep_owners(row)
-        row.delete()
+        try:
+            delete_team(team=row, actor=self.actor)
+        except OwnersTeamStays as error:
+            raise Conflict(str(error)) from error
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-    def keep_owners(self, team: Team) -> None:
-        if team.name == OWNERS_TEAM:
-            raise Conflict("the owners team stays as it is; only its members change")
 
 
 class TeamMemberView(ApiView):
@@ -153,9 +158,9 @@ class TeamMemberView(ApiView):
         found = administered_organization(organization, self.actor)
         row, who = find_team(found, team), find_member(found, member)
         if isinstance(who, Robot):
-            add_member(team=row, robot=who)
+            add_member(team=row, robot=who, actor=self.actor)
         else:
-            add_member(team=row, user=who)
+            add_member(team=row, user=who, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def delete(
@@ -165,9 +170,9 @@ class TeamMemberView(ApiView):
         row, who = find_team(found, team), find_member(found, member)
         try:
             if isinstance(who, Robot):
-                remove_member(team=row, robot=who)
+                remove_member(team=row, robot=who, actor=self.actor)
             else:
-                remove_member(team=row, user=who)
+                remove_member(team=row, user=who, actor=self.actor)
         except LastOwner as error:
             raise Conflict(str(error)) from error
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -187,7 +192,9 @@ class RobotsView(ApiView):
         found = administered_organization(organization, self.actor)
         fields = self.read(RobotSerializer)
         try:
-            robot, token = create_robot(namespace=found.namespace, **fields)
+            robot, token = create_robot(
+                namespace=found.namespace, actor=self.actor, **fields
+            )
         except IntegrityError as error:
             raise Conflict("there is a robot of this name") from error
         return Response(
@@ -201,7 +208,7 @@ class RobotView(ApiView):
 
     def delete(self, request: Request, organization: str, robot: str) -> Response:
         found = administered_organization(organization, self.actor)
-        find_robot(found, robot).delete()
+        delete_robot(robot=find_robot(found, robot), actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -212,7 +219,8 @@ class RobotTokenView(ApiView):
     def post(self, request: Request, organization: str, robot: str) -> Response:
         """Give the robot a new token; the old one ends at once."""
         found = find_robot(administered_organization(organization, self.actor), robot)
+        token = replace_token(robot=found, actor=self.actor)
         return Response(
-            {"username": found.username, "token": replace_token(found)},
+            {"username": found.username, "token": token},
             status=status.HTTP_201_CREATED,
         )

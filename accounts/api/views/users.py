@@ -1,5 +1,7 @@
 """Oneself, and for site administrators everybody (/user, /users)."""
 
+from functools import partial
+
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import IntegrityError
@@ -22,7 +24,7 @@ from accounts.api.serializers import (
 from accounts.memberships import LastOwner
 from accounts.models import User
 from accounts.permissions import is_live
-from accounts.users import create_user, deactivate_user
+from accounts.users import change_user, create_user, deactivate_user
 
 
 class UserView(ApiView):
@@ -37,7 +39,8 @@ class UserView(ApiView):
         user = self.oneself()
         if Action.GRANT not in self.actor.ceiling.actions:
             raise PermissionDenied("this token does not allow to change the account")
-        return self.change(user, UserSerializer)
+        verb = partial(change_user, user=user, actor=self.actor)
+        return self.change(user, UserSerializer, verb)
 
     def oneself(self) -> User:
         if self.actor.user_id is None:
@@ -87,6 +90,7 @@ class UsersView(AdministratorView):
                 username=fields["username"],
                 password=fields["password"],
                 email=fields.get("email", ""),
+                actor=self.actor,
             )
         except IntegrityError as error:
             raise Conflict("this name or e-mail address is taken") from error
@@ -108,15 +112,20 @@ class OneUserView(AdministratorView):
     )
     def patch(self, request: Request, username: str) -> Response:
         self.require_administrator()
-        return self.change(
-            self.find(username, also_inactive=True), AdministeredUserSerializer
-        )
+        user = self.find(username, also_inactive=True)
+        verb = partial(change_user, user=user, actor=self.actor)
+        try:
+            return self.change(user, AdministeredUserSerializer, verb)
+        except LastOwner as error:
+            raise Conflict(str(error)) from error
+        except IntegrityError as error:
+            raise Conflict("this e-mail address is taken") from error
 
     def delete(self, request: Request, username: str) -> Response:
         """Switch the user off; the name stays taken."""
         self.require_administrator()
         try:
-            deactivate_user(self.find(username))
+            deactivate_user(user=self.find(username), actor=self.actor)
         except LastOwner as error:
             raise Conflict(str(error)) from error
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, transaction
 
+from accounts.actors import COMMAND_LINE
 from accounts.models import Namespace, User
 from accounts.organizations import create_organization
 from accounts.users import create_user
@@ -103,11 +104,17 @@ def ensure_administrator() -> tuple[str, str | None]:
     try:
         with transaction.atomic():
             administrator = create_user(
-                username=username, password=password, is_superuser=True
+                username=username,
+                password=password,
+                is_superuser=True,
+                actor=COMMAND_LINE,
             )
             if not Namespace.objects.filter(name=OFFICIAL_NAMESPACE).exists():
                 create_organization(
-                    name=OFFICIAL_NAMESPACE, owner=administrator, is_official=True
+                    name=OFFICIAL_NAMESPACE,
+                    owner=administrator,
+                    is_official=True,
+                    actor=COMMAND_LINE,
                 )
     except ValidationError as error:
         raise CommandError(

@@ -48,6 +48,7 @@ class TokensView(ApiView):
             user=user,
             name=fields["name"],
             actions=fields["actions"],
+            actor=self.actor,
             repository_ids=self.repository_ids(fields.get("repositories")),
             namespace_ids=self.namespace_ids(fields.get("namespaces")),
             expires_at=expires_at,
@@ -102,7 +103,7 @@ class TokenView(ApiView):
         row = AccessToken.objects.filter(user=user, pk=token, revoked_at=None).first()
         if row is None:
             raise Http404
-        revoke_access_token(row)
+        revoke_access_token(token=row, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -1,0 +1,26 @@
+"""Django's command, with the audit."""
+
+import getpass
+from typing import Any
+
+from django.contrib.auth.management.commands import changepassword
+
+from accounts.actors import COMMAND_LINE
+from accounts.events import AccountEvent, tell_of_user
+from accounts.models import User
+
+
+class Command(changepassword.Command):
+    help = "Change somebody's password."
+
+    def handle(self, *args: Any, **options: Any) -> str | None:
+        username = options["username"] or getpass.getuser()
+        users = User.objects.filter(username=username)
+        before = users.values_list("password", flat=True).first()
+        said = super().handle(*args, **options)
+        user = users.get()
+        if user.password != before:  # no transaction: somebody is typing in between
+            tell_of_user(
+                AccountEvent.USER_PASSWORD_CHANGED, user=user, actor=COMMAND_LINE
+            )
+        return said

@@ -1,0 +1,61 @@
+"""Sign-ins, and what people change of their own account by allauth's pages.
+
+allauth and Django tell of it by signals, just after they have saved it; the audit log
+hears them here (connected in accounts/apps.py).
+"""
+
+from typing import Any
+
+from allauth.account import signals as account
+from allauth.mfa import signals as mfa
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import Signal, receiver
+from django.http import HttpRequest
+
+from accounts.addresses import client_address
+from accounts.authentication import actor_of
+from accounts.events import AccountEvent, tell_of_user
+from accounts.models import User
+
+SECOND_FACTOR = {
+    mfa.authenticator_added: "added",
+    mfa.authenticator_removed: "removed",
+    mfa.authenticator_reset: "reset",
+}
+
+
+@receiver(user_logged_in)
+def record_sign_in(*, request: HttpRequest, user: User, **signal: Any) -> None:
+    """Record that somebody opened a session, by whatever way in."""
+    _tell(AccountEvent.USER_SIGNED_IN, request, user)
+
+
+@receiver([account.password_changed, account.password_set, account.password_reset])
+def record_password(*, request: HttpRequest, user: User, **signal: Any) -> None:
+    """Record a new password, also one set by a mailed link."""
+    _tell(AccountEvent.USER_PASSWORD_CHANGED, request, user)
+
+
+@receiver([account.email_added, account.email_changed, account.email_removed])
+def record_email(*, request: HttpRequest, user: User, **signal: Any) -> None:
+    """Record that an e-mail address came or went, not which."""
+    _tell(AccountEvent.USER_CHANGED, request, user, changed=["email"])
+
+
+@receiver(list(SECOND_FACTOR))
+def record_second_factor(
+    *, signal: Signal, request: HttpRequest, user: User, authenticator: Any, **rest: Any
+) -> None:
+    """Record that a second factor came or went: its kind, never its key."""
+    _tell(
+        AccountEvent.USER_SECOND_FACTOR,
+        request,
+        user,
+        change=SECOND_FACTOR[signal],
+        type=str(authenticator.type),
+    )
+
+
+def _tell(kind: AccountEvent, request: HttpRequest, user: User, **detail: Any) -> None:
+    actor = actor_of(user).at(client_address(request))
+    tell_of_user(kind, user=user, actor=actor, detail=detail)

@@ -1,0 +1,77 @@
+"""Make, change and delete teams."""
+
+from typing import Any
+
+from django.db import transaction
+
+from accounts.actors import Actor
+from accounts.events import AccountEvent, tell
+from accounts.models import Team
+from accounts.models.teams import OWNERS_TEAM
+
+
+class OwnersTeamStays(ValueError):
+    """The owners team keeps its name and its standing, and cannot be deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("the owners team stays as it is; only its members change")
+
+
+def create_team(*, team: Team, actor: Actor) -> None:
+    """Save a new team; IntegrityError when the organization has one of that name."""
+    with transaction.atomic():
+        team.save(force_insert=True)
+        _tell(AccountEvent.TEAM_CREATED, team, actor, standing=team.standing)
+
+
+def change_team(*, team: Team, actor: Actor, **fields: Any) -> None:
+    """Change name, description or standing.
+
+    Raises OwnersTeamStays, and IntegrityError when another team has the name.
+    """
+    changed = [name for name in fields if getattr(team, name) != fields[name]]
+    if not changed:
+        return
+    if team.name == OWNERS_TEAM:
+        raise OwnersTeamStays
+    before = {name: getattr(team, name) for name in changed}
+    with transaction.atomic():
+        for name in changed:
+            setattr(team, name, fields[name])
+        team.save(update_fields=changed)
+        _tell(
+            AccountEvent.TEAM_CHANGED,
+            team,
+            actor,
+            changed=changed,
+            standing=team.standing,
+            was={n: str(v) for n, v in before.items() if n in {"name", "standing"}},
+        )
+
+
+def delete_team(*, team: Team, actor: Actor) -> None:
+    """Delete a team with its memberships and grants; nothing if it is gone already."""
+    if team.name == OWNERS_TEAM:
+        raise OwnersTeamStays
+    with transaction.atomic():
+        locked = Team.objects.select_for_update().filter(pk=team.pk).first()
+        if locked is None:
+            return
+        rows = locked.memberships.select_related("user", "robot__namespace")
+        members = [row.user or row.robot for row in rows]
+        _tell(
+            AccountEvent.TEAM_DELETED,
+            locked,
+            actor,
+            members=sorted(member.username for member in members if member),
+        )
+        locked.delete()
+
+
+def _tell(kind: AccountEvent, team: Team, actor: Actor, **detail: Any) -> None:
+    tell(
+        kind,
+        actor=actor,
+        namespace=team.organization.namespace,
+        detail={"team": team.name, **detail},
+    )
