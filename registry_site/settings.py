@@ -130,6 +130,15 @@ BERTH_GARBAGE_GRACE_HOURS = read(
     validate=at_least(1),
 )
 
+# --- audit --------------------------------------------------------------------------
+
+BERTH_AUDIT_DAYS = read(
+    env.int,
+    "BERTH_AUDIT_DAYS",
+    365,  # what most rules of trade and states ask for; 0 keeps everything
+    validate=at_least(0),
+)
+
 # --- tests --------------------------------------------------------------------------
 
 BERTH_CRASH_AT = read(env.str, "BERTH_CRASH_AT", "")  # repositories/crash_points.py
@@ -358,6 +367,10 @@ CELERY_BEAT_SCHEDULE = {
     "forget attempts": {
         "task": "accounts.tasks.forget_attempts",
         "schedule": crontab(hour=3, minute=20),
+    },
+    "expire events": {
+        "task": "repositories.tasks.expire_events",
+        "schedule": crontab(hour=3, minute=30),
     },
     "expire uploads": {
         "task": "distribution.tasks.expire_uploads",

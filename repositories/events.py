@@ -1,13 +1,18 @@
 """Write down what happened, in the transaction that makes it happen."""
 
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.dispatch import receiver
+from django.utils import timezone
 
 from accounts import events as accounts_events
 from accounts.actors import Actor
 from accounts.models import Namespace
 from repositories.models import Event, RepositoryFacts
+
+EXPIRED_AT_ONCE = 500  # rows of one transaction: pushes write here too
 
 
 def record_event(
@@ -54,3 +59,20 @@ def record_account_event(
         address=actor.address or None,
         detail=detail,
     )
+
+
+def expire_events() -> int:
+    """Delete what is older than BERTH_AUDIT_DAYS, and return how many; 0 keeps all.
+
+    In small transactions, oldest first, so that nobody waits for it; one that is killed
+    goes on the next time.
+    """
+    if not settings.BERTH_AUDIT_DAYS:
+        return 0
+    ends_at = timezone.now() - timedelta(days=settings.BERTH_AUDIT_DAYS)
+    expired = Event.objects.before(ends_at).order_by("at")
+    count = 0
+    while ids := list(expired.values_list("pk", flat=True)[:EXPIRED_AT_ONCE]):
+        Event.objects.filter(pk__in=ids).delete()
+        count += len(ids)
+    return count

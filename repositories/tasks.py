@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from repositories import stats
+from repositories import events, stats
 
 
 @shared_task
@@ -15,3 +15,9 @@ def recount_pulls() -> None:
 def thin_out_pulls() -> None:
     """Forget the detail of pulls of long ago."""
     stats.thin_out()
+
+
+@shared_task
+def expire_events() -> None:
+    """Delete events that are older than they are to be kept."""
+    events.expire_events()

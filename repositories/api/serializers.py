@@ -182,6 +182,37 @@ class EventSerializer(serializers.ModelSerializer[Event]):
         fields = ("id", "kind", "actor", "at", "detail")
 
 
+class AuditEventSerializer(EventSerializer):
+    """An event with what only those who answer for the place may know.
+
+    ``repository`` and ``namespace`` are the names of that time.
+    """
+
+    token = serializers.CharField(source="token_name")
+    repository = serializers.CharField(source="repository_name")
+    namespace = serializers.CharField(source="namespace_name")
+
+    class Meta(EventSerializer.Meta):
+        fields = (  # type: ignore[assignment]
+            *EventSerializer.Meta.fields,
+            "address",
+            "token",
+            "repository",
+            "namespace",
+        )
+
+
+class RepositoryAuditSerializer(AuditEventSerializer):
+    """As those see it who may grant: what was before a transfer is the others'."""
+
+    def to_representation(self, event: Event) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(event)
+        assert event.repository is not None, "chosen by its repository"
+        if event.namespace_id != event.repository.namespace_id:
+            shown |= {"address": None, "token": ""}
+        return shown
+
+
 def check_tag(tag: str) -> None:
     """Raise ValidationError for a text that is no tag."""
     if not is_tag(tag):

@@ -2,7 +2,14 @@
 
 from django.urls import path, re_path
 
-from repositories.api.views import grants, repositories, statistics, tags, tokens
+from repositories.api.views import (
+    events,
+    grants,
+    repositories,
+    statistics,
+    tags,
+    tokens,
+)
 
 NAME = r"repositories/(?P<namespace>[^/]+)/(?P<name>.+?)"
 TAG = rf"{NAME}/tags/(?P<tag>[^/]+)"
@@ -10,6 +17,20 @@ TAG = rf"{NAME}/tags/(?P<tag>[^/]+)"
 urlpatterns = [
     path("user/tokens", tokens.TokensView.as_view(), name="tokens"),
     path("user/tokens/<int:token>", tokens.TokenView.as_view(), name="token"),
+    path("user/events", events.OwnEventsView.as_view(), name="own-events"),
+    path("user/events/export", events.OwnExportView.as_view(), name="own-export"),
+    path("events", events.SiteEventsView.as_view(), name="site-events"),
+    path("events/export", events.SiteExportView.as_view(), name="site-export"),
+    path(
+        "organizations/<str:organization>/events",
+        events.OrganizationEventsView.as_view(),
+        name="organization-events",
+    ),
+    path(
+        "organizations/<str:organization>/events/export",
+        events.OrganizationExportView.as_view(),
+        name="organization-export",
+    ),
     path("search", repositories.SearchView.as_view(), name="search"),
     path("repositories", repositories.RepositoriesView.as_view(), name="repositories"),
     re_path(rf"^{NAME}/grants$", grants.GrantsView.as_view(), name="grants"),
@@ -19,9 +40,14 @@ urlpatterns = [
         name="grant",
     ),
     re_path(rf"^{NAME}/access$", grants.AccessView.as_view(), name="access"),
-    re_path(rf"^{NAME}/events$", repositories.EventsView.as_view(), name="events"),
     re_path(
         rf"^{NAME}/statistics$", statistics.StatisticsView.as_view(), name="statistics"
+    ),
+    re_path(rf"^{NAME}/events$", events.RepositoryEventsView.as_view(), name="events"),
+    re_path(
+        rf"^{NAME}/events/export$",
+        events.RepositoryExportView.as_view(),
+        name="export",
     ),
     re_path(rf"^{NAME}/tags$", tags.TagsView.as_view(), name="tags"),
     re_path(rf"^{TAG}$", tags.TagView.as_view(), name="tag"),

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from accounts.events import AccountEvent
 from distribution import errors
+from repositories.models import Event
 from tests.servers import PROJECT_FOLDER
 
 DOCS = PROJECT_FOLDER / "docs"
@@ -54,6 +56,12 @@ def test_a_page_has_a_heading_for_each(
 ) -> None:
     assert there_are, "nothing was found, so the search is wrong"
     assert headings(page, level) == there_are
+
+
+def test_the_audit_log_explains_every_kind() -> None:
+    explained = set(re.findall(r"`(\w+\.\w+)`", (DOCS / "audit.md").read_text()))
+    there_are = {*Event.Kind.values, *AccountEvent.values}
+    assert explained - {"manage.py"} == there_are
 
 
 def test_every_make_command_is_explained() -> None:

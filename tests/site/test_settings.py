@@ -54,6 +54,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         ("BERTH_GARBAGE_GRACE_HOURS", "soon"),
         ("BERTH_ABSOLUTE_URLS", "perhaps"),
         ("BERTH_SIGNUP", "sometimes"),
+        ("BERTH_AUDIT_DAYS", "-1"),
         ("DATABASE_URL", "mysql://localhost/berth"),
     ],
 )

@@ -16,7 +16,6 @@ from accounts.api.errors import Conflict
 from repositories.access import find_namespace, visible_repository
 from repositories.api.access import permitted_repository
 from repositories.api.serializers import (
-    EventSerializer,
     NewRepositorySerializer,
     RepositorySerializer,
 )
@@ -26,7 +25,7 @@ from repositories.lifecycle import (
     delete_repository,
     describe_repository,
 )
-from repositories.models import Event, Repository
+from repositories.models import Repository
 from repositories.permissions import decide, may_create
 from repositories.search import search_repositories
 
@@ -114,23 +113,6 @@ class RepositoryView(ApiView):
         repository = permitted_repository(self.actor, namespace, name, Action.DESTROY)
         delete_repository(repository=repository, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class EventsView(ApiView):
-    """What happened in a repository, newest first."""
-
-    serializer_class = EventSerializer
-    is_list = True
-    for_anonymous = True
-
-    def get(self, request: Request, namespace: str, name: str) -> Response:
-        repository = visible_repository(self.actor, namespace, name)
-        events = Event.objects.filter(repository=repository)
-        if not decide(self.actor, Action.GRANT, repository):
-            events = events.exclude(
-                kind__in=[Event.Kind.GRANT_SET, Event.Kind.GRANT_REMOVED]
-            )
-        return self.answer_list(events, EventSerializer, "-pk")
 
 
 class SearchPages(PageNumberPagination):
