@@ -86,7 +86,7 @@ def forget_attempts() -> None:
 
 def _counters(username: str, address: str) -> list[_Counter]:
     """Return what a caller counts for, in the order in which rows are locked."""
-    place = _place(address)
+    place = place_of(address)
     counters = [_Counter(_key("account", username), ACCOUNT_MAX)]
     if place:
         counters.append(_Counter(_key("address", place), ADDRESS_MAX))
@@ -94,7 +94,8 @@ def _counters(username: str, address: str) -> list[_Counter]:
     return sorted(counters, key=lambda counter: counter.key)
 
 
-def _place(address: str) -> str:
+def place_of(address: str) -> str:
+    """Return what of an address counts as one caller, "" if it is none."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -66,6 +66,19 @@ def networks(text: str) -> list[Network]:
         raise ValidationError(str(error)) from error
 
 
+RATE_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def rate(text: str) -> tuple[int, int] | None:
+    """Accept ``600/minute``, as how many in how many seconds, or ``none``."""
+    if text == "none":
+        return None
+    number, _, period = text.partition("/")
+    if not number.isdecimal() or int(number) < 1 or period not in RATE_SECONDS:
+        raise ValidationError("neither 'none' nor a rate like 600/minute")
+    return int(number), RATE_SECONDS[period]
+
+
 def at_least(lowest: int) -> Callable[[int], None]:
     """Refuse numbers below the lowest that works."""
 

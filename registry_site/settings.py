@@ -130,13 +130,21 @@ BERTH_GARBAGE_GRACE_HOURS = read(
     validate=at_least(1),
 )
 
-# --- audit --------------------------------------------------------------------------
+# --- audit and limits ---------------------------------------------------------------
 
 BERTH_AUDIT_DAYS = read(
     env.int,
     "BERTH_AUDIT_DAYS",
     365,  # what most rules of trade and states ask for; 0 keeps everything
     validate=at_least(0),
+)
+# A CI never sleeps, and its jobs share an account: twenty requests a second, on and on,
+# are no abuse. Without an account, a whole office may stand behind one address.
+BERTH_API_RATE = environment.rate(
+    read(env.str, "BERTH_API_RATE", "1200/minute", validate=environment.rate)
+)
+BERTH_API_ANONYMOUS_RATE = environment.rate(
+    read(env.str, "BERTH_API_ANONYMOUS_RATE", "300/minute", validate=environment.rate)
 )
 
 # --- tests --------------------------------------------------------------------------
@@ -295,6 +303,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "accounts.api.paging.ByCursor",
     "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.ApiSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttles.ActorThrottle"],
     "EXCEPTION_HANDLER": "accounts.api.errors.handle",
 }
 SPECTACULAR_SETTINGS = {
@@ -342,11 +351,18 @@ if REDIS_URL:
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": REDIS_URL,
+            # What is remembered there is never worth a long wait.
+            "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
         }
     }
     CELERY_BROKER_URL = REDIS_URL
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 20_000},  # counters of the API's limits
+        }
+    }
     _broker = BERTH_DATA / "broker"
     CELERY_BROKER_URL = "filesystem://"
     CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -59,6 +59,8 @@ def _prepare_environment() -> None:
     os.environ["BERTH_SECRET_KEY"] = secrets.token_urlsafe(50)
     os.environ["BERTH_URL"] = f"http://localhost:{_reserved_port.getsockname()[1]}"
     os.environ["BERTH_SPARSE_NAMESPACES"] = "sparse"
+    for name in ("BERTH_API_RATE", "BERTH_API_ANONYMOUS_RATE"):
+        os.environ[name] = "1000000/minute"  # tests are busier than people
     if TEST_DATABASE == "postgres":
         os.environ["DATABASE_URL"] = _create_postgres_database()
 

@@ -45,4 +45,4 @@ def actor_of_request(request: Request) -> Actor:
         return request.auth.at(address)
     if isinstance(request.user, User):
         return actor_of(request.user).at(address)
-    return ANONYMOUS
+    return ANONYMOUS.at(address)

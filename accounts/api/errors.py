@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from rest_framework import exceptions, status
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
@@ -29,6 +30,11 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
                 status=status.HTTP_429_TOO_MANY_REQUESTS,
                 headers={"Retry-After": str(error.retry_after_seconds)},
             )
+        case exceptions.Throttled():
+            wait = getattr(error, "wait", None) or 1
+            message = f"too many requests: try again in {wait:.0f} seconds"
+            error = exceptions.Throttled(wait)
+            error.detail = ErrorDetail(message, error.default_code)
         case Http404():
             error = exceptions.NotFound()
         case PermissionDenied():

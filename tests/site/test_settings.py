@@ -55,6 +55,9 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         ("BERTH_ABSOLUTE_URLS", "perhaps"),
         ("BERTH_SIGNUP", "sometimes"),
         ("BERTH_AUDIT_DAYS", "-1"),
+        ("BERTH_API_RATE", "600"),
+        ("BERTH_API_RATE", "0/minute"),
+        ("BERTH_API_ANONYMOUS_RATE", "60/fortnight"),
         ("DATABASE_URL", "mysql://localhost/berth"),
     ],
 )
