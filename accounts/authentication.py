@@ -121,7 +121,7 @@ def _authenticate_robot(username: str, secret: str) -> Actor:
         .filter(token_hash=hash_token(secret), is_active=True)
         .first()
     )
-    if robot is None or robot.username != username:
+    if robot is None or not robot.is_called(username):
         raise AuthenticationFailed
     note_use(robot)
     return actor_of_robot(robot)

@@ -1,13 +1,25 @@
-"""Make and change organizations."""
+"""Make, change, rename and delete organizations."""
 
 from typing import Any
 
 from django.db import transaction
+from django.dispatch import Signal
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent, tell
-from accounts.models import Membership, Namespace, Organization, Team, User
+from accounts.models import (
+    FormerNamespaceName,
+    Membership,
+    Namespace,
+    Organization,
+    Team,
+    User,
+)
 from accounts.models.teams import OWNERS_TEAM
+
+# Sent with ``namespace`` and ``actor`` in the transaction that deletes a namespace:
+# the other apps let go of what they keep of it, or keep it from being deleted.
+namespace_leaves = Signal()
 
 
 def create_organization(
@@ -106,11 +118,43 @@ def vouch_for(*, namespace: Namespace, actor: Actor, **marks: bool) -> None:
         )
 
 
-def delete_organization(organization: Organization) -> None:
-    """Delete an organization with its teams and robots; its name becomes free.
+def rename_organization(*, organization: Organization, name: str, actor: Actor) -> None:
+    """Give an organization another name; the old one leads there until it is taken.
 
-    Raises ProtectedError while it has repositories.
+    Raises ValidationError for a name that the grammar refuses, and IntegrityError when
+    the name is taken by a user or an organization. The namespace's row is locked, so
+    that of two renames one comes after the other and both old names are kept.
     """
     with transaction.atomic():
-        organization.namespace.delete()
+        namespace = Namespace.objects.select_for_update(no_key=True).get(
+            organization=organization
+        )
+        old_name = namespace.name
+        if name == old_name:
+            return
+        namespace.name = name
+        namespace.clean_fields()
+        namespace.save(update_fields=["name"])
+        FormerNamespaceName.objects.create(name=old_name, namespace=namespace)
+        tell(
+            AccountEvent.ORGANIZATION_RENAMED,
+            actor=actor,
+            namespace=namespace,
+            detail={"from": old_name, "to": name},
+        )
+    organization.namespace = namespace
+
+
+def delete_organization(*, organization: Organization, actor: Actor) -> None:
+    """Delete an organization with its teams and robots; its names become free.
+
+    Repositories that were deleted and could still be restored go with it. Raises
+    ProtectedError while there are others. The namespace's row is locked, so that
+    nobody makes one meanwhile.
+    """
+    with transaction.atomic():
+        namespace = Namespace.objects.select_for_update().get(organization=organization)
+        tell(AccountEvent.ORGANIZATION_DELETED, actor=actor, namespace=namespace)
+        namespace_leaves.send(sender=Namespace, namespace=namespace, actor=actor)
+        namespace.delete()
         organization.delete()

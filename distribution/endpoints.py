@@ -15,7 +15,9 @@ In this order, and all of it before a byte of the body is read:
     decision    permissions.decide says no         401 insufficient_scope
 
 A private repository and an absent one give the same answers to those who may not pull
-(D-2). The functions raise errors of distribution/errors.py; they are rendered here.
+(D-2). A name that the repository had before leads to it, for pushes too, and answers
+repeat it; a token is held against the repository that is found. The functions raise
+errors of distribution/errors.py; they are rendered here.
 """
 
 import logging
@@ -40,6 +42,7 @@ from accounts.actors import Actor
 from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_basic
 from accounts.limits import TooManyAttempts
+from accounts.models import Namespace
 from distribution import errors, scopes
 from distribution.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, challenge
 from distribution.credentials import Basic, CredentialsMalformed, read_credentials
@@ -225,12 +228,15 @@ def _create(
         raise challenge(*asked, error=INSUFFICIENT_SCOPE if token else "")
     if not creates:
         return None
-    return create_on_push(
-        namespace=namespace,
-        name=name.name,
-        actor=actor,
-        visibility=settings.BERTH_PUSH_VISIBILITY,
-    )
+    try:
+        return create_on_push(
+            namespace=namespace,
+            name=name.name,
+            actor=actor,
+            visibility=settings.BERTH_PUSH_VISIBILITY,
+        )
+    except Namespace.DoesNotExist as error:  # deleted at this moment
+        raise errors.NameUnknown from error
 
 
 def _check_decision(

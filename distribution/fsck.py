@@ -11,6 +11,8 @@
     usage        a repository's size is the sum of its blobs
     condemned    no object waits longer than the grace to be deleted
     owners       every organization has an owner
+    names        no former name is one that somebody has now
+    deleted      no deleted repository waits longer than its time to be purged
     staged       no staged bytes are left without a session beyond the grace
 
 Safe beside pushes and pulls: a finding counts only if a second look finds it again.
@@ -26,20 +28,34 @@ from django.db.models import Exists, F, OuterRef, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.models import Membership, Organization
+from accounts.models import (
+    FormerNamespaceName,
+    Membership,
+    Namespace,
+    Organization,
+)
 from accounts.models.teams import OWNERS_TEAM
 from distribution.garbage import HOUR_SECONDS, generation_of, is_staged_needed
 from distribution.hashing import StreamHash
 from distribution.models import Blob, BlobLink, CondemnedObject, Upload
 from distribution.storage import blob_store
 from distribution.storage.base import ObjectMissing, StoreError
-from repositories.models import Manifest, ManifestReference, Repository, Tag, TagMove
+from repositories.models import (
+    FormerRepositoryName,
+    Manifest,
+    ManifestReference,
+    Repository,
+    Tag,
+    TagMove,
+)
+from repositories.models.repositories import restorable_since
 from repositories.oci.digests import DigestMalformed, digest_of, parse_digest
 from repositories.oci.documents import ManifestMalformed, parse_manifest
 
 SECOND_LOOK_SECONDS = 1.0  # between two looks at the same finding
 JANITOR_SLACK = timedelta(hours=3)  # expired sessions go once an hour
 CHUNK = 200  # rows in memory at once; manifests are up to 4 MiB each
+PURGE_SLACK = timedelta(hours=48)  # deleted repositories go once a night
 CONDEMNED_SLACK = timedelta(hours=48)  # objects go once a night
 
 
@@ -256,6 +272,27 @@ def _check_owners(deep: bool) -> Iterator[str]:
         yield f"organization {organization.pk} has no owner"
 
 
+def _check_names(deep: bool) -> Iterator[str]:
+    taken = Namespace.objects.filter(name=OuterRef("name"))
+    for former in FormerNamespaceName.objects.filter(Exists(taken)).iterator(CHUNK):
+        yield f"the name {former.name} leads to another namespace than the one it is of"
+    there_is = Repository.objects.filter(
+        namespace=OuterRef("namespace"), name=OuterRef("name"), deleted_at=None
+    )
+    for name in FormerRepositoryName.objects.filter(Exists(there_is)).iterator(CHUNK):
+        yield (
+            f"the name {name.name} in namespace {name.namespace_id} leads to another "
+            "repository than the one it is of"
+        )
+
+
+def _check_deleted(deep: bool) -> Iterator[str]:
+    for repository in Repository.objects.filter(
+        deleted_at__lt=restorable_since() - PURGE_SLACK
+    ).iterator(CHUNK):
+        yield f"repository {repository.pk} should have been purged long ago"
+
+
 def _check_staged(deep: bool) -> Iterator[str]:
     oldest = time.time() - settings.BERTH_GARBAGE_GRACE_HOURS * HOUR_SECONDS
     for staged in blob_store().staged_objects():
@@ -274,5 +311,7 @@ CHECKS: dict[str, Check] = {
     "usage": _check_usage,
     "condemned": _check_condemned,
     "owners": _check_owners,
+    "names": _check_names,
+    "deleted": _check_deleted,
     "staged": _check_staged,
 }

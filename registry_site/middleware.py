@@ -12,6 +12,7 @@ from django.shortcuts import render, resolve_url
 from django.template.loader import render_to_string
 
 from accounts.limits import TooManyAttempts
+from accounts.moved import Moved
 from accounts.views.base import SignInNeeded
 
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -54,7 +55,7 @@ class Compression(GZipMiddleware):
 
 
 class Refusals:
-    """Turn what views raise into pages: sign in first, or wait (accounts/limits.py)."""
+    """Turn what views raise into pages: sign in first, wait, go on there."""
 
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
@@ -68,6 +69,8 @@ class Refusals:
         match exception:
             case SignInNeeded():
                 return ask_to_sign_in(request)
+            case Moved():
+                return send_on(request, exception)
             case TooManyAttempts():
                 response = render(
                     request,
@@ -78,6 +81,14 @@ class Refusals:
                 response["Retry-After"] = str(exception.retry_after_seconds)
                 return response
         return None
+
+
+def send_on(request: HttpRequest, moved: Moved) -> HttpResponse | None:
+    """Send to the same page under today's name; not for good, since it may be taken."""
+    location = moved.location(request)
+    if location is None:
+        return None
+    return HttpResponse(status=307, headers={"Location": location})
 
 
 def ask_to_sign_in(request: HttpRequest) -> HttpResponse:

@@ -129,6 +129,7 @@ BERTH_GARBAGE_GRACE_HOURS = read(
     24,  # a HEAD that a client relied on stays true for hours (DEL-7)
     validate=at_least(1),
 )
+BERTH_RESTORE_DAYS = read(env.int, "BERTH_RESTORE_DAYS", 7, validate=at_least(0))
 
 # --- audit and limits ---------------------------------------------------------------
 
@@ -380,6 +381,10 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(BERTH_DATA / "broker" / "schedule")
 
 CELERY_BEAT_SCHEDULE = {
+    "purge repositories": {
+        "task": "repositories.tasks.purge_repositories",
+        "schedule": crontab(hour=3, minute=30),
+    },
     "forget attempts": {
         "task": "accounts.tasks.forget_attempts",
         "schedule": crontab(hour=3, minute=20),

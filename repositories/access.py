@@ -2,14 +2,18 @@
 
 The protocol asks here for facts and then for a decision (distribution/endpoints.py).
 Pages ask for a row that the actor may see, or may do something with: what is invisible
-is absent, and Http404 for both.
+is absent, and Http404 for both; whoever asks for a former name is sent on (Moved).
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 from django.http import Http404
 
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.models import Namespace
+from accounts.moved import Moved
 from accounts.views.base import require
 from repositories.models import Repository, RepositoryFacts
 from repositories.oci.references import RepositoryName
@@ -21,31 +25,80 @@ SELECT r.id, n.id, r.visibility, n.user_id, n.organization_id
   FROM repositories_repository r JOIN accounts_namespace n ON n.id = r.namespace_id
  WHERE n.name = %s AND r.name = %s AND r.deleted_at IS NULL"""
 
+# By a name that something had before: the namespace, the repository, or both.
+_FIND_MOVED = """
+WITH asked (id) AS (
+  SELECT id FROM accounts_namespace WHERE name = %s
+   UNION ALL
+  SELECT namespace_id FROM accounts_formernamespacename WHERE name = %s)
+SELECT r.id, n.id, r.visibility, n.user_id, n.organization_id, n.name, r.name
+  FROM repositories_repository r JOIN accounts_namespace n ON n.id = r.namespace_id
+ WHERE r.deleted_at IS NULL AND r.id IN (
+  SELECT same.id FROM repositories_repository same JOIN asked
+      ON asked.id = same.namespace_id
+   WHERE same.name = %s AND same.deleted_at IS NULL
+   UNION ALL
+  SELECT f.repository_id FROM repositories_formerrepositoryname f JOIN asked
+      ON asked.id = f.namespace_id
+   WHERE f.name = %s)"""
+
 
 def find_repository(name: RepositoryName) -> RepositoryFacts | None:
-    """Return what a decision needs to know of a repository. One query, no objects."""
+    """Return what a decision needs to know of a repository, by its name of today.
+
+    Or else by one that it had before and that nobody has taken since; the facts then
+    have the name of today. No objects; one query, and one more where the name is none
+    of today.
+    """
     row = fetch_row(_FIND, (name.namespace, name.name))
-    if row is None:
+    if row is not None:
+        return _facts((*row, name.namespace, name.name))
+    return find_moved(name)
+
+
+def find_moved(name: RepositoryName) -> RepositoryFacts | None:
+    """Return the repository that a former name leads to. One query."""
+    parameters = (name.namespace, name.namespace, name.name, name.name)
+    row = fetch_row(_FIND_MOVED, parameters)
+    return None if row is None else _facts(row)
+
+
+def moved_repository(actor: Actor, namespace: str, name: str) -> str | None:
+    """Return the full name that a repository has now, to those who may see it.
+
+    None for names that lead nowhere, and for what the actor may not know of.
+    """
+    moved = find_moved(RepositoryName(f"{namespace}/{name}", namespace, name))
+    if moved is None or (moved.namespace_name, moved.name) == (namespace, name):
         return None
-    repository_id, namespace_id, visibility, owner_id, organization_id = row
+    visible = Repository.objects.visible_to(actor).filter(pk=moved.id)
+    return moved.full_name if visible.exists() else None
+
+
+def find_namespace(name: str) -> Namespace | None:
+    """Return the namespace of that name, else the one that the name leads to."""
+    return Namespace.objects.called(name)
+
+
+def _facts(row: Sequence[Any]) -> RepositoryFacts:
+    repository_id, namespace_id, visibility, owner_id, organization_id, *names = row
+    namespace_name, name = names
     return RepositoryFacts(
         id=repository_id,
         namespace_id=namespace_id,
-        namespace_name=name.namespace,
-        name=name.name,
+        namespace_name=namespace_name,
+        name=name,
         is_public=visibility == Repository.Visibility.PUBLIC,
         owner_id=owner_id,
         organization_id=organization_id,
     )
 
 
-def find_namespace(name: str) -> Namespace | None:
-    """Return the namespace of that name."""
-    return Namespace.objects.filter(name=name).first()
-
-
 def visible_repository(actor: Actor, namespace: str, name: str) -> Repository:
-    """Return a repository that the actor may pull from, else Http404."""
+    """Return a repository that the actor may pull from, else Http404.
+
+    Raises Moved, which is one, for a name that it had before.
+    """
     repository = (
         Repository.objects.visible_to(actor)
         .with_full_name()
@@ -53,6 +106,10 @@ def visible_repository(actor: Actor, namespace: str, name: str) -> Repository:
         .first()
     )
     if repository is None:
+        moved = moved_repository(actor, namespace, name)
+        if moved is not None:
+            now_in, _, now_called = moved.partition("/")
+            raise Moved(namespace=now_in, name=now_called)
         raise Http404
     return repository
 
@@ -67,4 +124,17 @@ def permitted_repository(
     """
     repository = visible_repository(actor, namespace, name)
     require(decide(actor, action, repository, tag), actor)
+    return repository
+
+
+def restorable_repository(actor: Actor, repository_id: int) -> Repository:
+    """Return a deleted repository that the actor may restore, else Http404."""
+    repository = (
+        Repository.objects.restorable_by(actor)
+        .with_full_name()
+        .filter(pk=repository_id)
+        .first()
+    )
+    if repository is None:
+        raise Http404
     return repository

@@ -25,7 +25,7 @@ class GrantInline(admin.TabularInline):  # type: ignore[type-arg]
 class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Visibility, description and grants; what is in it is the clients' business."""
 
-    list_display = ("full_name", "visibility", "size_bytes", "pushed_at")
+    list_display = ("full_name", "visibility", "size_bytes", "pushed_at", "deleted_at")
     list_filter = ("visibility",)
     list_select_related = ("namespace",)
     search_fields = ("name", "namespace__name")

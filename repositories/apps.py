@@ -6,4 +6,5 @@ class RepositoriesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from repositories import events  # noqa: F401  # listens to what accounts tells
+        # They listen to what accounts tells.
+        from repositories import events, lifecycle  # noqa: F401

@@ -38,17 +38,15 @@ def record_event(
     )
 
 
-@receiver(accounts_events.happened)
-def record_account_event(
+def record_in_namespace(
     *,
-    kind: accounts_events.AccountEvent,
-    actor: Actor,
+    kind: str,
     namespace: Namespace | None,
+    actor: Actor,
     detail: dict[str, Any],
-    **signal: Any,
-) -> None:
-    """Add what happened to people, teams, robots and tokens to the same log."""
-    Event.objects.create(
+) -> Event:
+    """Add an event of a namespace (None: of the site) to the caller's transaction."""
+    return Event.objects.create(
         kind=kind,
         namespace=namespace,
         namespace_name=namespace.name if namespace else "",
@@ -59,6 +57,19 @@ def record_account_event(
         address=actor.address or None,
         detail=detail,
     )
+
+
+@receiver(accounts_events.happened)
+def record_account_event(
+    *,
+    kind: accounts_events.AccountEvent,
+    actor: Actor,
+    namespace: Namespace | None,
+    detail: dict[str, Any],
+    **signal: Any,
+) -> None:
+    """Add what happened to people, teams, robots and tokens to the same log."""
+    record_in_namespace(kind=kind, namespace=namespace, actor=actor, detail=detail)
 
 
 def expire_events() -> int:

@@ -26,7 +26,7 @@ def find_subject(repository: Repository, kind: str, name: str) -> Subject | None
             organization=namespace.organization_id, name=name
         ).first()
     prefix, _, robot_name = name.partition("+")
-    if prefix != namespace.name:
+    if not namespace.is_called(prefix):
         return None
     return Robot.objects.filter(namespace=namespace, name=robot_name).first()
 

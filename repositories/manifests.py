@@ -96,9 +96,17 @@ def record_push_by_digest(
     )
 
 
-def note_push(repository: RepositoryFacts) -> None:
-    """Remember when the repository was last pushed to."""
-    Repository.objects.filter(pk=repository.id).update(pushed_at=timezone.now())
+def note_push(repository: RepositoryFacts) -> bool:
+    """Remember when the repository was last pushed to; False if it is not there.
+
+    That is when it was deleted, or moved to another namespace, since the push began.
+    Its row is locked for the rest of the caller's transaction, so that neither can
+    happen before the push is over.
+    """
+    still_there = Repository.objects.filter(
+        pk=repository.id, namespace=repository.namespace_id, deleted_at=None
+    )
+    return still_there.update(pushed_at=timezone.now()) == 1
 
 
 def delete_manifest(

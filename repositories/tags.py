@@ -1,8 +1,8 @@
-"""Move and delete tags; every step is kept as history and as an event."""
+"""Move, delete and restore tags; every step is kept as history and as an event."""
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.actors import Actor
@@ -10,6 +10,20 @@ from repositories.crash_points import reach
 from repositories.events import record_event
 from repositories.locking import lock_or_create
 from repositories.models import Event, Manifest, RepositoryFacts, Tag, TagMove
+
+
+class TagExists(ValueError):
+    """A tag cannot be restored, since there is one of its name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a tag '{name}'")
+
+
+class ManifestGone(ValueError):
+    """A tag cannot be restored, since what it pointed to was deleted as well."""
+
+    def __init__(self, name: str, digest: str) -> None:
+        super().__init__(f"{digest}, which '{name}' pointed to, was deleted too")
 
 
 def move_tag(
@@ -86,6 +100,53 @@ def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
         record_tag_deletion(repository=repository, tag=tag, actor=actor)
         tag.delete()
         reach("C14")
+        return True
+
+
+def restore_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
+    """Put back a tag that was deleted, where it last pointed to.
+
+    False if no tag of that name was ever deleted. Raises TagExists when there is one,
+    and ManifestGone when the manifest was deleted too. The manifest's row is locked, so
+    that it stays.
+    """
+    with transaction.atomic():
+        moves = TagMove.objects.filter(repository_id=repository.id, name=name)
+        last = moves.order_by("-pk").first()
+        if last is None:
+            return False
+        if last.digest:
+            raise TagExists(name)
+        manifest = (
+            Manifest.objects.select_for_update()
+            .filter(repository_id=repository.id, digest=last.previous_digest)
+            .first()
+        )
+        if manifest is None:
+            raise ManifestGone(name, last.previous_digest)
+        now = timezone.now()
+        try:
+            with transaction.atomic():
+                Tag.objects.create(
+                    repository_id=repository.id,
+                    name=name,
+                    manifest=manifest,
+                    moved_at=now,
+                    moved_by=actor.name,
+                )
+        except IntegrityError as error:  # pushed at this moment
+            raise TagExists(name) from error
+        _record_move(repository, name, manifest.digest, "", actor, now)
+        record_event(
+            kind=Event.Kind.TAG_RESTORED,
+            repository=repository,
+            actor=actor,
+            detail={
+                "tag": name,
+                "digest": manifest.digest,
+                "media_type": manifest.media_type,
+            },
+        )
         return True
 
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from repositories import events, stats
+from repositories import events, lifecycle, stats
 
 
 @shared_task
@@ -21,3 +21,9 @@ def thin_out_pulls() -> None:
 def expire_events() -> None:
     """Delete events that are older than they are to be kept."""
     events.expire_events()
+
+
+@shared_task
+def purge_repositories() -> None:
+    """Delete for good what nobody can restore any more."""
+    lifecycle.purge_expired()

@@ -4,18 +4,25 @@ from django.http import Http404
 
 from accounts.actors import Actor
 from accounts.api.base import require
-from accounts.models import Organization, Robot, Team, User
+from accounts.models import Namespace, Organization, Robot, Team, User
+from accounts.moved import Moved
 from accounts.permissions import may_administer, may_see_people
 
 
 def find_organization(name: str) -> Organization:
-    """Return an organization; that there is one is no secret."""
+    """Return an organization; that there is one is no secret.
+
+    Raises Moved for a name that it had before.
+    """
     organization = (
         Organization.objects.select_related("namespace")
         .filter(namespace__name=name)
         .first()
     )
     if organization is None:
+        moved = Namespace.objects.called(name)
+        if moved is not None and moved.organization_id is not None:
+            raise Moved(organization=moved.name)
         raise Http404
     return organization
 
@@ -58,7 +65,7 @@ def find_member(organization: Organization, name: str) -> User | Robot:
     """Return a user by name, or a robot of the organization by its whole name."""
     prefix, plus, robot_name = name.partition("+")
     if plus:
-        if prefix != organization.namespace.name:
+        if not organization.namespace.is_called(prefix):
             raise Http404
         return find_robot(organization, robot_name)
     user = User.objects.filter(username=name, is_active=True).first()

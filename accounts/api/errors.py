@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from accounts.limits import TooManyAttempts
+from accounts.moved import Moved
 
 
 class Conflict(exceptions.APIException):
@@ -35,6 +36,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             message = f"too many requests: try again in {wait:.0f} seconds"
             error = exceptions.Throttled(wait)
             error.detail = ErrorDetail(message, error.default_code)
+        case Moved():
+            return _send_on(error, context)
         case Http404():
             error = exceptions.NotFound()
         case PermissionDenied():
@@ -44,6 +47,20 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         assert isinstance(error, exceptions.APIException), "others were turned into one"
         response.data = {"errors": list(_entries(error.get_full_details(), ""))}
     return response
+
+
+def _send_on(moved: Moved, context: dict[str, Any]) -> Response:
+    """Answer 308 with the path of today: method and body stay; a cache forgets it."""
+    location = moved.location(context["request"]._request)
+    if location is None:
+        response = handle(exceptions.NotFound(), context)
+        assert response is not None, "it is one of the API's own"
+        return response
+    return Response(
+        {"location": location},
+        status=status.HTTP_308_PERMANENT_REDIRECT,
+        headers={"Location": location, "Cache-Control": "no-store"},
+    )
 
 
 def _entry(code: str, message: str, field: str | None = None) -> dict[str, str | None]:

@@ -124,6 +124,12 @@ class OrganizationSerializer(serializers.ModelSerializer[Organization]):
         read_only_fields = ("created_at",)
 
 
+class ChangedOrganizationSerializer(OrganizationSerializer):
+    """Takes a new name too."""
+
+    name = NamespaceNameField(required=False)
+
+
 class NewOrganizationSerializer(serializers.Serializer[Any]):
     name = NamespaceNameField()
     display_name = serializers.CharField(

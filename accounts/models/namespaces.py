@@ -1,5 +1,7 @@
+from typing import Any
+
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
 from accounts.models.fields import BytewiseCharField
@@ -12,6 +14,15 @@ def validate_namespace_field(name: str) -> None:
         validate_namespace_name(name)
     except NameInvalid as error:
         raise ValidationError(str(error)) from error
+
+
+class NamespaceQuerySet(models.QuerySet["Namespace"]):
+    def called(self, name: str) -> "Namespace | None":
+        """Return the namespace of that name, else the one that the name leads to."""
+        return (
+            self.filter(name=name).first()
+            or self.filter(former_names__name=name).first()
+        )
 
 
 class Namespace(models.Model):
@@ -40,6 +51,8 @@ class Namespace(models.Model):
     is_verified = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = NamespaceQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -50,6 +63,22 @@ class Namespace(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Save it, and let its name lead to no other namespace any more.
+
+        The row comes first: whoever gives the same name up at this moment is waited
+        for, and what they left behind is found.
+        """
+        fields = options.get("update_fields")
+        with transaction.atomic():
+            super().save(*args, **options)
+            if fields is None or "name" in fields:
+                FormerNamespaceName.objects.filter(name=self.name).delete()
+
+    def is_called(self, name: str) -> bool:
+        """Tell whether this is its name, or one that still leads here."""
+        return name == self.name or self.former_names.filter(name=name).exists()
 
 
 class FormerNamespaceName(models.Model):

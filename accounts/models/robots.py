@@ -30,3 +30,10 @@ class Robot(models.Model):
     @property
     def username(self) -> str:
         return f"{self.namespace.name}+{self.name}"
+
+    def is_called(self, username: str) -> bool:
+        """Tell whether this is its login, by a name that still leads to its owner."""
+        if username == self.username:
+            return True
+        owner, _, name = username.partition("+")
+        return name == self.name and self.namespace.is_called(owner)

@@ -52,11 +52,57 @@ class RepositorySerializer(serializers.ModelSerializer[Repository]):
         )
 
 
+class RepositoryNameField(serializers.RegexField):
+    """What follows the namespace in a repository's name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            NAME_PATTERN,
+            max_length=NAME_MAX_LENGTH - 40,
+            trim_whitespace=False,
+            **options,
+        )
+
+
+class ChangedRepositorySerializer(RepositorySerializer):
+    """Takes a new name, and another namespace, too."""
+
+    namespace = serializers.CharField(max_length=39, required=False)
+    name = RepositoryNameField(required=False)
+
+    class Meta(RepositorySerializer.Meta):
+        fields = ("namespace", "name", "visibility", "description", "readme")  # type: ignore[assignment]
+        read_only_fields = ()  # type: ignore[assignment]
+        validators: list[Any] = []  # whether a name is taken, the verbs say
+
+
+class DeletedRepositorySerializer(RepositorySerializer):
+    """A deleted repository, for those who may restore it."""
+
+    restorable_until = serializers.DateTimeField(read_only=True)
+
+    class Meta(RepositorySerializer.Meta):
+        fields = (  # type: ignore[assignment]
+            "id",
+            "namespace",
+            "name",
+            "full_name",
+            "visibility",
+            "size_bytes",
+            "deleted_at",
+            "deleted_by",
+            "restorable_until",
+        )
+        read_only_fields = fields  # type: ignore[assignment]
+
+
+class RestoredNameSerializer(serializers.Serializer[Any]):
+    name = RepositoryNameField(required=False)
+
+
 class NewRepositorySerializer(serializers.Serializer[Any]):
     namespace = serializers.CharField(max_length=39)
-    name = serializers.RegexField(
-        NAME_PATTERN, max_length=NAME_MAX_LENGTH - 40, trim_whitespace=False
-    )
+    name = RepositoryNameField()
     visibility = serializers.ChoiceField(Repository.Visibility.choices)
     description = serializers.CharField(
         max_length=200, required=False, allow_blank=True

@@ -12,6 +12,7 @@ from repositories.api.views import (
 )
 
 NAME = r"repositories/(?P<namespace>[^/]+)/(?P<name>.+?)"
+DELETED = r"deleted-repositories/(?P<repository>[0-9]{1,18})"
 TAG = rf"{NAME}/tags/(?P<tag>[^/]+)"
 
 urlpatterns = [
@@ -33,6 +34,21 @@ urlpatterns = [
     ),
     path("search", repositories.SearchView.as_view(), name="search"),
     path("repositories", repositories.RepositoriesView.as_view(), name="repositories"),
+    path(
+        "deleted-repositories",
+        repositories.DeletedRepositoriesView.as_view(),
+        name="deleted-repositories",
+    ),
+    re_path(
+        rf"^{DELETED}$",
+        repositories.DeletedRepositoryView.as_view(),
+        name="deleted-repository",
+    ),
+    re_path(
+        rf"^{DELETED}/restore$",
+        repositories.RestoredRepositoryView.as_view(),
+        name="restored-repository",
+    ),
     re_path(rf"^{NAME}/grants$", grants.GrantsView.as_view(), name="grants"),
     re_path(
         rf"^{NAME}/grants/(?P<grant>[0-9]{{1,18}})$",
@@ -51,6 +67,7 @@ urlpatterns = [
     ),
     re_path(rf"^{NAME}/tags$", tags.TagsView.as_view(), name="tags"),
     re_path(rf"^{TAG}$", tags.TagView.as_view(), name="tag"),
+    re_path(rf"^{TAG}/restore$", tags.TagRestoreView.as_view(), name="tag-restore"),
     re_path(rf"^{TAG}/history$", tags.TagHistoryView.as_view(), name="tag-history"),
     re_path(
         rf"^{NAME}/manifests/(?P<digest>[^/]+:[^/]+)$",

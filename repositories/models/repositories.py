@@ -1,11 +1,14 @@
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.db import models
+from django.conf import settings
+from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from accounts.actions import Action
+from accounts.actions import Action, Role
 from accounts.actors import Actor
 from accounts.models import AccessToken, Membership, Robot, Team, User
 from accounts.models.fields import BytewiseCharField
@@ -37,34 +40,35 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
         This is permissions.decide for the action pull, said as a set; a test over
         generated people and repositories holds the two against each other.
         """
-        ceiling = actor.ceiling
-        if Action.PULL not in ceiling.actions:
+        if Action.PULL not in actor.ceiling.actions:
             return self.none()
-        right = Q(visibility=Repository.Visibility.PUBLIC)
-        if actor.user_id is not None:
-            live = Exists(_live_user(actor))
-            right |= live & (
-                Q(namespace__user=actor.user_id)
-                | Exists(_memberships(user=actor.user_id))
-                | Exists(_grants(user=actor.user_id))
-            )
-        elif actor.robot_id is not None:
-            live = Exists(
-                Robot.objects.filter(pk=actor.robot_id, is_active=True).exclude(
-                    namespace__user__is_active=False
-                )
-            )
-            right |= live & (
-                Exists(_memberships(robot=actor.robot_id))
-                | Exists(_grants(robot=actor.robot_id))
-            )
-        visible = self.filter(right, deleted_at=None)
-        if ceiling.repository_ids is not None or ceiling.namespace_ids is not None:
-            visible = visible.filter(
-                Q(pk__in=ceiling.repository_ids or ())
-                | Q(namespace__in=ceiling.namespace_ids or ())
-            )
-        return visible
+        right = Q(visibility=Repository.Visibility.PUBLIC) | _with_role(actor)
+        return self.filter(right, deleted_at=None).within(actor)
+
+    def restorable_by(self, actor: Actor) -> "RepositoryQuerySet":
+        """Keep the deleted ones whose time is not over and that the actor may restore.
+
+        Those are whoever might have deleted them: permissions.decide for the action
+        destroy, said as a set, and held against it by the same test.
+        """
+        if Action.DESTROY not in actor.ceiling.actions or actor.is_anonymous:
+            return self.none()
+        right = _with_role(actor, role=Role.ADMIN, tag_glob="")
+        return self.filter(right, deleted_at__gt=restorable_since()).within(actor)
+
+    def within(self, actor: Actor) -> "RepositoryQuerySet":
+        """Keep those that the actor's token reaches."""
+        ceiling = actor.ceiling
+        if ceiling.repository_ids is None and ceiling.namespace_ids is None:
+            return self
+        return self.filter(
+            Q(pk__in=ceiling.repository_ids or ())
+            | Q(namespace__in=ceiling.namespace_ids or ())
+        )
+
+    def past_restoring(self) -> "RepositoryQuerySet":
+        """Keep the deleted ones that nobody can restore any more."""
+        return self.filter(deleted_at__lte=restorable_since())
 
     def with_full_name(self) -> "RepositoryQuerySet":
         return self.select_related("namespace")
@@ -80,6 +84,30 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
             .order_by("listed_name")
             .values_list("listed_name", flat=True)
         )
+
+
+def restorable_since() -> datetime:
+    """Return the moment before which a deletion is final."""
+    return timezone.now() - timedelta(days=settings.BERTH_RESTORE_DAYS)
+
+
+def _with_role(actor: Actor, **grant: str) -> Q:
+    """Say who owns or administers a repository, or has such a grant on it."""
+    if actor.user_id is not None:
+        return Q(Exists(_live_user(actor))) & (
+            Q(namespace__user=actor.user_id)
+            | Exists(_memberships(user=actor.user_id))
+            | Exists(_grants(user=actor.user_id).filter(**grant))
+        )
+    if actor.robot_id is None:
+        return Q(pk__in=())
+    live_robot = Robot.objects.filter(pk=actor.robot_id, is_active=True).exclude(
+        namespace__user__is_active=False
+    )
+    return Q(Exists(live_robot)) & (
+        Exists(_memberships(robot=actor.robot_id))
+        | Exists(_grants(robot=actor.robot_id).filter(**grant))
+    )
 
 
 def _live_user(actor: Actor) -> models.QuerySet[User]:
@@ -153,9 +181,31 @@ class Repository(models.Model):
     def __str__(self) -> str:
         return self.full_name
 
+    def save(self, *args: Any, **options: Any) -> None:
+        """Save it, and let its name lead to no other repository any more.
+
+        The row comes first: whoever gives the same name up at this moment is waited
+        for, and what they left behind is found.
+        """
+        fields = options.get("update_fields")
+        takes_name = fields is None or {"name", "namespace", "deleted_at"} & {*fields}
+        with transaction.atomic():
+            super().save(*args, **options)
+            if takes_name and self.deleted_at is None:
+                FormerRepositoryName.objects.filter(
+                    namespace=self.namespace_id, name=self.name
+                ).delete()
+
     @property
     def full_name(self) -> str:
         return f"{self.namespace.name}/{self.name}"
+
+    @property
+    def restorable_until(self) -> datetime | None:
+        """The end of the time to restore it; None for one that is not deleted."""
+        if self.deleted_at is None:
+            return None
+        return self.deleted_at + timedelta(days=settings.BERTH_RESTORE_DAYS)
 
     @property
     def is_public(self) -> bool:

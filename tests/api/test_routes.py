@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from accounts.authentication import actor_of
 from accounts.models import User
+from repositories.lifecycle import delete_repository
 from repositories.models import Grant, Repository
 from tests import make
 from tests.api.conftest import ApiClient
@@ -214,6 +216,26 @@ TABLE: list[Row] = [
         *(f"{API}/manifests/{{digest}}", "GET", None),
         (200, 200, 200, 404, 404, 401, 404, 200, 404, 200, 404),
     ),
+    (
+        *(f"{API}/tags/v1/restore", "POST", None),
+        (409, 409, 403, 404, 404, 401, 404, 409, 404, 403, 404),
+    ),
+    (
+        *("/deleted-repositories", "GET", None),
+        (200, 200, 200, 200, 200, 401, 200, 200, 401, 200, 200),
+    ),
+    (
+        *("/deleted-repositories/{deleted}", "GET", None),
+        (200, 404, 404, 404, 404, 401, 404, 404, 401, 404, 404),
+    ),
+    (
+        *("/deleted-repositories/{deleted}/restore", "POST", None),
+        (200, 404, 404, 404, 404, 401, 404, 404, 401, 404, 404),
+    ),
+    (
+        *("/deleted-repositories/{deleted}", "DELETE", None),
+        (204, 404, 404, 404, 404, 401, 404, 404, 401, 404, 404),
+    ),
     # At the end, since it succeeds for the owner.
     (API, "DELETE", None, (204, 403, 403, 404, 404, 401, 404, 403, 404, 403, 404)),
 ]
@@ -226,7 +248,11 @@ def names(cast: Cast, private_api: Repository, alice: RegistryClient) -> dict[st
     alice.push(f"{private_api.full_name}:v1", pushed)
     grant = Grant.objects.filter(repository=private_api).first()
     assert grant is not None
+    deleted = make.repository(cast.acme.namespace, make.unique("deleted"))
+    make.grant(deleted, cast.backend, "write")
+    delete_repository(repository=deleted, actor=actor_of(cast.alice))
     return {
+        "deleted": str(deleted.pk),
         "org": cast.acme.namespace.name,
         "team": cast.backend.name,
         "api": private_api.full_name,
@@ -323,6 +349,7 @@ def resolve_name(path: str) -> str | None:
         digest="sha256:" + "0" * 64,
         grant="1",
         absent="1",
+        deleted="1",
         nobody="nobody",
         bob="bob",
         dave="dave",

@@ -325,3 +325,60 @@ def test_c15_a_mount_that_was_not_committed_is_not_there(mortal: Mortal) -> None
     assert again.status_code == 201
     assert mortal.client.pull_blob(target, digest) == content
     assert_sound(mortal.steady)
+
+
+# --- whole repositories
+
+
+def test_c14_a_deleted_repository_is_there_or_can_be_restored(mortal: Mortal) -> None:
+    """C14: killed in between, nothing happened; the DELETE again is 204."""
+    image = images.image()
+    mortal.client.push(f"{mortal.name}:v1", image)
+    path = f"/api/v1/repositories/{mortal.name}"
+    secret = mortal.client.secret
+    mortal.die("C14", "DELETE", path, token=secret)
+    assert mortal.client.pull(f"{mortal.name}:v1") == image
+    assert events_of(mortal, "repository.deleted") == 0
+    assert mortal.client.delete(path, token=secret).status_code == 204
+    assert mortal.client.head(f"/v2/{mortal.name}/manifests/v1").status_code == 404
+    assert events_of(mortal, "repository.deleted") == 1
+    assert_sound(mortal.steady)
+
+
+def test_c14_a_purge_happens_as_a_whole_or_not(mortal: Mortal) -> None:
+    """C14: after the crash it can still be restored, with all its rows."""
+    image = images.image()
+    for tag in range(20):
+        mortal.client.push(f"{mortal.name}:v{tag}", image)
+    secret = mortal.client.secret
+    api = "/api/v1/deleted-repositories"
+    deleted = mortal.client.delete(f"/api/v1/repositories/{mortal.name}", token=secret)
+    assert deleted.status_code == 204
+    [row] = [
+        row
+        for row in mortal.client.get(api, token=secret).json()["results"]
+        if row["full_name"] == mortal.name
+    ]
+    mortal.die("C14", "DELETE", f"{api}/{row['id']}", token=secret)
+    assert events_of(mortal, "repository.purged") == 0
+    restored = mortal.client.post(f"{api}/{row['id']}/restore", token=secret)
+    assert restored.status_code == 200
+    assert len(mortal.client.tags(mortal.name)) == 20
+    assert mortal.client.pull(f"{mortal.name}:v7") == image
+
+    mortal.client.delete(f"/api/v1/repositories/{mortal.name}", token=secret)
+    purged = mortal.client.delete(f"{api}/{row['id']}", token=secret)
+    assert purged.status_code == 204
+    assert events_of(mortal, "repository.purged") == 1
+    left = f"SELECT id FROM repositories_manifest WHERE repository_id = {row['id']}"
+    assert rows(mortal.steady, left) == []
+    assert_sound(mortal.steady)
+
+
+def events_of(mortal: Mortal, kind: str) -> int:
+    found = rows(
+        mortal.steady,
+        f"SELECT id FROM repositories_event WHERE kind = '{kind}' "
+        f"AND repository_name = '{mortal.name}'",
+    )
+    return len(found)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -22,6 +22,7 @@ from accounts.api.access import (
 from accounts.api.base import ApiView
 from accounts.api.errors import Conflict
 from accounts.api.serializers import (
+    ChangedOrganizationSerializer,
     NewOrganizationSerializer,
     OrganizationSerializer,
     RobotSerializer,
@@ -34,6 +35,7 @@ from accounts.organizations import (
     change_organization,
     create_organization,
     delete_organization,
+    rename_organization,
 )
 from accounts.permissions import is_live
 from accounts.robots import create_robot, delete_robot, replace_token
@@ -83,15 +85,25 @@ class OrganizationView(ApiView):
     def get(self, request: Request, organization: str) -> Response:
         return Response(OrganizationSerializer(find_organization(organization)).data)
 
+    @extend_schema(
+        request=ChangedOrganizationSerializer, responses=OrganizationSerializer
+    )
     def patch(self, request: Request, organization: str) -> Response:
+        """Change texts, and the name: the old one goes on leading here."""
         found = administered_organization(organization, self.actor)
+        name = self.read(ChangedOrganizationSerializer).get("name", organization)
         verb = partial(change_organization, organization=found, actor=self.actor)
-        return self.change(found, OrganizationSerializer, verb)
+        try:
+            with transaction.atomic():
+                rename_organization(organization=found, name=name, actor=self.actor)
+                return self.change(found, OrganizationSerializer, verb)
+        except IntegrityError as error:
+            raise Conflict("this name is taken") from error
 
     def delete(self, request: Request, organization: str) -> Response:
         found = administered_organization(organization, self.actor)
         try:
-            delete_organization(found)
+            delete_organization(organization=found, actor=self.actor)
         except ProtectedError as error:
             raise Conflict(
                 f"{organization} still has repositories: delete or move them first"

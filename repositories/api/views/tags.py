@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from accounts.actions import Action
 from accounts.api.base import ApiView
+from accounts.api.errors import Conflict
 from repositories.access import visible_repository
 from repositories.api.access import permitted_repository
 from repositories.api.serializers import (
@@ -22,7 +23,13 @@ from repositories.api.serializers import (
 )
 from repositories.models import Manifest, Repository, Tag, TagMove
 from repositories.permissions import decide
-from repositories.tags import delete_tag, tag_manifest
+from repositories.tags import (
+    ManifestGone,
+    TagExists,
+    delete_tag,
+    restore_tag,
+    tag_manifest,
+)
 
 SORTS = {
     "name": "name",
@@ -98,6 +105,26 @@ class TagView(ApiView):
         if tag is None:
             raise Http404
         return tag
+
+
+class TagRestoreView(ApiView):
+    serializer_class = TagSerializer
+    for_anonymous = True
+
+    @extend_schema(request=None, responses={201: TagSerializer})
+    def post(self, request: Request, namespace: str, name: str, tag: str) -> Response:
+        """Put back a tag that was deleted, where it last pointed to."""
+        repository = permitted_repository(self.actor, namespace, name, Action.PUSH, tag)
+        try:
+            was_there = restore_tag(
+                repository=repository.facts, name=tag, actor=self.actor
+            )
+        except (TagExists, ManifestGone) as error:
+            raise Conflict(str(error)) from error
+        if not was_there:
+            raise Http404
+        row = Tag.objects.with_content().get(repository=repository, name=tag)
+        return Response(TagSerializer(row).data, status=status.HTTP_201_CREATED)
 
 
 class TagHistoryView(ApiView):

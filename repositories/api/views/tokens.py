@@ -17,6 +17,7 @@ from accounts.api.serializers import (
 )
 from accounts.models import AccessToken, Namespace, User
 from accounts.tokens import issue_access_token, revoke_access_token
+from repositories.access import find_repository
 from repositories.models import Repository
 from repositories.oci.references import NameMalformed, parse_repository_name
 
@@ -68,16 +69,12 @@ class TokensView(ApiView):
                 name = parse_repository_name(text)
             except NameMalformed as error:
                 raise ValidationError({"repositories": str(error)}) from error
-            pk = (
-                visible.filter(namespace__name=name.namespace, name=name.name)
-                .values_list("pk", flat=True)
-                .first()
-            )
-            if pk is None:
+            repository = find_repository(name)
+            if repository is None or not visible.filter(pk=repository.id).exists():
                 raise ValidationError(
                     {"repositories": f"there is no repository '{text}'"}
                 )
-            found.append(pk)
+            found.append(repository.id)
         return found
 
     def namespace_ids(self, names: list[str] | None) -> list[int] | None:
