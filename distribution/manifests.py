@@ -12,6 +12,7 @@ from distribution.errors import (
     Denied,
     ManifestBlobUnknown,
     ManifestInvalid,
+    NameUnknown,
     PreconditionFailed,
 )
 from distribution.models import BlobLink
@@ -26,7 +27,7 @@ from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.models import Manifest, RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
-from repositories.permissions import UNTAGGED, decide_tags
+from repositories.permissions import UNTAGGED, decide, decide_tags
 from repositories.sql import fetch_row
 from repositories.tags import move_tag
 
@@ -87,11 +88,12 @@ def put_manifest(
     """Keep a manifest and move its tags, all or nothing (D-11).
 
     The links of the blobs it needs are locked in the order of their digests, then the
-    manifest, then its tags in the order of their names, so that the garbage collection,
+    manifest, then its tags in the order of their names, then the repository and what
+    gives the actor the right, so that the garbage collection,
     deletions and other pushes wait or come after. Tags are judged by where they pointed
     when they were locked; a refusal undoes everything. Raises
-    ManifestBlobUnknown, PreconditionFailed, and Denied for a tag that the actor may
-    not create or move.
+    ManifestBlobUnknown, PreconditionFailed, NameUnknown, and Denied for a tag that the
+    actor may not create or move.
     """
     with transaction.atomic():
         present = _lock_blobs(repository, document)
@@ -114,10 +116,11 @@ def put_manifest(
             )
             for tag in sorted(tags)
         }
-        _check_tags(repository, digest, previous, condition, actor)
         if is_new and not tags:
             record_push_by_digest(repository=repository, manifest=manifest, actor=actor)
-        note_push(repository)
+        if not note_push(repository):
+            raise NameUnknown("the repository was deleted or moved at this moment")
+        _check_tags(repository, digest, previous, condition, actor)
     reach("C13")
 
 
@@ -176,8 +179,15 @@ def _check_tags(
     condition: TagCondition,
     actor: Actor,
 ) -> None:
-    """Refuse what the actor or the condition does not let happen to the tags."""
+    """Refuse what the actor or the condition does not let happen to the tags.
+
+    The last step before the commit, and a right that lets it happen is held until
+    then: a push that comes after the right was taken away is undone (L8).
+    """
     if not previous:
+        decision = decide(actor, Action.PUSH, repository, holds=True)
+        if not decision:
+            raise Denied(decision.reason)
         return
     for tag, pointed_to in previous.items():
         if condition.must_be_absent and pointed_to:
@@ -188,6 +198,6 @@ def _check_tags(
         tag: Action.PUSH if pointed_to in ("", str(digest)) else Action.OVERWRITE
         for tag, pointed_to in previous.items()
     }
-    for decision in decide_tags(actor, actions, repository):
+    for decision in decide_tags(actor, actions, repository, holds=True):
         if not decision:
             raise Denied(decision.reason)

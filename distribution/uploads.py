@@ -28,10 +28,16 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.actions import Action
 from accounts.actors import Actor
 from distribution.blobs import link_blob
 from distribution.bodies import Body, BodyCutOff
-from distribution.errors import BlobUploadUnknown, DigestInvalid, SizeInvalid
+from distribution.errors import (
+    BlobUploadUnknown,
+    Denied,
+    DigestInvalid,
+    SizeInvalid,
+)
 from distribution.hashing import StreamHash
 from distribution.models import Upload
 from distribution.storage import blob_store
@@ -39,6 +45,7 @@ from distribution.storage.base import ObjectMissing, Staged, StoreFull
 from repositories.crash_points import reach
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import CANONICAL_ALGORITHM, Digest
+from repositories.permissions import decide
 from repositories.sql import (
     change_rows,
     fetch_row,
@@ -182,11 +189,12 @@ def finish_upload(
     content_range: ContentRange | None,
     digest: Digest,
     repository: RepositoryFacts,
+    actor: Actor,
 ) -> None:
     """Close the session: its bytes become a blob of the repository.
 
     Raises DigestInvalid, and ends the session, when the bytes are not what the digest
-    says (UP-8).
+    says (UP-8), and Denied when the actor may not push any more.
     """
     _check_order(upload, content_range)
     _check_length(body, content_range)
@@ -222,10 +230,13 @@ def finish_upload(
         size_bytes=size_bytes,
         staged=staged,
         upload=upload,
+        actor=actor,
     )
 
 
-def push_whole_blob(*, repository: RepositoryFacts, body: Body, digest: Digest) -> None:
+def push_whole_blob(
+    *, repository: RepositoryFacts, body: Body, digest: Digest, actor: Actor
+) -> None:
     """Take a whole blob in one request, without a session (end-4b)."""
     store = blob_store()
     staged = store.stage(uuid.uuid4().hex)
@@ -244,6 +255,7 @@ def push_whole_blob(*, repository: RepositoryFacts, body: Body, digest: Digest) 
         size_bytes=received.size_bytes,
         staged=received.staged,
         upload=None,
+        actor=actor,
     )
 
 
@@ -430,6 +442,7 @@ def _keep(
     size_bytes: int,
     staged: Staged,
     upload: Upload | None,
+    actor: Actor,
 ) -> None:
     """Make staged bytes the blob's: bytes first, then the rows, in one transaction.
 
@@ -464,11 +477,15 @@ def _keep(
                     key=key,
                     replaces=None if is_whole else known_key,
                 )
+                # Long after the gate, and so that none comes after a removal (L8).
+                decision = decide(actor, Action.PUSH, repository, holds=True)
+                if not decision:
+                    raise Denied(decision.reason)
             break
         except IntegrityError:  # its row was collected, or made, at this moment
             if not tries_left:
                 raise
-        except (OutOfOrder, BlobUploadUnknown):
+        except (OutOfOrder, BlobUploadUnknown, Denied):
             if is_own:
                 store.delete(key)
                 store.discard(staged)

@@ -12,7 +12,7 @@ says the same rule as a set, and a test holds the two against each other.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from django.db import connection
@@ -58,8 +58,14 @@ def decide(
     action: Action,
     repository: Repository | RepositoryFacts,
     tag: str | None = None,
+    *,
+    holds: bool = False,
 ) -> Decision:
-    """Say whether the actor may do this, and why. At most one query."""
+    """Say whether the actor may do this, and why. At most one query.
+
+    With ``holds``, for a caller in a transaction, what gives the right cannot be taken
+    away before that transaction ends (rights_of).
+    """
     facts = repository if isinstance(repository, RepositoryFacts) else repository.facts
     ceiling = actor.ceiling
     if action not in ceiling.actions:
@@ -74,22 +80,27 @@ def decide(
         return Decision(
             False, lambda: f"{action}: refused, because nobody is signed in"
         )
-    return _decide_by(rights_of(actor, facts), actor, action, facts, tag)
+    return _decide_by(rights_of(actor, facts, holds=holds), actor, action, facts, tag)
 
 
 def decide_tags(
-    actor: Actor, actions: Mapping[str, Action], repository: RepositoryFacts
+    actor: Actor,
+    actions: Mapping[str, Action],
+    repository: RepositoryFacts,
+    *,
+    holds: bool = False,
 ) -> list[Decision]:
     """Say for each tag whether the actor may do the action to it. One query.
 
-    The actions are push, overwrite and delete; visibility gives none of them.
+    The actions are push, overwrite and delete; visibility gives none of them. Holds as
+    decide does.
     """
     ceiling = actor.ceiling
     if actor.is_anonymous or not ceiling.covers(
         repository_id=repository.id, namespace_id=repository.namespace_id
     ):
         return [decide(actor, action, repository) for action in actions.values()]
-    rights = rights_of(actor, repository)
+    rights = rights_of(actor, repository, holds=holds)
     return [
         _decide_by(rights, actor, action, repository, tag)
         if action in ceiling.actions
@@ -142,13 +153,18 @@ def may_create(actor: Actor, namespace: Namespace) -> Decision:
     )
 
 
-def rights_of(actor: Actor, facts: RepositoryFacts) -> list[Right]:
+def rights_of(
+    actor: Actor, facts: RepositoryFacts, *, holds: bool = False
+) -> list[Right]:
     """Return what gives the actor rights on the repository, visibility apart.
 
     Empty for a user, robot or token that was switched off, ended or deleted since the
-    actor was authenticated.
+    actor was authenticated. With ``holds`` the rows that say so are locked against
+    changes until the caller's transaction ends: whoever takes a right away waits for
+    it, and then nothing more comes by that right. Teams are locked before members and
+    the user last, as the verbs in accounts do.
     """
-    rows = fetch_rows(*_rights_query(actor, facts))
+    rows = fetch_rows(*_rights_query(actor, facts, holds=holds))
     if not any(source == "live" for source, *_ in rows):
         return []
     rights = [Right(*row) for row in rows if row[0] != "live"]
@@ -157,72 +173,122 @@ def rights_of(actor: Actor, facts: RepositoryFacts) -> list[Right]:
     return rights
 
 
-_LIVE_USER = """
-SELECT 'live', '', '', '' FROM accounts_user u WHERE u.id = %s AND u.is_active"""
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    """One SELECT of a query, and which of its tables are locked to hold a right."""
 
-_LIVE_TOKEN = """
- AND EXISTS (SELECT 1 FROM accounts_accesstoken a WHERE a.id = %s AND a.user_id = u.id
-   AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > %s))"""
+    sql: str
+    tables: str
 
-_LIVE_ROBOT = """
+
+_LIVE_USER = _Arm(
+    """
+SELECT 'live', '', '', '' FROM accounts_user u WHERE u.id = %s AND u.is_active""",
+    "u",
+)
+_LIVE_TOKEN = _Arm(
+    """
+SELECT 'live', '', '', '' FROM accounts_user u
+  JOIN accounts_accesstoken a ON a.user_id = u.id
+ WHERE u.id = %s AND u.is_active AND a.id = %s
+   AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > %s)""",
+    "u, a",
+)
+_LIVE_ROBOT = (  # of an organization, or of a user
+    _Arm(
+        """
 SELECT 'live', '', '', '' FROM accounts_robot r
   JOIN accounts_namespace n ON n.id = r.namespace_id
-  LEFT JOIN accounts_user o ON o.id = n.user_id
- WHERE r.id = %s AND r.is_active AND (o.id IS NULL OR o.is_active)"""
-
-_RIGHTS = """
-UNION ALL
+ WHERE r.id = %s AND r.is_active AND n.user_id IS NULL""",
+        "r",
+    ),
+    _Arm(
+        """
+SELECT 'live', '', '', '' FROM accounts_robot r
+  JOIN accounts_namespace n ON n.id = r.namespace_id
+  JOIN accounts_user o ON o.id = n.user_id
+ WHERE r.id = %s AND r.is_active AND o.is_active""",
+        "r, o",
+    ),
+)
+_RIGHTS = (
+    _Arm(
+        """
 SELECT 'administrator', 'admin', '', t.name FROM accounts_team t
   JOIN accounts_membership m ON m.team_id = t.id
- WHERE t.organization_id = %s AND t.standing = 'admin' AND m.{kind}_id = %s
-UNION ALL
+ WHERE t.organization_id = %s AND t.standing = 'admin' AND m.{kind}_id = %s""",
+        "t, m",
+    ),
+    _Arm(
+        """
 SELECT 'grant', g.role, g.tag_glob, '' FROM repositories_grant g
- WHERE g.repository_id = %s AND g.{kind}_id = %s
-UNION ALL
+ WHERE g.repository_id = %s AND g.{kind}_id = %s""",
+        "g",
+    ),
+    _Arm(
+        """
 SELECT 'team', g.role, g.tag_glob, t.name FROM repositories_grant g
   JOIN accounts_team t ON t.id = g.team_id
   JOIN accounts_membership m ON m.team_id = g.team_id
- WHERE g.repository_id = %s AND m.{kind}_id = %s"""
-
-_STANDING = """
-UNION ALL
+ WHERE g.repository_id = %s AND m.{kind}_id = %s""",
+        "t, m, g",
+    ),
+)
+_STANDING = _Arm(
+    """
 SELECT t.standing, t.name, '', '' FROM accounts_team t
   JOIN accounts_membership m ON m.team_id = t.id
- WHERE t.organization_id = %s AND m.{kind}_id = %s"""
+ WHERE t.organization_id = %s AND m.{kind}_id = %s""",
+    "t, m",
+)
 
 
-def _live_query(actor: Actor) -> tuple[str, list[Any], str, int]:
-    """Return SQL, parameters, the subject's kind and id."""
+def _live_arms(actor: Actor) -> tuple[tuple[_Arm, ...], list[Any], str, int]:
+    """Return SELECTs, their parameters, the subject's kind and id."""
     if actor.robot_id is not None:
-        return _LIVE_ROBOT, [actor.robot_id], "robot", actor.robot_id
+        return _LIVE_ROBOT, [actor.robot_id] * 2, "robot", actor.robot_id
     assert actor.user_id is not None, "an anonymous actor has no rights to read"
     if actor.access_token_id is None:
-        return _LIVE_USER, [actor.user_id], "user", actor.user_id
+        return (_LIVE_USER,), [actor.user_id], "user", actor.user_id
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     parameters: list[Any] = [actor.user_id, actor.access_token_id, now]
-    return _LIVE_USER + _LIVE_TOKEN, parameters, "user", actor.user_id
+    return (_LIVE_TOKEN,), parameters, "user", actor.user_id
 
 
-def _rights_query(actor: Actor, facts: RepositoryFacts) -> tuple[str, list[Any]]:
-    sql, parameters, kind, subject_id = _live_query(actor)
-    return sql + _RIGHTS.format(kind=kind), [
-        *parameters,
+def _rights_query(
+    actor: Actor, facts: RepositoryFacts, *, holds: bool
+) -> tuple[str, list[Any]]:
+    live, parameters, kind, subject_id = _live_arms(actor)
+    return _union((*_RIGHTS, *live), kind, holds=holds), [
         facts.organization_id,
         subject_id,
         facts.id,
         subject_id,
         facts.id,
         subject_id,
+        *parameters,
     ]
 
 
 def _standing_query(actor: Actor, namespace: Namespace) -> tuple[str, list[Any]]:
-    sql, parameters, kind, subject_id = _live_query(actor)
-    return sql + _STANDING.format(kind=kind), [
-        *parameters,
+    live, parameters, kind, subject_id = _live_arms(actor)
+    return _union((_STANDING, *live), kind, holds=False), [
         namespace.organization_id,
         subject_id,
+        *parameters,
     ]
+
+
+@cache  # of the few queries that these SELECTs make
+def _union(arms: tuple[_Arm, ...], kind: str, *, holds: bool) -> str:
+    """Join SELECTs; a database with one writer at a time needs no locks to hold."""
+    selects = [arm.sql.format(kind=kind) for arm in arms]
+    if holds and connection.features.has_select_for_update:
+        selects = [
+            f"\nSELECT * FROM ({select} FOR SHARE OF {arm.tables}) AS held"
+            for select, arm in zip(selects, arms, strict=True)
+        ]
+    return "\nUNION ALL".join(selects)
 
 
 def _explain_token(actor: Actor, action: Action, facts: RepositoryFacts) -> str:

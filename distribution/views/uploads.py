@@ -76,7 +76,9 @@ def start_upload(call: Call) -> HttpResponse:
     elif "digest" in query:
         digest = _parse_digest(query.getlist("digest")[-1])
         body = Body(call.request)
-        verbs.push_whole_blob(repository=call.repository, body=body, digest=digest)
+        verbs.push_whole_blob(
+            repository=call.repository, body=body, digest=digest, actor=call.actor
+        )
         return _created(call.name, digest)
     algorithm = query.get("digest-algorithm", CANONICAL_ALGORITHM)
     if algorithm not in ENCODED_LENGTHS:
@@ -117,6 +119,7 @@ def finish_upload(call: Call, uuid: str) -> HttpResponse:
             content_range=_parse_content_range(call.request),
             digest=digest,
             repository=call.repository,
+            actor=call.actor,
         )
     except OutOfOrder as error:
         raise _range_invalid(call.name, error) from error
