@@ -249,7 +249,11 @@ def delete(row: AccessToken | Robot) -> None:
     row.delete()
 
 
-@pytest.mark.parametrize("end", [revoke_access_token, expire, delete])
+def revoke(token: AccessToken) -> None:
+    revoke_access_token(token=token, actor=SYSTEM)
+
+
+@pytest.mark.parametrize("end", [revoke, expire, delete])
 def test_it_dies_with_the_access_token(
     anonymous: RegistryClient, end: Callable[[AccessToken], None]
 ) -> None:
@@ -269,7 +273,11 @@ def switch_off(robot: Robot) -> None:
     Robot.objects.filter(pk=robot.pk).update(is_active=False)
 
 
-@pytest.mark.parametrize("end", [replace_token, switch_off, delete])
+def replace(robot: Robot) -> None:
+    replace_token(robot=robot, actor=SYSTEM)
+
+
+@pytest.mark.parametrize("end", [replace, switch_off, delete])
 def test_it_dies_with_the_robots_token(
     anonymous: RegistryClient, cast: Cast, end: Callable[[Robot], None]
 ) -> None:
