@@ -4,6 +4,7 @@ A route that takes an unsafe method and is in no row fails the suite, so that no
 new goes unrecorded; a row without an event says why there is none.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +30,7 @@ from tests.registry_client import RegistryClient
 UNSAFE = ("post", "put", "patch", "delete")
 ORG = "/organizations/{org}"
 API = "/repositories/{api}"
+DELETED = "/deleted-repositories/{deleted}"
 TEAM = {"name": "testers", "standing": "creator"}
 Row = tuple[str, str, Any, list[tuple[str, dict[str, Any]]]]
 
@@ -130,9 +132,31 @@ TABLE: list[Row] = [
         [("tag.pushed", {"tag": "v2", "digest": "{digest}"})],
     ),
     ("DELETE", f"{API}/tags/v2", None, [("tag.deleted", {"tag": "v2"})]),
+    (
+        *("POST", f"{API}/tags/v2/restore", None),
+        [("tag.restored", {"tag": "v2", "digest": "{digest}"})],
+    ),
     ("DELETE", API, None, [("repository.deleted", {})]),
-    ("DELETE", "/repositories/{org}/made", None, [("repository.deleted", {})]),
-    ("DELETE", "/organizations/{guild}", None, []),
+    ("POST", f"{DELETED}/restore", {}, [("repository.restored", {})]),
+    ("DELETE", API, None, [("repository.deleted", {})]),
+    ("DELETE", DELETED, None, [("repository.purged", {})]),
+    (
+        *("PATCH", "/repositories/{org}/made", {"name": "renamed"}),
+        [("repository.renamed", {})],
+    ),
+    (
+        *("PATCH", "/repositories/{org}/renamed", {"namespace": "{guild}"}),
+        [("repository.transferred", {}), ("repository.transferred", {})],  # both logs
+    ),
+    (
+        *("DELETE", "/repositories/{guild}/renamed", None),
+        [("repository.deleted", {})],
+    ),
+    (
+        *("PATCH", "/organizations/{guild}", {"name": "{guild}x"}),
+        [("organization.renamed", {"from": "{guild}", "to": "{guild}x"})],
+    ),
+    ("DELETE", "/organizations/{guild}x", None, [("organization.deleted", {})]),
 ]
 # Routes that are not in the table, and why.
 NOT_IN_TABLE: dict[tuple[str, str], str] = {}
@@ -215,6 +239,7 @@ def test_every_change_leaves_its_event(
         "fresh": make.unique("fresh"),
         "token": str(old.pk),
         "grant": str(grant.pk),
+        "deleted": str(repository.pk),
         "digest": pushed.digest,
     }
     root = make.user("root", is_superuser=True)
@@ -222,13 +247,11 @@ def test_every_change_leaves_its_event(
     for method, path, body, expected in TABLE:
         auditor = people[path.startswith("/users")]
         events = auditor.ask(method, filled(path, names), filled(body, names))
-        if path == "/organizations/{guild}":
-            continue  # who deletes an organization is another page of this log
         assert [event.kind for event in events] == [kind for kind, _ in expected], path
         for event, (_, detail) in zip(events, expected, strict=True):
             wanted = {k: v for k, v in detail.items() if k != "name"}
             assert {k: event.detail[k] for k in wanted} == filled(wanted, names), path
-            if path.startswith(("/organizations/{org}", "/repositories/")):
+            if path.startswith((ORG, API)):
                 assert event.namespace_name == names["org"]
     for event in Event.objects.filter(user=owner):
         assert "berth_" not in str(event.detail), "a secret is in the log"
@@ -238,7 +261,7 @@ def test_no_route_of_the_api_that_changes_something_is_missing() -> None:
     in_table = {
         (resolve_name(path.replace("{guild}", "{org}")), method)
         for method, path, *_ in (
-            (m, p.replace("{fresh}", "{bob}").replace("{token}", "1"), b, e)
+            (m, re.sub(r"{(fresh|token|deleted)}", "1", p), b, e)
             for m, p, b, e in TABLE
         )
     }

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.actions import Action
+from accounts.actors import SYSTEM
 from accounts.authentication import actor_of, authenticate_basic
 from accounts.memberships import LastOwner, remove_member
 from accounts.models import AccessToken, Membership, Organization, User
@@ -63,20 +64,20 @@ class Writer:
     def by_team(self) -> Callable[[], None]:
         team = make.team(self.organization, self.user)
         make.grant(self.repository, team, "write")
-        return lambda: remove_member(team=team, user=self.user)
+        return lambda: remove_member(team=team, user=self.user, actor=SYSTEM)
 
     def by_administration(self) -> Callable[[], None]:
         team = make.team(self.organization, self.user, standing="admin")
-        return lambda: remove_member(team=team, user=self.user)
+        return lambda: remove_member(team=team, user=self.user, actor=SYSTEM)
 
     def by_token(self) -> Callable[[], None]:
         make.grant(self.repository, self.user, "write")
         [token] = AccessToken.objects.filter(user=self.user)
-        return lambda: revoke_access_token(token)
+        return lambda: revoke_access_token(token=token, actor=SYSTEM)
 
     def by_account(self) -> Callable[[], None]:
         make.grant(self.repository, self.user, "write")
-        return lambda: deactivate_user(self.user)
+        return lambda: deactivate_user(user=self.user, actor=SYSTEM)
 
     def by_deletion(self) -> Callable[[], None]:
         make.grant(self.repository, self.user, "write")
@@ -236,7 +237,7 @@ def test_of_two_owners_who_remove_each_other_one_stays(cast: Cast) -> None:
 
         def remove(victim: User, team: Any = team) -> str:
             try:
-                remove_member(team=team, user=victim)
+                remove_member(team=team, user=victim, actor=SYSTEM)
             except LastOwner:
                 return "refused"
             else:

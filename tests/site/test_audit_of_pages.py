@@ -91,12 +91,14 @@ class Browser:
         return [(event.kind, event.detail) for event in events]
 
 
+def open_browser(registry: BerthServer) -> httpx.Client:
+    return httpx.Client(base_url=registry.url, follow_redirects=True, timeout=60)
+
+
 @pytest.fixture(scope="module")
 def browser(registry: BerthServer) -> Iterator[Browser]:
     root = make.user("root", password=PASSWORD, is_superuser=True, is_staff=True)
-    with httpx.Client(
-        base_url=registry.url, follow_redirects=True, timeout=60
-    ) as client:
+    with open_browser(registry) as client:
         session = Browser(client, root)
         login = {"username": root.username, "password": PASSWORD}
         told = session.change("/-/admin/login/?next=/-/admin/", **login)
@@ -154,7 +156,7 @@ def test_the_only_owner_is_not_switched_off_there(browser: Browser) -> None:
 
 def test_ones_own_password_there(registry: BerthServer) -> None:
     root = make.user("root", password=PASSWORD, is_superuser=True, is_staff=True)
-    with httpx.Client(base_url=registry.url, follow_redirects=True) as client:
+    with open_browser(registry) as client:
         session = Browser(client, root)
         session.submit(
             "/-/admin/login/?next=/-/admin/", username=root.username, password=PASSWORD
@@ -171,7 +173,7 @@ def test_ones_own_password_there(registry: BerthServer) -> None:
 
 def test_what_people_change_of_their_own_account(registry: BerthServer) -> None:
     user = make.user("olga", password=PASSWORD)
-    with httpx.Client(base_url=registry.url, follow_redirects=True) as client:
+    with open_browser(registry) as client:
         session = Browser(client, user)
         login = {"login": user.username, "password": PASSWORD}
         told = session.change("/accounts/login/", **login)
