@@ -5,6 +5,9 @@ from django.conf import settings
 from distribution.errors import Unauthorized
 from distribution.scopes import Scope
 
+# What a quoted error_description may hold (RFC 6750, section 3); docker prints it.
+DESCRIPTION_ALPHABET = frozenset(map(chr, range(0x20, 0x7F))) - frozenset('"\\')
+
 INVALID_TOKEN = "invalid_token"
 INSUFFICIENT_SCOPE = "insufficient_scope"
 
@@ -25,6 +28,8 @@ def challenge(
         parts.append(f'scope="{" ".join(map(str, scopes))}"')
     if error:
         parts.append(f'error="{error}"')
+        if message:
+            parts.append(f'error_description="{_described(message)}"')
     if detail is None and scopes:
         detail = [
             {"Type": scope.type, "Name": scope.name, "Action": action}
@@ -35,4 +40,10 @@ def challenge(
         message,
         detail=detail,
         headers={"WWW-Authenticate": "Bearer " + ",".join(parts)},
+    )
+
+
+def _described(message: str) -> str:
+    return "".join(
+        letter if letter in DESCRIPTION_ALPHABET else "?" for letter in message
     )

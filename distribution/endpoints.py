@@ -47,6 +47,7 @@ from distribution import errors, scopes
 from distribution.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, challenge
 from distribution.credentials import Basic, CredentialsMalformed, read_credentials
 from distribution.headers import API_VERSION
+from distribution.refusals import explain_refusal
 from distribution.scopes import Scope
 from distribution.storage.base import StoreError, StoreFull
 from distribution.tokens import RegistryToken, TokenInvalid, verify_token
@@ -117,12 +118,17 @@ def endpoint(
             if token is not None:
                 _check_token(token, action, parsed, repository, asked, creates)
             if repository is None:
-                repository = _create(actor, token, parsed, asked, creates)
+                repository = _create(actor, token, action, parsed, asked, creates)
             if repository is None:
                 if isinstance(absent, type):
                     raise absent
                 return absent(request, **arguments)
-            _check_decision(actor, token, action, repository, asked)
+            if not decide(actor, action, repository):
+                raise challenge(
+                    *asked,
+                    error=INSUFFICIENT_SCOPE if token else "",
+                    message=explain_refusal(actor, action, parsed, repository),
+                )
             return function(
                 Call(request, parsed, repository, actor, token), **arguments
             )
@@ -194,7 +200,8 @@ def _check_token(
     if not token.allows(name.full_name, action):
         if creates and repository is None and not token.actor.is_anonymous:
             _check_namespace(name)
-        raise challenge(*asked, error=INSUFFICIENT_SCOPE)
+        message = explain_refusal(token.actor, action, name, repository)
+        raise challenge(*asked, error=INSUFFICIENT_SCOPE, message=message)
     if repository is None:
         return
     issued_for = token.grants[name.full_name].repository_id
@@ -213,6 +220,7 @@ def _check_namespace(name: RepositoryName) -> None:
 def _create(
     actor: Actor,
     token: RegistryToken | None,
+    action: Action,
     name: RepositoryName,
     asked: tuple[Scope, ...],
     creates: bool,
@@ -225,7 +233,11 @@ def _create(
     if namespace is None and creates and not actor.is_anonymous:
         _check_namespace(name)
     if namespace is None or not may_create(actor, namespace):
-        raise challenge(*asked, error=INSUFFICIENT_SCOPE if token else "")
+        raise challenge(
+            *asked,
+            error=INSUFFICIENT_SCOPE if token else "",
+            message=explain_refusal(actor, action, name, None),
+        )
     if not creates:
         return None
     try:
@@ -237,22 +249,6 @@ def _create(
         )
     except Namespace.DoesNotExist as error:  # deleted at this moment
         raise errors.NameUnknown from error
-
-
-def _check_decision(
-    actor: Actor,
-    token: RegistryToken | None,
-    action: Action,
-    repository: RepositoryFacts,
-    asked: tuple[Scope, ...],
-) -> None:
-    decision = decide(actor, action, repository)
-    if decision:
-        return
-    message = ""
-    if action is not Action.PULL and decide(actor, Action.PULL, repository):
-        message = decision.reason  # only for those who may know that it exists
-    raise challenge(*asked, error=INSUFFICIENT_SCOPE if token else "", message=message)
 
 
 class Resource:

@@ -28,12 +28,15 @@ from repositories.sql import fetch_rows
 # Stands for the tag of a manifest that has none; only a glob like * matches it.
 UNTAGGED = ""
 
+# Where a right may come from; the earlier one explains (in_order).
+SOURCES = ("owner", "administrator", "grant", "team")
+
 
 @dataclass(frozen=True, slots=True)
 class Right:
     """One source of rights: what it is, the role it gives, and for which tags."""
 
-    source: str  # "owner", "administrator", "grant", "team"
+    source: str  # one of SOURCES
     role: str
     tag_glob: str = ""
     team: str = ""
@@ -69,9 +72,9 @@ def decide(
     facts = repository if isinstance(repository, RepositoryFacts) else repository.facts
     ceiling = actor.ceiling
     if action not in ceiling.actions:
-        return Decision(False, lambda: _explain_token(actor, action, facts))
+        return Decision(False, lambda: explain_token(actor, action, facts.full_name))
     if not ceiling.covers(repository_id=facts.id, namespace_id=facts.namespace_id):
-        return Decision(False, lambda: _explain_token(actor, action, facts))
+        return Decision(False, lambda: explain_token(actor, action, facts.full_name))
     if facts.is_public and action is Action.PULL:
         return Decision(
             True, lambda: f"pull: allowed, because {facts.full_name} is public"
@@ -80,7 +83,7 @@ def decide(
         return Decision(
             False, lambda: f"{action}: refused, because nobody is signed in"
         )
-    return _decide_by(rights_of(actor, facts, holds=holds), actor, action, facts, tag)
+    return decide_by(rights_of(actor, facts, holds=holds), actor, action, facts, tag)
 
 
 def decide_tags(
@@ -102,20 +105,21 @@ def decide_tags(
         return [decide(actor, action, repository) for action in actions.values()]
     rights = rights_of(actor, repository, holds=holds)
     return [
-        _decide_by(rights, actor, action, repository, tag)
+        decide_by(rights, actor, action, repository, tag)
         if action in ceiling.actions
         else decide(actor, action, repository)
         for tag, action in actions.items()
     ]
 
 
-def _decide_by(
+def decide_by(
     rights: list[Right],
     actor: Actor,
     action: Action,
     facts: RepositoryFacts,
     tag: str | None,
 ) -> Decision:
+    """Decide by rights that were read already; the first one that gives it explains."""
     for right in rights:
         if right.gives(action, tag):
             return Decision(True, partial(_explain_right, actor, action, facts, right))
@@ -169,8 +173,18 @@ def rights_of(
         return []
     rights = [Right(*row) for row in rows if row[0] != "live"]
     if actor.user_id is not None and actor.user_id == facts.owner_id:
-        rights.insert(0, Right("owner", "admin"))
-    return rights
+        rights.append(Right("owner", "admin"))
+    return in_order(rights)
+
+
+def in_order(rights: list[Right]) -> list[Right]:
+    """Sort rights so that the same one explains every time: the plainest comes first.
+
+    The database returns them as it likes.
+    """
+    return sorted(
+        rights, key=lambda r: (SOURCES.index(r.source), r.tag_glob, r.team, r.role)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +305,13 @@ def _union(arms: tuple[_Arm, ...], kind: str, *, holds: bool) -> str:
     return "\nUNION ALL".join(selects)
 
 
-def _explain_token(actor: Actor, action: Action, facts: RepositoryFacts) -> str:
+def explain_token(actor: Actor, action: Action, full_name: str) -> str:
+    """Say why the token used does not let the action through."""
     name = actor.ceiling.token_name
     token = f"the token *{name}*" if name else "the token"
     if action not in actor.ceiling.actions:
         return f"{action}: refused, because {token} does not allow it"
-    return f"{action}: refused, because {token} does not reach *{facts.full_name}*"
+    return f"{action}: refused, because {token} does not reach *{full_name}*"
 
 
 def _explain_right(

@@ -14,7 +14,13 @@ from repositories.models import Grant, Repository
 from tests import images, make
 from tests.conftest import Cast
 from tests.images import ABSENT_DIGEST, digest_of, some_bytes
-from tests.registry_client import RegistryClient, TokenRefused, error_codes, with_digest
+from tests.registry_client import (
+    RegistryClient,
+    TokenRefused,
+    error_codes,
+    parse_challenge,
+    with_digest,
+)
 
 NOTHING, READ, WRITE = 0, 1, 2
 
@@ -172,11 +178,73 @@ def test_private_and_absent_repositories_answer_the_same(
 def test_a_refusal_explains_itself_to_those_who_may_read(
     carol: RegistryClient, dave: RegistryClient, api: str
 ) -> None:
-    """E-4, D-2: carol is told which right is missing, dave is told nothing."""
+    """E-4, D-2: carol is told which right is missing, dave not even whether it is."""
     told = carol.post(f"/v2/{api}/blobs/uploads/", token="", headers=carol.basic)
-    assert "carol" in told.json()["errors"][0]["message"]
+    assert told.json()["errors"][0]["message"] == (
+        f"push: refused, because {carol.username} has no role with *push* on *{api}*"
+    )
     told = dave.post(f"/v2/{api}/blobs/uploads/", token="", headers=dave.basic)
-    assert told.json()["errors"][0]["message"] == "authentication required"
+    assert told.json()["errors"][0]["message"] == (
+        f"push: refused, because {dave.username} has no role on *{api}*, or there is "
+        "no such repository"
+    )
+
+
+def test_docker_is_told_the_reason_where_it_looks_for_it(
+    carol: RegistryClient, api: str
+) -> None:
+    """E-4: the challenge's error_description is what docker prints of a 401."""
+    token = carol.token(f"repository:{api}:pull,push")
+    refused = carol.post(f"/v2/{api}/blobs/uploads/", token=token)
+    parameters = parse_challenge(refused).parameters
+    assert parameters["error"] == "insufficient_scope"
+    assert parameters["error_description"] == (
+        f"push: refused, because {carol.username} has no role with *push* on *{api}*"
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"actions": "read"}, "does not allow it"),
+        ({"repository_ids": []}, "does not reach"),
+        ({"namespace_ids": []}, "does not reach"),
+    ],
+)
+def test_a_refusal_names_the_token_that_is_too_narrow(
+    alice: RegistryClient, cast: Cast, api: str, limits: dict[str, Any], words: str
+) -> None:
+    """E-4: the owner's token is the reason, for what is there and what is not."""
+    name = 'n\u00e4h"\\\r\nX-Evil: 1'  # a token's name is anybody's text
+    secret = issue_access_token(
+        user=cast.alice, name=name, actor=SYSTEM, **{"actions": "admin", **limits}
+    )[1]
+    client = RegistryClient(alice.http, alice.url, alice.username, secret)
+    for repository in (api, f"{api}-absent"):
+        token = client.token(f"repository:{repository}:pull,push")
+        refused = client.post(f"/v2/{repository}/blobs/uploads/", token=token)
+        assert refused.status_code == 401
+        assert "X-Evil" not in refused.headers
+        description = parse_challenge(refused).parameters["error_description"]
+        assert description.startswith("push: refused, because the token *n?h????X-Evil")
+        assert words in description
+
+
+def test_a_repository_that_one_lost_is_told_like_an_absent_one(
+    alice: RegistryClient, private_api: Repository
+) -> None:
+    """D-2: also not by the words of a token that names it."""
+    person = make.user("erin")
+    grant = make.grant(private_api, person, "read")
+    secret = make.access_token(person, repository_ids=[private_api.pk])
+    grant.delete()
+    client = RegistryClient(alice.http, alice.url, person.username, secret)
+    answers = []
+    for name in (private_api.full_name, f"{private_api.full_name}-absent"):
+        token = client.token(f"repository:{name}:pull,push")
+        refused = client.post(f"/v2/{name}/blobs/uploads/", token=token)
+        answers.append(refused.text.replace(name, "<name>"))
+    assert answers[0] == answers[1]
 
 
 # --- rights for some tags only
