@@ -117,8 +117,9 @@ def _authenticate_robot(username: str, secret: str) -> Actor:
     if not is_token(secret, ROBOT_TOKEN_PREFIX):
         raise AuthenticationFailed
     robot = (
-        Robot.objects.select_related("namespace")
-        .filter(token_hash=hash_token(secret), is_active=True)
+        Robot.objects.live()
+        .select_related("namespace")
+        .filter(token_hash=hash_token(secret))
         .first()
     )
     if robot is None or not robot.is_called(username):

@@ -25,6 +25,7 @@ RESERVED_NAMES = frozenset(
         "explore",
         "healthz",
         "help",
+        "invitations",
         "login",
         "logout",
         "media",

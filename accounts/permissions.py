@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.decisions import Decision
-from accounts.models import AccessToken, Membership, Namespace, Team, User
+from accounts.models import AccessToken, Membership, Namespace, Robot, Team, User
 
 
 def may_administer(actor: Actor, namespace: Namespace) -> Decision:
@@ -61,8 +61,10 @@ def may_see_people(actor: Actor, namespace: Namespace) -> Decision:
 
 def is_live(actor: Actor) -> bool:
     """Tell whether the actor, authenticated a moment ago, may still act."""
+    if actor.robot_id is not None:
+        return Robot.objects.live().filter(pk=actor.robot_id).exists()
     if actor.user_id is None:
-        return actor.robot_id is not None
+        return False
     if not User.objects.filter(pk=actor.user_id, is_active=True).exists():
         return False
     return (

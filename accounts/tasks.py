@@ -2,10 +2,16 @@
 
 from celery import shared_task
 
-from accounts import limits
+from accounts import invitations, limits
 
 
 @shared_task
 def forget_attempts() -> None:
     """Delete counts of failed sign-ins that no longer matter."""
     limits.forget_attempts()
+
+
+@shared_task
+def forget_invitations() -> None:
+    """Delete invitations that nobody answered in time."""
+    invitations.forget_invitations()

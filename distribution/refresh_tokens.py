@@ -41,7 +41,7 @@ def authenticate_refresh_token(secret: str) -> Actor:
     if not is_token(secret, REFRESH_TOKEN_PREFIX):
         raise AuthenticationFailed
     token = (
-        RefreshToken.objects.select_related("user", "robot__namespace")
+        RefreshToken.objects.select_related("user", "robot__namespace__user")
         .filter(token_hash=hash_token(secret), revoked_at=None)
         .first()
     )
@@ -54,7 +54,7 @@ def authenticate_refresh_token(secret: str) -> Actor:
 
 def _live_actor(token: RefreshToken) -> Actor | None:
     if token.robot is not None:
-        return actor_of_robot(token.robot) if token.robot.is_active else None
+        return actor_of_robot(token.robot) if token.robot.is_live else None
     if token.access_token_id is not None:
         access_token = find_live_access_token(token.access_token_id)
         return None if access_token is None else actor_of_access_token(access_token)

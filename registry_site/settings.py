@@ -389,6 +389,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.tasks.forget_attempts",
         "schedule": crontab(hour=3, minute=20),
     },
+    "forget invitations": {
+        "task": "accounts.tasks.forget_invitations",
+        "schedule": crontab(hour=3, minute=25),
+    },
     "expire events": {
         "task": "repositories.tasks.expire_events",
         "schedule": crontab(hour=3, minute=30),
@@ -425,3 +429,7 @@ EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
+DEFAULT_FROM_EMAIL = _mail.get("DEFAULT_FROM_EMAIL") or (
+    f"berth@{urlsplit(BERTH_URL).hostname}"
+)
+EMAIL_TIMEOUT = 10  # seconds; a mail server that hangs must not hold a request

@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts.views.invitations import invitation_page
 from registry_site import health, metrics, pages
 from registry_site.assets import serve_asset
 
@@ -15,6 +16,7 @@ urlpatterns = [
     path("-/admin/", admin.site.urls),
     path("-/assets/<str:name>", serve_asset, name="asset"),
     path("favicon.ico", pages.favicon),
+    path("invitations/<str:secret>", invitation_page, name="invitation-page"),
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("repositories.api.urls")),
     path("api/v1/<path:rest>", pages.api_not_found),

@@ -1,10 +1,19 @@
 """Fetch by name and authorise in one call; what one may not know of is 404."""
 
 from django.http import Http404
+from rest_framework.exceptions import PermissionDenied
 
+from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.api.base import require
-from accounts.models import Namespace, Organization, Robot, Team, User
+from accounts.models import (
+    Invitation,
+    Namespace,
+    Organization,
+    Robot,
+    Team,
+    User,
+)
 from accounts.moved import Moved
 from accounts.permissions import may_administer, may_see_people
 
@@ -50,10 +59,21 @@ def find_team(organization: Organization, name: str) -> Team:
     return team
 
 
-def find_robot(organization: Organization, name: str) -> Robot:
+def robots_owner(organization: str | None, actor: Actor) -> Namespace:
+    """Return the namespace of an organization, of oneself for None, to administer."""
+    if organization is not None:
+        return administered_organization(organization, actor).namespace
+    if actor.user_id is None:
+        raise PermissionDenied("a robot has no account")
+    namespace = Namespace.objects.get(user=actor.user_id)
+    require(may_administer(actor, namespace))
+    return namespace
+
+
+def find_robot(namespace: Namespace, name: str) -> Robot:
     robot = (
         Robot.objects.select_related("namespace")
-        .filter(namespace=organization.namespace, name=name)
+        .filter(namespace=namespace, name=name)
         .first()
     )
     if robot is None:
@@ -67,8 +87,34 @@ def find_member(organization: Organization, name: str) -> User | Robot:
     if plus:
         if not organization.namespace.is_called(prefix):
             raise Http404
-        return find_robot(organization, robot_name)
+        return find_robot(organization.namespace, robot_name)
     user = User.objects.filter(username=name, is_active=True).first()
     if user is None:
         raise Http404
     return user
+
+
+def find_invitation(organization: Organization, invitation_id: int) -> Invitation:
+    """Return an invitation to one of the organization's teams, also an expired one."""
+    invitation = (
+        Invitation.objects.with_team()
+        .filter(team__organization=organization, pk=invitation_id)
+        .first()
+    )
+    if invitation is None:
+        raise Http404
+    return invitation
+
+
+def full_person(actor: Actor) -> User:
+    """Return the user, unless a narrowed token asks: it must not widen itself."""
+    ceiling = actor.ceiling
+    if actor.user_id is None:
+        raise PermissionDenied("a robot has no account")
+    if (
+        Action.GRANT not in ceiling.actions
+        or ceiling.repository_ids is not None
+        or ceiling.namespace_ids is not None
+    ):
+        raise PermissionDenied("this token does not allow to manage the account")
+    return User.objects.get(pk=actor.user_id)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import AccessToken, Organization, Robot, Team, User
+from accounts.models import AccessToken, Invitation, Organization, Robot, Team, User
 from accounts.models.namespaces import validate_namespace_field
 from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_component
 
@@ -151,6 +151,62 @@ class TeamSerializer(serializers.ModelSerializer[Team]):
         return sorted(member.username for member in members if member)
 
 
+class InvitationSerializer(serializers.ModelSerializer[Invitation]):
+    """An invitation as the organization sees it: never its secret."""
+
+    team = serializers.CharField(source="team.name")
+    username = serializers.CharField(source="user.username", default=None)
+
+    class Meta:
+        model = Invitation
+        fields = (
+            "id",
+            "team",
+            "username",
+            "email",
+            "invited_by",
+            "created_at",
+            "expires_at",
+        )
+
+
+class NewInvitationSerializer(serializers.Serializer[Any]):
+    """To a user or to an e-mail address, one of the two."""
+
+    team = ComponentField()
+    username = serializers.CharField(max_length=NAMESPACE_MAX_LENGTH, required=False)
+    email = serializers.EmailField(max_length=254, required=False)
+
+    def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if ("username" in fields) == ("email" in fields):
+            raise serializers.ValidationError(
+                {"username": "give either a username or an email"}
+            )
+        return fields
+
+
+class OwnInvitationSerializer(serializers.ModelSerializer[Invitation]):
+    """An invitation as the one who is invited sees it."""
+
+    organization = serializers.CharField(source="team.organization.namespace.name")
+    team = serializers.CharField(source="team.name")
+
+    class Meta:
+        model = Invitation
+        fields = (
+            "id",
+            "organization",
+            "team",
+            "invited_by",
+            "created_at",
+            "expires_at",
+        )
+
+
+class InvitationAnswerSerializer(serializers.Serializer[Any]):
+    answer = serializers.ChoiceField(["accept", "decline"])
+
+
 class RobotSerializer(serializers.ModelSerializer[Robot]):
     """A robot as listed: never its token."""
 
@@ -164,7 +220,8 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
 
 
 class RobotTokenSerializer(serializers.Serializer[Any]):
-    """The one answer that has a robot's token."""
+    """The one answer that has a robot's token, also ready to be pasted."""
 
     username = serializers.CharField()
     token = serializers.CharField()
+    snippets = serializers.DictField(child=serializers.CharField())

@@ -1,10 +1,9 @@
 from django.urls import path
 
-from accounts.api.views import organizations, users
+from accounts.api.views import invitations, organizations, robots, users
 
 ORGANIZATION = "organizations/<str:organization>"
 TEAM = f"{ORGANIZATION}/teams/<str:team>"
-ROBOT = f"{ORGANIZATION}/robots/<str:robot>"
 
 urlpatterns = [
     path("user", users.UserView.as_view(), name="user"),
@@ -23,7 +22,36 @@ urlpatterns = [
         organizations.TeamMemberView.as_view(),
         name="team-member",
     ),
-    path(f"{ORGANIZATION}/robots", organizations.RobotsView.as_view(), name="robots"),
-    path(ROBOT, organizations.RobotView.as_view(), name="robot"),
-    path(f"{ROBOT}/token", organizations.RobotTokenView.as_view(), name="robot-token"),
+    path(
+        f"{ORGANIZATION}/invitations",
+        invitations.InvitationsView.as_view(),
+        name="invitations",
+    ),
+    path(
+        f"{ORGANIZATION}/invitations/<int:invitation>",
+        invitations.InvitationView.as_view(),
+        name="invitation",
+    ),
+    path(
+        "user/invitations",
+        invitations.OwnInvitationsView.as_view(),
+        name="own-invitations",
+    ),
+    path(
+        "user/invitations/<int:invitation>",
+        invitations.OwnInvitationView.as_view(),
+        name="own-invitation",
+    ),
+    path(f"{ORGANIZATION}/robots", robots.RobotsView.as_view(), name="robots"),
+    path(
+        f"{ORGANIZATION}/robots/<str:robot>/token",
+        robots.RobotTokenView.as_view(),
+        name="robot-token",
+    ),
+    path("user/robots", robots.RobotsView.as_view(), name="own-robots"),
+    path(
+        "user/robots/<str:robot>/token",
+        robots.RobotTokenView.as_view(),
+        name="own-robot-token",
+    ),
 ]

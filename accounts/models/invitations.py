@@ -1,6 +1,35 @@
+from allauth.account.models import EmailAddress
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils import timezone
+
+from accounts.models.users import User
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def standing(self) -> "InvitationQuerySet":
+        """Keep the invitations that can still be answered."""
+        return self.filter(expires_at__gt=timezone.now())
+
+    def expired(self) -> "InvitationQuerySet":
+        return self.filter(expires_at__lte=timezone.now())
+
+    def to(self, user: User) -> "InvitationQuerySet":
+        """Keep the standing ones to the user, by name or by a confirmed address."""
+        mine = Q(user=user)
+        for address in verified_addresses(user):
+            mine |= Q(email__iexact=address)
+        return self.standing().filter(mine)
+
+    def with_team(self) -> "InvitationQuerySet":
+        return self.select_related("team__organization__namespace", "user")
+
+
+def verified_addresses(user: User) -> list[str]:
+    """Return the e-mail addresses that the user confirmed."""
+    confirmed = EmailAddress.objects.filter(user=user, verified=True)
+    return list(confirmed.values_list("email", flat=True))
 
 
 class Invitation(models.Model):
@@ -25,6 +54,8 @@ class Invitation(models.Model):
     invited_by = models.CharField(max_length=100)  # the login, as it was
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
+
+    objects = InvitationQuerySet.as_manager()
 
     class Meta:
         constraints = [

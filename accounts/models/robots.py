@@ -4,6 +4,12 @@ from accounts.models.fields import BytewiseCharField
 from accounts.names import ROBOT_NAME_MAX_LENGTH
 
 
+class RobotQuerySet(models.QuerySet["Robot"]):
+    def live(self) -> "RobotQuerySet":
+        """Keep the robots that are switched on and whose owner is."""
+        return self.filter(is_active=True).exclude(namespace__user__is_active=False)
+
+
 class Robot(models.Model):
     """A login for machines; it leaves with the namespace that owns it."""
 
@@ -16,6 +22,8 @@ class Robot(models.Model):
     is_active = models.BooleanField(default=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RobotQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -30,6 +38,12 @@ class Robot(models.Model):
     @property
     def username(self) -> str:
         return f"{self.namespace.name}+{self.name}"
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether it and its owner are switched on."""
+        owner = self.namespace.user
+        return self.is_active and (owner is None or owner.is_active)
 
     def is_called(self, username: str) -> bool:
         """Tell whether this is its login, by a name that still leads to its owner."""

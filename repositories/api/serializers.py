@@ -5,7 +5,13 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.actions import Action, Role
-from repositories.models import Event, Grant, Repository, Tag, TagMove
+from repositories.models import (
+    Event,
+    Grant,
+    Repository,
+    Tag,
+    TagMove,
+)
 from repositories.oci.references import (
     COMPONENT_PATTERN,
     NAME_MAX_LENGTH,
@@ -143,6 +149,31 @@ class GrantSerializer(serializers.Serializer[Any]):
 class ChangedGrantSerializer(serializers.Serializer[Any]):
     role = serializers.ChoiceField([role.value for role in Role], required=False)
     tags = TagGlobField(required=False)
+
+
+class RobotGrantSerializer(serializers.ModelSerializer[Grant]):
+    """A robot's grant, seen from the robot."""
+
+    repository = serializers.CharField(source="repository.full_name")
+    tags = serializers.CharField(source="tag_glob")
+
+    class Meta:
+        model = Grant
+        fields = ("id", "repository", "role", "tags")
+
+
+class RobotDetailSerializer(serializers.Serializer[Any]):
+    """A robot with what it may do; never its token."""
+
+    name = serializers.CharField(source="robot.name")
+    username = serializers.CharField(source="robot.username")
+    description = serializers.CharField(source="robot.description")
+    is_active = serializers.BooleanField(source="robot.is_active")
+    created_at = serializers.DateTimeField(source="robot.created_at")
+    last_used_at = serializers.DateTimeField(source="robot.last_used_at")
+    teams = serializers.ListField(child=serializers.CharField())
+    grants = RobotGrantSerializer(many=True)
+    snippets = serializers.DictField(child=serializers.CharField())
 
 
 class AccessQuestionSerializer(serializers.Serializer[Any]):

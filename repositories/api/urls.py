@@ -6,6 +6,7 @@ from repositories.api.views import (
     events,
     grants,
     repositories,
+    robots,
     statistics,
     tags,
     tokens,
@@ -32,6 +33,12 @@ urlpatterns = [
         events.OrganizationExportView.as_view(),
         name="organization-export",
     ),
+    path(
+        "organizations/<str:organization>/robots/<str:robot>",
+        robots.RobotView.as_view(),
+        name="robot",
+    ),
+    path("user/robots/<str:robot>", robots.RobotView.as_view(), name="own-robot"),
     path("search", repositories.SearchView.as_view(), name="search"),
     path("repositories", repositories.RepositoriesView.as_view(), name="repositories"),
     path(

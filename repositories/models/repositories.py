@@ -101,9 +101,7 @@ def _with_role(actor: Actor, **grant: str) -> Q:
         )
     if actor.robot_id is None:
         return Q(pk__in=())
-    live_robot = Robot.objects.filter(pk=actor.robot_id, is_active=True).exclude(
-        namespace__user__is_active=False
-    )
+    live_robot = Robot.objects.live().filter(pk=actor.robot_id)
     return Q(Exists(live_robot)) & (
         Exists(_memberships(robot=actor.robot_id))
         | Exists(_grants(robot=actor.robot_id).filter(**grant))

@@ -108,6 +108,50 @@ TABLE: list[Row] = [
         (204, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
     ),
     (
+        *(f"{ORG}/invitations", "GET", None),
+        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/invitations", "POST", {"team": "{team}"}),
+        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/invitations/{{absent}}", "DELETE", None),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *("/user/invitations", "GET", None),
+        (200, 200, 200, 200, 200, 401, 200, 403, 401, 403, 403),
+    ),
+    (
+        *("/user/invitations/{absent}", "POST", {"answer": "accept"}),
+        (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/user/robots", "GET", None),
+        (200, 200, 200, 200, 200, 401, 200, 403, 401, 403, 403),
+    ),
+    (
+        *("/user/robots", "POST", {"name": "-"}),
+        (400, 400, 400, 400, 400, 401, 400, 403, 401, 403, 403),
+    ),
+    (
+        *("/user/robots/nobody", "GET", None),
+        (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/user/robots/nobody", "DELETE", None),
+        (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/user/robots/nobody/token", "POST", None),
+        (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/robots/{{robot}}", "GET", None),
+        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
         *(f"{ORG}/robots", "GET", None),
         (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
     ),
@@ -263,6 +307,7 @@ def names(cast: Cast, private_api: Repository, alice: RegistryClient) -> dict[st
         "nobody": make.unique("nobody"),
         "bob": cast.bob.username,
         "dave": cast.dave.username,
+        "robot": cast.robby.name,
     }
 
 
@@ -353,5 +398,6 @@ def resolve_name(path: str) -> str | None:
         nobody="nobody",
         bob="bob",
         dave="dave",
+        robot="robby",
     )
     return get_resolver().resolve(f"/api/v1{plain}").url_name

@@ -22,6 +22,7 @@ PURE = [
     "accounts/actors.py",
     "accounts/decisions.py",
     "accounts/names.py",
+    "accounts/snippets.py",
     "distribution/ranges.py",
     "distribution/scopes.py",
     *sorted(

@@ -15,7 +15,6 @@ from accounts.api.access import (
     administered_organization,
     find_member,
     find_organization,
-    find_robot,
     find_team,
     seen_organization,
 )
@@ -25,8 +24,6 @@ from accounts.api.serializers import (
     ChangedOrganizationSerializer,
     NewOrganizationSerializer,
     OrganizationSerializer,
-    RobotSerializer,
-    RobotTokenSerializer,
     TeamSerializer,
 )
 from accounts.memberships import LastOwner, add_member, remove_member
@@ -38,7 +35,6 @@ from accounts.organizations import (
     rename_organization,
 )
 from accounts.permissions import is_live
-from accounts.robots import create_robot, delete_robot, replace_token
 from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
 
 
@@ -188,51 +184,3 @@ class TeamMemberView(ApiView):
         except LastOwner as error:
             raise Conflict(str(error)) from error
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class RobotsView(ApiView):
-    serializer_class = RobotSerializer
-    is_list = True
-
-    def get(self, request: Request, organization: str) -> Response:
-        found = administered_organization(organization, self.actor)
-        robots = found.namespace.robots.select_related("namespace")
-        return self.answer_list(robots.all(), RobotSerializer)
-
-    @extend_schema(responses={201: RobotTokenSerializer})
-    def post(self, request: Request, organization: str) -> Response:
-        found = administered_organization(organization, self.actor)
-        fields = self.read(RobotSerializer)
-        try:
-            robot, token = create_robot(
-                namespace=found.namespace, actor=self.actor, **fields
-            )
-        except IntegrityError as error:
-            raise Conflict("there is a robot of this name") from error
-        return Response(
-            {"username": robot.username, "token": token},
-            status=status.HTTP_201_CREATED,
-        )
-
-
-class RobotView(ApiView):
-    serializer_class = RobotSerializer
-
-    def delete(self, request: Request, organization: str, robot: str) -> Response:
-        found = administered_organization(organization, self.actor)
-        delete_robot(robot=find_robot(found, robot), actor=self.actor)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class RobotTokenView(ApiView):
-    serializer_class = RobotTokenSerializer
-
-    @extend_schema(request=None, responses={201: RobotTokenSerializer})
-    def post(self, request: Request, organization: str, robot: str) -> Response:
-        """Give the robot a new token; the old one ends at once."""
-        found = find_robot(administered_organization(organization, self.actor), robot)
-        token = replace_token(robot=found, actor=self.actor)
-        return Response(
-            {"username": found.username, "token": token},
-            status=status.HTTP_201_CREATED,
-        )

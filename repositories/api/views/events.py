@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actions import Action
-from accounts.api.access import administered_organization
+from accounts.api.access import administered_organization, full_person
 from accounts.api.base import ApiView
 from accounts.api.views.users import AdministratorView
 from accounts.models import Namespace
@@ -30,7 +30,6 @@ from repositories.api.serializers import (
     EventSerializer,
     RepositoryAuditSerializer,
 )
-from repositories.api.views.tokens import require_full_person
 from repositories.models import Event
 from repositories.models.events import EventQuerySet
 from repositories.permissions import decide
@@ -171,4 +170,4 @@ class SiteExportView(ExportView, AdministratorView):
 
 def own_namespace(view: ApiView) -> Namespace:
     """Return the namespace of the person who asks, unless by a narrowed token."""
-    return require_full_person(view).namespace
+    return full_person(view.actor).namespace

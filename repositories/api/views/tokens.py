@@ -8,14 +8,15 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.actions import ACTIONS_OF_ROLE, Action
+from accounts.actions import ACTIONS_OF_ROLE
+from accounts.api.access import full_person
 from accounts.api.base import ApiView
 from accounts.api.serializers import (
     AccessTokenSerializer,
     IssuedTokenSerializer,
     NewAccessTokenSerializer,
 )
-from accounts.models import AccessToken, Namespace, User
+from accounts.models import AccessToken, Namespace
 from accounts.tokens import issue_access_token, revoke_access_token
 from repositories.access import find_repository
 from repositories.models import Repository
@@ -29,7 +30,7 @@ class TokensView(ApiView):
     is_list = True
 
     def get(self, request: Request) -> Response:
-        user = require_full_person(self)
+        user = full_person(self.actor)
         rows = AccessToken.objects.live().filter(user=user)
         return self.answer_list(rows, AccessTokenSerializer)
 
@@ -38,7 +39,7 @@ class TokensView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Issue a token; this answer is the only one that has it."""
-        user = require_full_person(self)
+        user = full_person(self.actor)
         fields = self.read(NewAccessTokenSerializer)
         expires_at = fields.get("expires_at")
         if expires_at is not None and expires_at <= timezone.now():
@@ -96,24 +97,9 @@ class TokenView(ApiView):
 
     def delete(self, request: Request, token: int) -> Response:
         """Revoke it; what was issued for it stops at its next request."""
-        user = require_full_person(self)
+        user = full_person(self.actor)
         row = AccessToken.objects.filter(user=user, pk=token, revoked_at=None).first()
         if row is None:
             raise Http404
         revoke_access_token(token=row, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-def require_full_person(view: ApiView) -> User:
-    """Return the user, unless a narrowed token asks: it must not widen itself."""
-    actor = view.actor
-    ceiling = actor.ceiling
-    if actor.user_id is None:
-        raise PermissionDenied("a robot has no access tokens of its own")
-    if (
-        Action.GRANT not in ceiling.actions
-        or ceiling.repository_ids is not None
-        or ceiling.namespace_ids is not None
-    ):
-        raise PermissionDenied("this token does not allow to manage tokens")
-    return User.objects.get(pk=actor.user_id)

@@ -1,0 +1,182 @@
+"""Invite people to teams; they accept or decline.
+
+An invitation is for a user, or for whoever reads an e-mail address; the mailed link
+holds a secret that is kept as a hash. Nothing tells the inviter whether an address
+belongs to a user: the row, the answer and the mail are the same.
+"""
+
+import logging
+from datetime import timedelta
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from accounts.actors import Actor
+from accounts.authentication import actor_of
+from accounts.events import AccountEvent, tell
+from accounts.memberships import add_member
+from accounts.models import Invitation, Team, User
+from accounts.tokens import hash_token, is_token, make_token
+
+log = logging.getLogger(__name__)
+
+INVITATION_PREFIX = "berth_inv_"
+INVITATION_LIFETIME = timedelta(days=14)
+
+
+class AlreadyMember(ValueError):
+    """The user is in the team already."""
+
+
+class AlreadyInvited(ValueError):
+    """The user or the address has an invitation to the team that still stands."""
+
+
+class InvitationOver(ValueError):
+    """It was answered or withdrawn, its time is over, or it is somebody else's."""
+
+
+def invite(
+    *, team: Team, actor: Actor, user: User | None = None, email: str = ""
+) -> tuple[Invitation, str]:
+    """Invite a user or an e-mail address; the second value is the link's secret.
+
+    The mail leaves after the caller's transaction; if it cannot be sent, the invitation
+    stands and a user finds it on the site. Raises AlreadyMember (never for an address,
+    which would tell whose it is), AlreadyInvited, and ValidationError for an address
+    that is none.
+    """
+    assert (user is None) != (email == ""), "an invitation is to a user or an address"
+    if email:
+        validate_email(email)
+        email = User.objects.normalize_email(email)
+    elif team.memberships.filter(user=user).exists():
+        raise AlreadyMember(f"{user} is in team {team.name}")
+    secret = make_token(INVITATION_PREFIX)
+    to_whom = {"email__iexact": email} if user is None else {"user": user}
+    try:
+        with transaction.atomic():
+            Invitation.objects.expired().filter(team=team, **to_whom).delete()
+            invitation = Invitation.objects.create(
+                team=team,
+                user=user,
+                email=email,
+                token_hash=hash_token(secret),
+                invited_by=actor.name,
+                expires_at=timezone.now() + INVITATION_LIFETIME,
+            )
+            _record(AccountEvent.INVITATION_SENT, invitation, actor)
+            transaction.on_commit(lambda: _send(invitation, secret))
+    except IntegrityError as error:
+        raise AlreadyInvited("there is an invitation to this team already") from error
+    return invitation, secret
+
+
+def find_by_secret(secret: str) -> Invitation | None:
+    """Return the invitation of a mailed link, None if it no longer stands."""
+    if not is_token(secret, INVITATION_PREFIX):
+        return None
+    return (
+        Invitation.objects.standing()
+        .with_team()
+        .filter(token_hash=hash_token(secret))
+        .first()
+    )
+
+
+def withdraw(*, invitation: Invitation, actor: Actor) -> None:
+    """Take an invitation back; InvitationOver if it was answered meanwhile."""
+    with transaction.atomic():
+        _take(invitation)
+        _record(AccountEvent.INVITATION_WITHDRAWN, invitation, actor)
+
+
+def accept(*, invitation: Invitation, user: User, actor: Actor | None = None) -> None:
+    """Put the user into the team; else InvitationOver.
+
+    The caller has made sure that an invitation to an address is the user's: by its
+    secret, or by Invitation.objects.to(user). Of two answers at once one counts, since
+    taking the row is what decides.
+    """
+    _check_answer(invitation, user)
+    actor = actor or actor_of(user)
+    with transaction.atomic():
+        _take(invitation)
+        add_member(team=invitation.team, user=user, actor=actor)
+        _record(AccountEvent.INVITATION_ACCEPTED, invitation, actor)
+
+
+def decline(*, invitation: Invitation, user: User, actor: Actor | None = None) -> None:
+    """Turn an invitation down; else InvitationOver. It may be sent again."""
+    _check_answer(invitation, user)
+    actor = actor or actor_of(user)
+    with transaction.atomic():
+        _take(invitation)
+        _record(AccountEvent.INVITATION_DECLINED, invitation, actor)
+
+
+def forget_invitations() -> None:
+    """Delete invitations whose time is over."""
+    Invitation.objects.expired().delete()
+
+
+def _check_answer(invitation: Invitation, user: User) -> None:
+    is_others = invitation.user_id is not None and invitation.user_id != user.pk
+    if is_others or not user.is_active:
+        raise InvitationOver("this invitation is for somebody else")
+    if invitation.expires_at <= timezone.now():
+        raise InvitationOver("the time to answer this invitation is over")
+
+
+def _take(invitation: Invitation) -> None:
+    deleted, _ = Invitation.objects.filter(pk=invitation.pk).delete()
+    if not deleted:
+        raise InvitationOver("this invitation was answered or withdrawn already")
+
+
+def _record(kind: AccountEvent, invitation: Invitation, actor: Actor) -> None:
+    team = invitation.team
+    detail = {"team": team.name}
+    if invitation.user is not None:
+        detail["user"] = invitation.user.username
+    else:
+        detail["email"] = invitation.email
+    tell(kind, actor=actor, namespace=team.organization.namespace, detail=detail)
+
+
+def _send(invitation: Invitation, secret: str) -> None:
+    """Mail the link; a failure is logged, without the address and the secret."""
+    address = invitation.user.email if invitation.user else invitation.email
+    if not address:
+        return  # a user without an address finds the invitation on the site
+    organization = invitation.team.organization.namespace.name
+    text = render_to_string(
+        "mail/invitation.txt",
+        {
+            "invited_by": invitation.invited_by,
+            "organization": organization,
+            "team": invitation.team.name,
+            "registry": settings.BERTH_SERVICE,
+            "link": f"{settings.BERTH_URL}/invitations/{secret}",
+            "expires_at": invitation.expires_at,
+        },
+    )
+    # Only names of the grammar stand in a header; Django refuses a line break there.
+    message = EmailMessage(
+        subject=f"{invitation.invited_by} invites you to {organization}",
+        body=text,
+        to=[address],
+    )
+    try:
+        message.send()
+    except (OSError, SMTPException, ValueError) as error:
+        log.error(
+            "the mail of invitation %d was not sent: %s",
+            invitation.pk,
+            type(error).__name__,
+        )
