@@ -3,7 +3,7 @@
 from django.db import IntegrityError, transaction
 
 from accounts.actors import Actor
-from accounts.models import Robot, Team, User
+from accounts.models import Namespace, Robot, Team, User
 from repositories.events import record_event
 from repositories.models import Event, Grant, Repository
 
@@ -16,7 +16,11 @@ class GrantExists(ValueError):
 
 def find_subject(repository: Repository, kind: str, name: str) -> Subject | None:
     """Return who is meant: any user, or a team or robot of the same namespace."""
-    namespace = repository.namespace
+    return find_subject_in(repository.namespace, kind, name)
+
+
+def find_subject_in(namespace: Namespace, kind: str, name: str) -> Subject | None:
+    """Return who is meant in a namespace, as find_subject does."""
     if kind == "user":
         return User.objects.filter(username=name, is_active=True).first()
     if kind == "team":
@@ -31,15 +35,22 @@ def find_subject(repository: Repository, kind: str, name: str) -> Subject | None
     return Robot.objects.filter(namespace=namespace, name=robot_name).first()
 
 
+def kind_of(subject: Subject) -> str:
+    """Return one of user, team and robot."""
+    return {User: "user", Team: "team", Robot: "robot"}[type(subject)]
+
+
 def add_grant(
     *, repository: Repository, subject: Subject, role: str, tag_glob: str, actor: Actor
 ) -> Grant:
     """Give a subject a role, for some tags or for all; else GrantExists."""
-    kind = {User: "user", Team: "team", Robot: "robot"}[type(subject)]
     try:
         with transaction.atomic():
             grant = Grant.objects.create(
-                repository=repository, role=role, tag_glob=tag_glob, **{kind: subject}
+                repository=repository,
+                role=role,
+                tag_glob=tag_glob,
+                **{kind_of(subject): subject},
             )
             _record(Event.Kind.GRANT_SET, grant, actor)
     except IntegrityError as error:

@@ -27,6 +27,7 @@ from accounts.models import Namespace
 from accounts.organizations import namespace_leaves
 from repositories.access import find_moved
 from repositories.crash_points import reach
+from repositories.defaults import apply_defaults
 from repositories.events import record_event, record_in_namespace
 from repositories.grants import remove_grant
 from repositories.models import (
@@ -54,7 +55,7 @@ def create_repository(
     actor: Actor,
     visibility: str = Repository.Visibility.PRIVATE,
 ) -> Repository:
-    """Make a repository; its creator gets admin on it.
+    """Make a repository; its creator gets admin, others what the defaults say.
 
     Whether the actor may is the caller's question (permissions.may_create). Raises
     IntegrityError when the name is taken.
@@ -77,6 +78,7 @@ def create_repository(
             actor=actor,
             detail={"visibility": visibility},
         )
+        apply_defaults(repository=repository, actor=actor)
     return repository
 
 

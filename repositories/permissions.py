@@ -319,7 +319,7 @@ def _explain_right(
 ) -> str:
     place = f"*{facts.full_name}*"
     if right.tag_glob:
-        place += f" for tags like *{right.tag_glob}*"
+        place += f" for tags like '{right.tag_glob}'"
     because = {
         "owner": f"{actor} owns *{facts.namespace_name}*",
         "administrator": (
@@ -349,7 +349,7 @@ def _explain_none(
         wanted = "what has no tag" if tag == UNTAGGED else f"*{tag}*"
         return (
             f"{action}: refused, because {actor} has it on *{facts.full_name}* only "
-            f"for tags like *{'*, *'.join(globs)}*, not for {wanted}"
+            f"for tags like {', '.join(map(repr, globs))}, not for {wanted}"
         )
     return (
         f"{action}: refused, because {actor} has no role with *{action}* on "

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from accounts.actions import Action, Role
 from repositories.models import (
+    DefaultPermission,
     Event,
     Grant,
     Repository,
@@ -174,6 +175,46 @@ class RobotDetailSerializer(serializers.Serializer[Any]):
     teams = serializers.ListField(child=serializers.CharField())
     grants = RobotGrantSerializer(many=True)
     snippets = serializers.DictField(child=serializers.CharField())
+
+
+class DefaultSerializer(serializers.Serializer[Any]):
+    """When the creator (null: anyone) makes a repository, the subject gets the role."""
+
+    id = serializers.IntegerField(read_only=True)
+    creator = serializers.CharField(max_length=100, required=False, allow_null=True)
+    subject = SubjectSerializer()
+    role = serializers.ChoiceField([role.value for role in Role])
+    created_at = serializers.DateTimeField(read_only=True)
+
+    def to_representation(self, rule: DefaultPermission) -> dict[str, Any]:
+        return {
+            "id": rule.pk,
+            "creator": rule.creator_name,
+            "subject": {"kind": rule.subject_kind, "name": rule.subject_name},
+            "role": rule.role,
+            "created_at": serializers.DateTimeField().to_representation(
+                rule.created_at
+            ),
+        }
+
+
+class HoldersQuestionSerializer(serializers.Serializer[Any]):
+    action = serializers.ChoiceField([action.value for action in Action])
+    tag = serializers.CharField(max_length=128, required=False)
+    after = serializers.CharField(max_length=100, required=False)
+    page_size = serializers.IntegerField(min_value=1, max_value=200, default=50)
+
+
+class HolderSerializer(serializers.Serializer[Any]):
+    who = serializers.CharField()
+    kind = serializers.ChoiceField(["user", "robot"])
+    reason = serializers.CharField()
+
+
+class HoldersSerializer(serializers.Serializer[Any]):
+    results = HolderSerializer(many=True)
+    anyone = serializers.BooleanField()
+    next = serializers.URLField(allow_null=True)
 
 
 class AccessQuestionSerializer(serializers.Serializer[Any]):

@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from repositories.api.views import (
+    defaults,
     events,
     grants,
     repositories,
@@ -39,6 +40,16 @@ urlpatterns = [
         name="robot",
     ),
     path("user/robots/<str:robot>", robots.RobotView.as_view(), name="own-robot"),
+    path(
+        "organizations/<str:organization>/defaults",
+        defaults.DefaultsView.as_view(),
+        name="defaults",
+    ),
+    path(
+        "organizations/<str:organization>/defaults/<int:default>",
+        defaults.DefaultView.as_view(),
+        name="default",
+    ),
     path("search", repositories.SearchView.as_view(), name="search"),
     path("repositories", repositories.RepositoriesView.as_view(), name="repositories"),
     path(
@@ -63,6 +74,7 @@ urlpatterns = [
         name="grant",
     ),
     re_path(rf"^{NAME}/access$", grants.AccessView.as_view(), name="access"),
+    re_path(rf"^{NAME}/who$", grants.HoldersView.as_view(), name="who"),
     re_path(
         rf"^{NAME}/statistics$", statistics.StatisticsView.as_view(), name="statistics"
     ),

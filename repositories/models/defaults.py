@@ -3,6 +3,18 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from accounts.actions import Role
+from accounts.models import Team
+
+
+class DefaultPermissionQuerySet(models.QuerySet["DefaultPermission"]):
+    def with_names(self) -> "DefaultPermissionQuerySet":
+        return self.select_related(
+            "user",
+            "team",
+            "robot__namespace",
+            "creator_user",
+            "creator_robot__namespace",
+        )
 
 
 class DefaultPermission(models.Model):
@@ -35,6 +47,8 @@ class DefaultPermission(models.Model):
     role = models.CharField(max_length=5, choices=[(r.value, r.value) for r in Role])
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = DefaultPermissionQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -63,3 +77,26 @@ class DefaultPermission(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} in {self.namespace_id}"
+
+    @property
+    def creator_name(self) -> str | None:
+        """The login whose repositories the rule is for, None for anyone's."""
+        creator = self.creator_user or self.creator_robot
+        return creator.username if creator is not None else None
+
+    @property
+    def is_for_one_creator(self) -> bool:
+        return self.creator_user_id is not None or self.creator_robot_id is not None
+
+    @property
+    def subject_kind(self) -> str:
+        """One of user, team and robot."""
+        if self.user_id is not None:
+            return "user"
+        return "team" if self.team_id is not None else "robot"
+
+    @property
+    def subject_name(self) -> str:
+        subject = self.user or self.team or self.robot
+        assert subject is not None, "the database keeps rules without a subject away"
+        return subject.name if isinstance(subject, Team) else subject.username

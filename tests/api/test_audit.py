@@ -14,11 +14,13 @@ import pytest
 from django.utils import timezone
 
 from accounts.events import AccountEvent
+from accounts.invitations import invite
 from accounts.models import AccessToken, User
 from accounts.robots import create_robot
 from accounts.tokens import issue_access_token
 from distribution import urls
 from distribution.endpoints import Resource
+from repositories.defaults import add_default
 from repositories.models import Event, Repository
 from tests import make
 from tests.api.conftest import ApiClient
@@ -90,6 +92,30 @@ TABLE: list[Row] = [
         [("team.deleted", {"team": "testers", "members": []})],
     ),
     (
+        *("POST", f"{ORG}/invitations", {"team": "owners", "username": "{bob}"}),
+        [("invitation.sent", {"team": "owners", "user": "{bob}"})],
+    ),
+    (
+        *("DELETE", f"{ORG}/invitations/{{invitation}}", None),
+        [("invitation.withdrawn", {"team": "owners", "email": "a@example.com"})],
+    ),
+    (
+        *("POST", "/user/invitations/{offer}", {"answer": "accept"}),
+        [("member.added", {}), ("invitation.accepted", {"user": "{owner}"})],
+    ),
+    (
+        *("POST", "/user/robots", {"name": "own"}),
+        [("robot.created", {"robot": "{owner}+own"})],
+    ),
+    (
+        *("POST", "/user/robots/own/token", None),
+        [("robot.token_replaced", {"robot": "{owner}+own"})],
+    ),
+    (
+        *("DELETE", "/user/robots/own", None),
+        [("robot.deleted", {"robot": "{owner}+own"})],
+    ),
+    (
         *("POST", f"{ORG}/robots", {"name": "new"}),
         [("robot.created", {"robot": "{org}+new"})],
     ),
@@ -157,6 +183,16 @@ TABLE: list[Row] = [
         [("organization.renamed", {"from": "{guild}", "to": "{guild}x"})],
     ),
     ("DELETE", "/organizations/{guild}x", None, [("organization.deleted", {})]),
+    (
+        "POST",
+        f"{ORG}/defaults",
+        {"subject": {"kind": "user", "name": "{bob}"}, "role": "read"},
+        [("default.set", {"role": "read", "creator": None})],
+    ),
+    (
+        *("DELETE", f"{ORG}/defaults/{{default}}", None),
+        [("default.removed", {"role": "write", "creator": "{bob}"})],
+    ),
 ]
 # Routes that are not in the table, and why.
 NOT_IN_TABLE: dict[tuple[str, str], str] = {}
@@ -230,7 +266,24 @@ def test_every_change_leaves_its_event(
     old, _ = issue_access_token(
         user=owner, name="old", actions="read", actor=make.SYSTEM
     )
+    owners = organization.teams.get()
+    mailed, _ = invite(team=owners, email="a@example.com", actor=make.SYSTEM)
+    offer, _ = invite(
+        team=make.team(make.organization(owner=cast.alice)),
+        user=owner,
+        actor=make.SYSTEM,
+    )
+    default = add_default(
+        namespace=organization.namespace,
+        creator=cast.bob,
+        subject=cast.carol,
+        role="write",
+        actor=make.SYSTEM,
+    )
     names = {
+        "invitation": str(mailed.pk),
+        "offer": str(offer.pk),
+        "default": str(default.pk),
         "org": organization.namespace.name,
         "guild": make.unique("guild"),
         "api": repository.full_name,

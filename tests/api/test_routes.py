@@ -128,6 +128,18 @@ TABLE: list[Row] = [
         (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
     ),
     (
+        *(f"{ORG}/defaults", "GET", None),
+        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/defaults", "POST", {}),
+        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/defaults/{{absent}}", "DELETE", None),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
         *("/user/robots", "GET", None),
         (200, 200, 200, 200, 200, 401, 200, 403, 401, 403, 403),
     ),
@@ -222,6 +234,10 @@ TABLE: list[Row] = [
     ),
     (
         *(f"{API}/access?who={{bob}}&action=push", "GET", None),
+        (200, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/who?action=push", "GET", None),
         (200, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
     ),
     (
@@ -399,5 +415,8 @@ def resolve_name(path: str) -> str | None:
         bob="bob",
         dave="dave",
         robot="robby",
+        invitation="1",
+        offer="1",
+        default="1",
     )
     return get_resolver().resolve(f"/api/v1{plain}").url_name

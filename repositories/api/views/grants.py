@@ -6,6 +6,7 @@ from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 
 from accounts.actions import Action
 from accounts.actors import ANONYMOUS, Actor
@@ -19,6 +20,8 @@ from repositories.api.serializers import (
     AccessQuestionSerializer,
     ChangedGrantSerializer,
     GrantSerializer,
+    HoldersQuestionSerializer,
+    HoldersSerializer,
 )
 from repositories.grants import (
     GrantExists,
@@ -27,6 +30,7 @@ from repositories.grants import (
     find_subject,
     remove_grant,
 )
+from repositories.holders import holders_of
 from repositories.models import Grant, Repository
 from repositories.permissions import decide
 
@@ -123,6 +127,35 @@ class AccessView(ApiView):
             fields.get("tag"),
         )
         return Response({"allowed": decision.allowed, "reason": decision.reason})
+
+
+class HoldersView(ApiView):
+    """Who can do something here, and why: people and robots, teams unfolded."""
+
+    serializer_class = HoldersSerializer
+    pagination_class = None
+
+    @extend_schema(parameters=[HoldersQuestionSerializer], responses=HoldersSerializer)
+    def get(self, request: Request, namespace: str, name: str) -> Response:
+        """List by login; `anyone` says that everybody may, since it is public."""
+        repository = permitted_repository(self.actor, namespace, name, Action.GRANT)
+        question = HoldersQuestionSerializer(data=request.query_params)
+        question.is_valid(raise_exception=True)
+        fields = question.validated_data
+        action = Action(fields["action"])
+        holders = holders_of(repository, action, fields.get("tag"))
+        rest = [h for h in holders if h.who > fields.get("after", "")]
+        page = rest[: fields["page_size"]]
+        following = None
+        if len(rest) > len(page):
+            url = request.build_absolute_uri()
+            following = replace_query_param(url, "after", page[-1].who)
+        answer = {
+            "results": page,
+            "anyone": repository.is_public and action is Action.PULL,
+            "next": following,
+        }
+        return Response(HoldersSerializer(answer).data)
 
 
 def find_actor(who: str, repository: Repository) -> Actor:
