@@ -49,7 +49,7 @@ class InvitationsView(ApiView):
 
     serializer_class = InvitationSerializer
     is_list = True
-    throttle_classes = [InvitationThrottle]
+    throttle_classes = [*ApiView.throttle_classes, InvitationThrottle]
 
     def get(self, request: Request, organization: str) -> Response:
         found = administered_organization(organization, self.actor)
