@@ -182,7 +182,10 @@ TABLE: list[Row] = [
         *("PATCH", "/organizations/{guild}", {"name": "{guild}x"}),
         [("organization.renamed", {"from": "{guild}", "to": "{guild}x"})],
     ),
-    ("DELETE", "/organizations/{guild}x", None, [("organization.deleted", {})]),
+    (
+        *("DELETE", "/organizations/{guild}x", None),
+        [("organization.deleted", {}), ("repository.purged", {})],  # what it had
+    ),
     (
         "POST",
         f"{ORG}/defaults",

@@ -410,19 +410,19 @@ def test_the_page_takes_the_answer_of_whoever_has_the_link(
         team=makers, email=f"{make.unique('x')}@example.com", actor=actor_of(cast.alice)
     )
     path = f"/invitations/{secret}"
-    stranger = httpx.get(anonymous.url + path)
+    stranger = httpx.get(anonymous.url + path, timeout=60)
     assert stranger.status_code == 200
     assert "Sign in" in stranger.text
     assert f"next=/invitations/{secret}" in stranger.text
     assert "no-store" in stranger.headers["Cache-Control"]
-    assert httpx.post(anonymous.url + path).status_code == 403
+    assert httpx.post(anonymous.url + path, timeout=60).status_code == 403
     with sign_in(anonymous.url, cast.dave) as browser:
         assert makers.name in browser.get(path).text
         assert press(browser, path, "perhaps").status_code == 400
         assert press(browser, path, answer).status_code == 302
         assert browser.get(path).status_code == 404
     assert members(makers) == ({cast.dave.username} if answer == "accept" else set())
-    gone = httpx.get(f"{anonymous.url}/invitations/nothing")
+    gone = httpx.get(f"{anonymous.url}/invitations/nothing", timeout=60)
     assert gone.status_code == 404
 
 
