@@ -22,7 +22,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from accounts.actions import Role
-from accounts.actors import ANONYMOUS, Actor
+from accounts.actors import SYSTEM, Actor
 from accounts.models import Namespace
 from accounts.organizations import namespace_leaves
 from repositories.access import find_moved
@@ -273,7 +273,7 @@ def purge_expired() -> int:
             expired = Repository.objects.past_restoring().filter(pk=pk)
             row = expired.select_for_update(of=("self",)).first()
             if row is not None:  # another worker may have been quicker
-                _purge(row, ANONYMOUS)
+                _purge(row, SYSTEM)
                 purged += 1
     return purged
 

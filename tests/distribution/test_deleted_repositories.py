@@ -140,7 +140,7 @@ def test_blobs_wait_for_a_repository_to_be_purged(
     assert objects_of(registry, alone) == []
     assert alice.pull_blob(other, both) == shared
     purged = Event.objects.get(kind="repository.purged", repository_name=name)
-    assert (purged.repository, purged.actor_name) == (None, "")
+    assert (purged.repository, purged.actor_name) == (None, "system")
     assert_sound(registry)
 
 

@@ -14,11 +14,12 @@ from django.core.management import call_command
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.models import Organization
+from accounts.models import FormerNamespaceName, Organization
 from distribution.fsck import CHECKS, find_problems
 from distribution.models import Blob, BlobLink, CondemnedObject, Upload
 from distribution.storage import blob_store
 from repositories.models import (
+    FormerRepositoryName,
     Manifest,
     ManifestReference,
     Repository,
@@ -184,6 +185,26 @@ def organization_without_owner(p: Planted) -> Callable[[], object]:
     return organization.delete
 
 
+def namespace_name_of_two(p: Planted) -> Callable[[], object]:
+    namespace = p.repository.namespace
+    former = FormerNamespaceName.objects.create(name=namespace, namespace=namespace)
+    return former.delete
+
+
+def repository_name_of_two(p: Planted) -> Callable[[], object]:
+    other = make.repository(p.repository.namespace, make.unique("other"))
+    former = FormerRepositoryName.objects.create(
+        namespace=p.repository.namespace, name=p.repository.name, repository=other
+    )
+    return former.delete
+
+
+def repository_deleted_long_ago(p: Planted) -> Callable[[], object]:
+    rows = Repository.objects.filter(pk=p.repository.pk)
+    rows.update(deleted_at=timezone.now() - LONG_AGO)
+    return lambda: rows.update(deleted_at=None)
+
+
 def staged_bytes_without_session(p: Planted) -> Callable[[], object]:
     generation = "0" * 32 + "-1"
     staged = Path(settings.BERTH_DATA) / "blobs" / "uploads" / generation
@@ -211,6 +232,9 @@ CORRUPTIONS: list[tuple[str, Plant, bool]] = [
     ("usage", usage_miscounted, False),
     ("condemned", object_condemned_long_ago, False),
     ("owners", organization_without_owner, False),
+    ("names", namespace_name_of_two, False),
+    ("names", repository_name_of_two, False),
+    ("deleted", repository_deleted_long_ago, False),
     ("staged", staged_bytes_without_session, False),
 ]
 
