@@ -5,6 +5,7 @@ prefix. Whatever is wrong, the answer is the same AuthenticationFailed, so that 
 learns which names exist.
 """
 
+from allauth.mfa.utils import is_mfa_enabled
 from django.utils import timezone
 
 from accounts.actions import ACTIONS_OF_ROLE
@@ -24,8 +25,22 @@ from accounts.tokens import (
 class AuthenticationFailed(Exception):
     """The name and the secret do not belong together, or no longer open anything."""
 
+    def __init__(self, reason: str = "incorrect username or password") -> None:
+        super().__init__(reason)
+
+
+class PasswordNotEnough(AuthenticationFailed):
+    """The password is right, and the account asks for more than a password.
+
+    A program cannot give a second factor, so it has to use an access token; who only
+    has the password learns no more than the sign-in page would say.
+    """
+
     def __init__(self) -> None:
-        super().__init__("incorrect username or password")
+        super().__init__(
+            "this account has two-factor authentication: use an access token instead "
+            "of the password"
+        )
 
 
 def authenticate_basic(username: str, secret: str, *, address: str = "") -> Actor:
@@ -37,6 +52,8 @@ def authenticate_basic(username: str, secret: str, *, address: str = "") -> Acto
     check_attempts(username=username, address=address)
     try:
         return _authenticate(username, secret)
+    except PasswordNotEnough:
+        raise  # nobody guessed
     except AuthenticationFailed:
         record_failure(username=username, address=address)
         raise
@@ -68,6 +85,8 @@ def _authenticate(username: str, secret: str) -> Actor:
     user = verify_password(username, secret)
     if user is None:
         raise AuthenticationFailed
+    if is_mfa_enabled(user):
+        raise PasswordNotEnough
     return actor_of(user)
 
 

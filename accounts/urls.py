@@ -1,7 +1,20 @@
 """Pages of one's own account, of people and of organizations."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+from django.views.generic import RedirectView
+
+from accounts.views import organizations, own_account
 
 app_name = "accounts"
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("settings", RedirectView.as_view(pattern_name="accounts:profile")),
+    path("settings/profile", own_account.profile, name="profile"),
+    path("settings/security", own_account.security, name="security"),
+    path("settings/notifications", own_account.notifications, name="notifications"),
+    path(
+        "organizations/new",
+        organizations.new_organization,
+        name="new-organization",
+    ),
+]

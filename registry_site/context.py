@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from accounts.adapters import may_sign_up
 from accounts.models import Namespace
 from accounts.views.base import actor_of_page
 
@@ -20,7 +21,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "registry": settings.BERTH_SERVICE,
         "version": settings.BERTH_VERSION,
-        "signup_is_open": settings.BERTH_SIGNUP == "open",
+        "social_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
+        "signup_is_open": SimpleLazyObject(lambda: may_sign_up(request)),
         "my_organizations": SimpleLazyObject(lambda: _organizations(request)),
     }
 

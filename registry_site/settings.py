@@ -179,6 +179,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",  # allauth's lists of keys and sessions
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
@@ -245,20 +246,6 @@ SECURE_PROXY_SSL_HEADER = (
 )
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "registry_site.pages.forged"
-CONTENT_SECURITY_POLICY = {  # nothing inline, nothing from elsewhere
-    "DIRECTIVES": {
-        "default-src": ["'none'"],
-        "base-uri": ["'none'"],
-        "connect-src": ["'self'"],
-        "font-src": ["'self'"],
-        "form-action": ["'self'"],
-        "frame-ancestors": ["'none'"],
-        "img-src": ["'self'", "data:"],  # data: for the arrow of a select
-        "manifest-src": ["'self'"],
-        "script-src": ["'self'"],
-        "style-src": ["'self'"],
-    }
-}
 
 # --- accounts -----------------------------------------------------------------------
 
@@ -268,14 +255,142 @@ BERTH_SIGNUP = read(
     "open",
     validate=validate.OneOf(["open", "invite", "closed"]),
 )
+BERTH_EMAIL_VERIFICATION = read(
+    env.str,
+    "BERTH_EMAIL_VERIFICATION",
+    "optional",
+    validate=validate.OneOf(["none", "optional", "mandatory"]),
+)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
+SESSION_COOKIE_AGE = 30 * 86400  # what "stay signed in" promises
+
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(BERTH_URL).scheme
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of changed passwords and second factors
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Berth] "
+ACCOUNT_EMAIL_VERIFICATION = BERTH_EMAIL_VERIFICATION
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.SignInForm",
+    "signup": "accounts.forms.SignUpForm",
+}
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_PRESERVE_USERNAME_CASING = False  # a namespace is written in lower case
+ACCOUNT_RATE_LIMITS = {"login": None}  # accounts/limits.py counts, for all ways in
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # mail may lead nowhere but to the console
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = f"Berth ({BERTH_SERVICE})"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = urlsplit(BERTH_URL).scheme == "http"
+SOCIALACCOUNT_ADAPTER = "accounts.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_AUTO_SIGNUP = False  # the name of a namespace is chosen, not guessed
+SOCIALACCOUNT_FORMS = {"signup": "accounts.forms.SocialSignUpForm"}
+
+# Who else may vouch for people: allauth's name of the provider, and how it is asked.
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}
+_sign_in_origins: list[str] = []  # where forms lead, for the policy below
+
+
+def _offer(
+    provider: str, prefix: str, client_id: str, secret: str, origin: str, **more: Any
+) -> None:
+    """Offer the sign-in with a provider, if both of its variables are set."""
+    if not client_id and not secret:
+        return
+    if not client_id or not secret:
+        raise ImproperlyConfigured(
+            f"{prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET: one is set without the "
+            "other"
+        )
+    app = {"client_id": client_id, "secret": secret, **more}
+    SOCIALACCOUNT_PROVIDERS[provider] = {"APPS": [app]}
+    INSTALLED_APPS.append(f"allauth.socialaccount.providers.{provider}")
+    _sign_in_origins.append(origin)
+
+
+BERTH_GITHUB_CLIENT_ID = read(env.str, "BERTH_GITHUB_CLIENT_ID", "")
+_offer(
+    "github",
+    "BERTH_GITHUB",
+    BERTH_GITHUB_CLIENT_ID,
+    read(env.str, "BERTH_GITHUB_CLIENT_SECRET", ""),
+    "https://github.com",
+)
+BERTH_GITLAB_URL = environment.public_url(
+    read(
+        env.str,
+        "BERTH_GITLAB_URL",
+        "https://gitlab.com",
+        validate=environment.public_url,
+    )
+)
+BERTH_GITLAB_CLIENT_ID = read(env.str, "BERTH_GITLAB_CLIENT_ID", "")
+_offer(
+    "gitlab",
+    "BERTH_GITLAB",
+    BERTH_GITLAB_CLIENT_ID,
+    read(env.str, "BERTH_GITLAB_CLIENT_SECRET", ""),
+    BERTH_GITLAB_URL,
+    settings={"gitlab_url": BERTH_GITLAB_URL},
+)
+BERTH_BITBUCKET_CLIENT_ID = read(env.str, "BERTH_BITBUCKET_CLIENT_ID", "")
+_offer(
+    "bitbucket_oauth2",
+    "BERTH_BITBUCKET",
+    BERTH_BITBUCKET_CLIENT_ID,
+    read(env.str, "BERTH_BITBUCKET_CLIENT_SECRET", ""),
+    "https://bitbucket.org",
+)
+BERTH_GOOGLE_CLIENT_ID = read(env.str, "BERTH_GOOGLE_CLIENT_ID", "")
+_offer(
+    "google",
+    "BERTH_GOOGLE",
+    BERTH_GOOGLE_CLIENT_ID,
+    read(env.str, "BERTH_GOOGLE_CLIENT_SECRET", ""),
+    "https://accounts.google.com",
+)
+BERTH_OIDC_URL = read(env.str, "BERTH_OIDC_URL", "")
+BERTH_OIDC_NAME = read(env.str, "BERTH_OIDC_NAME", "Single sign-on")
+BERTH_OIDC_CLIENT_ID = read(env.str, "BERTH_OIDC_CLIENT_ID", "")
+if bool(BERTH_OIDC_URL) != bool(BERTH_OIDC_CLIENT_ID):
+    raise ImproperlyConfigured(
+        "BERTH_OIDC_URL and BERTH_OIDC_CLIENT_ID: one is set without the other"
+    )
+if BERTH_OIDC_URL and urlsplit(BERTH_OIDC_URL).scheme not in {"http", "https"}:
+    raise ImproperlyConfigured("BERTH_OIDC_URL: not a URL like https://id.example.com")
+_offer(
+    "openid_connect",
+    "BERTH_OIDC",
+    BERTH_OIDC_CLIENT_ID,
+    read(env.str, "BERTH_OIDC_CLIENT_SECRET", ""),
+    "{0.scheme}://{0.netloc}".format(urlsplit(BERTH_OIDC_URL)),
+    provider_id="oidc",
+    name=BERTH_OIDC_NAME,
+    settings={"server_url": BERTH_OIDC_URL, "oauth_pkce_enabled": True},
+)
+
 AUTHENTICATION_BACKENDS = ["accounts.backends.LimitedBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator")
 ]
+
+CONTENT_SECURITY_POLICY = {  # nothing inline, nothing from elsewhere
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "connect-src": ["'self'"],
+        "font-src": ["'self'"],
+        "form-action": ["'self'", *_sign_in_origins],
+        "frame-ancestors": ["'none'"],
+        "img-src": ["'self'", "data:"],  # data: for the arrow of a select
+        "manifest-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+    }
+}
 
 LOGGING = {
     "version": 1,
@@ -288,6 +403,7 @@ LOGGING = {
     "loggers": {
         "django": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},  # 4xx are the clients' business
+        "fido2": {"level": "WARNING"},  # passkeys; it tells of each that is used
         "kombu.connection": {"level": "ERROR"},  # a folder has no host name
     },
 }

@@ -1,10 +1,15 @@
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.views.invitations import invitation_page
 from registry_site import health, metrics, pages
 from registry_site.assets import serve_asset
+
+# The administration has the sign-in of all pages, with its second factor.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 handler400 = "registry_site.pages.bad_request"
 handler403 = "registry_site.pages.forbidden"
@@ -25,6 +30,8 @@ urlpatterns = [
     path("healthz", health.live),
     path("readyz", health.ready),
     path("metrics", metrics.metrics, name="metrics"),
+    # Our page of passwords and second factors stands for allauth's.
+    path("accounts/2fa/", RedirectView.as_view(pattern_name="accounts:security")),
     path("accounts/", include("allauth.urls")),
     # Granian never gets here with these (registry_site/wsgi.py); reverse() does.
     path("", include("distribution.urls")),

@@ -16,12 +16,13 @@ from functools import cache, partial
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.actions import ACTIONS_OF_ROLE, ALL_ACTIONS, TAG_ACTIONS, Action
 from accounts.actors import Actor
 from accounts.decisions import Decision
-from accounts.models import Namespace
+from accounts.models import Namespace, Team
 from repositories.models import Repository, RepositoryFacts
 from repositories.sql import fetch_rows
 
@@ -155,6 +156,25 @@ def may_create(actor: Actor, namespace: Namespace) -> Decision:
             "in a team that may create repositories there"
         ),
     )
+
+
+def namespaces_to_create_in(actor: Actor) -> QuerySet[Namespace]:
+    """Return the namespaces of which may_create is true; the same rule as a set."""
+    ceiling = actor.ceiling
+    if actor.user_id is None or Action.PUSH not in ceiling.actions:
+        return Namespace.objects.none()
+    standings = (Team.Standing.CREATOR, Team.Standing.ADMIN)
+    found = Namespace.objects.filter(
+        Q(user=actor.user_id)
+        | Q(
+            organization__teams__in=Team.objects.filter(
+                standing__in=standings, memberships__user=actor.user_id
+            )
+        )
+    )
+    if ceiling.repository_ids is not None or ceiling.namespace_ids is not None:
+        found = found.filter(pk__in=ceiling.namespace_ids or ())
+    return found.distinct()
 
 
 def rights_of(

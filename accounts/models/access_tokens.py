@@ -1,6 +1,10 @@
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+
+NEARLY_OVER = timedelta(days=7)
 
 
 class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
@@ -35,6 +39,18 @@ class AccessToken(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_over(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def is_nearly_over(self) -> bool:
+        """Tell whether it is time to think of the next one."""
+        return (
+            self.expires_at is not None
+            and self.expires_at - timezone.now() <= NEARLY_OVER
+        )
 
 
 class AccessTokenLimit(models.Model):

@@ -130,12 +130,12 @@ def _exact_time(at: datetime) -> str:
     return f"{date_format(utc, 'j F Y, H:i')} UTC"
 
 
-_UNITS = (  # the largest that fits is said
-    (31_536_000, "year"),
-    (2_592_000, "month"),
-    (86_400, "day"),
-    (3_600, "hour"),
-    (60, "minute"),
+_UNITS = (  # from which number of seconds on, how many they are, and their name
+    (31_536_000, 31_536_000, "year"),
+    (5_184_000, 2_592_000, "month"),  # up to 60 days people count days
+    (86_400, 86_400, "day"),
+    (3_600, 3_600, "hour"),
+    (60, 60, "minute"),
 )
 
 
@@ -143,8 +143,8 @@ def _say_distance(at: datetime) -> str:
     distance: timedelta = timezone.now() - at
     seconds = int(abs(distance.total_seconds()))
     is_past = distance >= timedelta(0)
-    for unit_seconds, unit in _UNITS:
-        if seconds >= unit_seconds:
+    for least_seconds, unit_seconds, unit in _UNITS:
+        if seconds >= least_seconds:
             return _say(seconds // unit_seconds, unit, is_past=is_past)
     return gettext("just now") if is_past else gettext("in a moment")
 
@@ -219,6 +219,14 @@ def choice_hint(field: BoundField, choice: Any) -> str:
     """Return what a form's field says of a choice: ``field.hints[value]``, or ""."""
     hints: dict[str, str] = getattr(field.field, "hints", {})
     return hints.get(str(choice.data["value"]), "")
+
+
+@register.simple_tag
+def choice_icon(field: BoundField, choice: Any) -> SafeString | str:
+    """Draw the icon that a form's field has for a choice: ``field.icons[value]``."""
+    icons: dict[str, str] = getattr(field.field, "icons", {})
+    name = icons.get(str(choice.data["value"]))
+    return icon(name) if name else ""
 
 
 @register.simple_tag(takes_context=True)

@@ -1,10 +1,10 @@
 /* <time data-ago>: "33 minutes ago" stays true while the page is open. */
 (() => {
-  const units = [[31536000, "year"], [2592000, "month"], [86400, "day"], [3600, "hour"], [60, "minute"]];
+  const units = [[31536000, 31536000, "year"], [5184000, 2592000, "month"], [86400, 86400, "day"], [3600, 3600, "hour"], [60, 60, "minute"]];
   const format = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "auto" });
   const say = (seconds) => {
-    for (const [length, unit] of units)
-      if (Math.abs(seconds) >= length) return format.format(-Math.trunc(seconds / length), unit);
+    for (const [least, length, unit] of units)
+      if (Math.abs(seconds) >= least) return format.format(-Math.trunc(seconds / length), unit);
     return null; /* the server's "just now" stays */
   };
   const refresh = () => {

@@ -76,6 +76,8 @@ def check_page(page: Page, *, is_ours: bool = True) -> None:
     if not is_ours:
         return
     assert page.locator("h1").count() == 1, f"{page.url}: not one h1"
+    title = page.title()
+    assert title.removesuffix(" · Berth") not in {"", title}, f"{page.url}: {title!r}"
     overflow = page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )

@@ -91,3 +91,19 @@ def test_the_question_mark_lists_the_keys(open_browser: OpenBrowser) -> None:
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keys").wait_for()
     check_page(page)
+
+
+FIRST_LOAD_MAX_BYTES = 150_000
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/"])
+def test_a_first_load_is_small(open_browser: OpenBrowser, path: str) -> None:
+    page = open_browser()
+    page.goto(path)
+    page.wait_for_load_state("networkidle")
+    transferred = page.evaluate(
+        """[...performance.getEntriesByType("resource"),
+            ...performance.getEntriesByType("navigation")]
+           .reduce((sum, entry) => sum + entry.transferSize, 0)"""
+    )
+    assert 10_000 < transferred < FIRST_LOAD_MAX_BYTES

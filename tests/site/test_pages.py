@@ -21,16 +21,18 @@ def administrator(django_db_setup: None) -> User:
 
 
 @pytest.fixture(scope="module")
-def browser(registry: BerthServer, administrator: User) -> Iterator[httpx.Client]:
+def administration(
+    registry: BerthServer, administrator: User
+) -> Iterator[httpx.Client]:
     """A session of the administrator, as a browser without JavaScript has it."""
     with httpx.Client(
         base_url=registry.url, follow_redirects=True, timeout=60
     ) as client:
         page = client.get("/-/admin/login/")
         done = client.post(
-            "/-/admin/login/",
+            "/accounts/login/",
             data={
-                "username": administrator.username,
+                "login": administrator.username,
                 "password": PASSWORD,
                 "csrfmiddlewaretoken": token_of(page),
                 "next": "/-/admin/",
@@ -102,8 +104,10 @@ def test_the_server_tells_whether_it_lives_and_works(registry: BerthServer) -> N
         *("accounts/robot/", "repositories/repository/", "repositories/event/"),
     ],
 )
-def test_the_administration_has_its_pages(browser: httpx.Client, path: str) -> None:
-    assert browser.get(f"/-/admin/{path}").status_code == 200
+def test_the_administration_has_its_pages(
+    administration: httpx.Client, path: str
+) -> None:
+    assert administration.get(f"/-/admin/{path}").status_code == 200
 
 
 def test_the_administration_is_closed_to_others(registry: BerthServer) -> None:
@@ -112,10 +116,10 @@ def test_the_administration_is_closed_to_others(registry: BerthServer) -> None:
     assert "/-/admin/login/" in page.headers["Location"]
 
 
-def test_a_new_user_gets_a_namespace(browser: httpx.Client) -> None:
+def test_a_new_user_gets_a_namespace(administration: httpx.Client) -> None:
     name = make.unique("ivan")
-    page = browser.get("/-/admin/accounts/user/add/")
-    done = browser.post(
+    page = administration.get("/-/admin/accounts/user/add/")
+    done = administration.post(
         "/-/admin/accounts/user/add/",
         data={
             "csrfmiddlewaretoken": token_of(page),
@@ -131,10 +135,10 @@ def test_a_new_user_gets_a_namespace(browser: httpx.Client) -> None:
 
 
 def test_a_repository_is_made_public_there(
-    browser: httpx.Client, cast: Cast, private_api: Repository
+    administration: httpx.Client, cast: Cast, private_api: Repository
 ) -> None:
     path = f"/-/admin/repositories/repository/{private_api.pk}/change/"
-    page = browser.get(path)
+    page = administration.get(path)
     assert page.status_code == 200
     forms = re.findall(r'name="(grants-[A-Z_]+)" value="(\d*)"', page.text)
     rows = re.findall(
@@ -151,7 +155,7 @@ def test_a_repository_is_made_public_there(
         assert block
         option = re.search(r'value="([^"]*)" selected', block[0])
         selected[name] = option[1] if option else ""
-    done = browser.post(
+    done = administration.post(
         path,
         data={
             "csrfmiddlewaretoken": token_of(page),
@@ -180,10 +184,12 @@ def test_a_refusal_before_the_body_is_read_says_that_the_connection_ends(
             assert client.get("/healthz").status_code == 200
 
 
-def test_a_new_organization_gets_its_owner(browser: httpx.Client, cast: Cast) -> None:
+def test_a_new_organization_gets_its_owner(
+    administration: httpx.Client, cast: Cast
+) -> None:
     name = make.unique("guild")
-    page = browser.get("/-/admin/accounts/organization/add/")
-    done = browser.post(
+    page = administration.get("/-/admin/accounts/organization/add/")
+    done = administration.post(
         "/-/admin/accounts/organization/add/",
         data={
             "csrfmiddlewaretoken": token_of(page),

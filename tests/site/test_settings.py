@@ -58,6 +58,11 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         ("BERTH_API_RATE", "600"),
         ("BERTH_API_RATE", "0/minute"),
         ("BERTH_API_ANONYMOUS_RATE", "60/fortnight"),
+        ("BERTH_EMAIL_VERIFICATION", "perhaps"),
+        ("BERTH_GITHUB_CLIENT_ID", "without a secret"),
+        ("BERTH_GOOGLE_CLIENT_SECRET", "without an id"),
+        ("BERTH_GITLAB_URL", "gitlab"),
+        ("BERTH_OIDC_URL", "https://id.example.com"),
         ("DATABASE_URL", "mysql://localhost/berth"),
     ],
 )

@@ -1,5 +1,9 @@
 """One's access tokens (/user/tokens); here, because they may name repositories."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
 from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -16,11 +20,9 @@ from accounts.api.serializers import (
     IssuedTokenSerializer,
     NewAccessTokenSerializer,
 )
-from accounts.models import AccessToken, Namespace
+from accounts.models import AccessToken
 from accounts.tokens import issue_access_token, revoke_access_token
-from repositories.access import find_repository
-from repositories.models import Repository
-from repositories.oci.references import NameMalformed, parse_repository_name
+from repositories.reach import NothingOfThatName, namespace_ids, repository_ids
 
 
 class TokensView(ApiView):
@@ -51,8 +53,10 @@ class TokensView(ApiView):
             name=fields["name"],
             actions=fields["actions"],
             actor=self.actor,
-            repository_ids=self.repository_ids(fields.get("repositories")),
-            namespace_ids=self.namespace_ids(fields.get("namespaces")),
+            repository_ids=self.ids_of(
+                fields, "repositories", partial(repository_ids, self.actor)
+            ),
+            namespace_ids=self.ids_of(fields, "namespaces", namespace_ids),
             expires_at=expires_at,
         )
         return Response(
@@ -60,34 +64,19 @@ class TokensView(ApiView):
             status=status.HTTP_201_CREATED,
         )
 
-    def repository_ids(self, names: list[str] | None) -> list[int] | None:
-        if names is None:
+    def ids_of(
+        self,
+        fields: dict[str, Any],
+        name: str,
+        find: Callable[[Iterable[str]], list[int]],
+    ) -> list[int] | None:
+        """Return what the names of a field stand for; None without the field."""
+        if fields.get(name) is None:
             return None
-        visible = Repository.objects.visible_to(self.actor)
-        found = []
-        for text in names:
-            try:
-                name = parse_repository_name(text)
-            except NameMalformed as error:
-                raise ValidationError({"repositories": str(error)}) from error
-            repository = find_repository(name)
-            if repository is None or not visible.filter(pk=repository.id).exists():
-                raise ValidationError(
-                    {"repositories": f"there is no repository '{text}'"}
-                )
-            found.append(repository.id)
-        return found
-
-    def namespace_ids(self, names: list[str] | None) -> list[int] | None:
-        if names is None:
-            return None
-        found = dict(Namespace.objects.filter(name__in=names).values_list("name", "pk"))
-        missing = sorted(set(names) - set(found))
-        if missing:
-            raise ValidationError(
-                {"namespaces": f"there is no namespace '{missing[0]}'"}
-            )
-        return list(found.values())
+        try:
+            return find(fields[name])
+        except NothingOfThatName as error:
+            raise ValidationError({name: str(error)}) from error
 
 
 class TokenView(ApiView):

@@ -1,0 +1,131 @@
+"""Where django-allauth asks Berth: who may sign up, as whom, and from where.
+
+Sign-ups are for everybody, for those with an invitation, or for nobody (BERTH_SIGNUP).
+An invitation's page puts its secret into the session; here it has to be one that still
+stands.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import authenticate
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.addresses import client_address
+from accounts.models import Invitation, Namespace, User
+from accounts.names import NameInvalid, validate_namespace_name
+from accounts.tokens import hash_token
+from accounts.users import enrol_user
+from accounts.views.base import actor_of_page
+
+INVITATION_IN_SESSION = "invitation"  # the secret of the link that was followed
+
+
+def may_sign_up(request: HttpRequest) -> bool:
+    """Tell whether whoever asks may make an account."""
+    if settings.BERTH_SIGNUP == "invite":
+        return is_invited(request)
+    return bool(settings.BERTH_SIGNUP == "open")
+
+
+def is_invited(request: HttpRequest) -> bool:
+    """Tell whether this session followed the link of an invitation that stands."""
+    secret = str(request.session.get(INVITATION_IN_SESSION, ""))
+    return (
+        bool(secret)
+        and Invitation.objects.filter(
+            token_hash=hash_token(secret), expires_at__gt=timezone.now()
+        ).exists()
+    )
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
+    """Accounts of Berth: the username is also the name of a namespace."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return may_sign_up(request)
+
+    def get_signup_redirect_url(self, request: HttpRequest) -> str:
+        """Lead whoever was invited back to the invitation."""
+        if is_invited(request):
+            return f"/invitations/{request.session[INVITATION_IN_SESSION]}"
+        return str(super().get_signup_redirect_url(request))
+
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """Refuse what the grammar refuses, and what a user or organization has."""
+        username = username.lower()
+        try:
+            validate_namespace_name(username)
+        except NameInvalid as error:
+            raise ValidationError(str(error)) from error
+        if not shallow and Namespace.objects.filter(name=username).exists():
+            raise ValidationError(_("This name is taken."))
+        return str(super().clean_username(username, shallow))
+
+    def save_user(
+        self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True
+    ) -> User:
+        """Save a new user with the namespace, or send back who was a moment late."""
+        super().save_user(request, user, form, commit=False)
+        if not commit:
+            return user
+        try:
+            with transaction.atomic():
+                enrol_user(user=user, actor=actor_of_page(request))
+        except IntegrityError as error:
+            messages.error(request, _("Somebody took this name a moment ago."))
+            raise ImmediateHttpResponse(
+                HttpResponseRedirect(request.get_full_path())
+            ) from error
+        return user
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Leave the limit on guessing to accounts/backends.py, which all share."""
+        user = authenticate(request, **credentials)
+        return user if isinstance(user, User) else None
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return client_address(request) or "0.0.0.0"  # noqa: S104  # a name, no listener
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """Link to BERTH_URL, whatever host the request was sent to."""
+        path = reverse(
+            "account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"}
+        )
+        return f"{settings.BERTH_URL}{path.replace('UID-KEY', quote(key))}"
+
+    def get_email_confirmation_url(
+        self, request: HttpRequest, emailconfirmation: Any
+    ) -> str:
+        path = reverse("account_confirm_email", args=[emailconfirmation.key])
+        return f"{settings.BERTH_URL}{path}"
+
+
+class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """Accounts that others vouch for; the sign-up is as open as any other."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
+        return may_sign_up(request)
+
+    def save_user(
+        self, request: HttpRequest, sociallogin: Any, form: BaseForm | None = None
+    ) -> User:
+        """Save the user, the namespace and whose account it is elsewhere, or nothing.
+
+        There always is a form: the name of a namespace is chosen, not guessed.
+        """
+        with transaction.atomic():
+            user = super().save_user(request, sociallogin, form)
+        assert isinstance(user, User), "it is the model of the settings"
+        return user

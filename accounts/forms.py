@@ -1,0 +1,88 @@
+"""Forms of one's own account."""
+
+from typing import Any
+
+from allauth.account.forms import LoginForm, SignupForm
+from allauth.socialaccount.forms import SignupForm as SocialSignupForm
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models.namespaces import validate_namespace_field
+from accounts.names import NAMESPACE_MAX_LENGTH
+
+_NAME_HINT = _(
+    "Also the first part of your images' names. Lower-case letters, digits, and single "
+    "'-', '_' or '.' between them. It cannot be changed."
+)
+_MACHINE_WORD = {"autocapitalize": "none", "spellcheck": "false"}  # no help from phones
+
+
+class SignInForm(LoginForm):  # type: ignore[misc]  # allauth is untyped
+    """Sign in with the username, or the e-mail address."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        login = self.fields["login"]
+        login.label = _("Username or e-mail")
+        login.widget.attrs = {"autocomplete": "username webauthn", **_MACHINE_WORD}
+        self.fields["password"].widget.attrs.pop("placeholder", None)
+        self.fields["password"].help_text = ""
+        self.fields["remember"].label = _("Stay signed in for 30 days")
+
+
+def _shape(form: forms.Form) -> None:
+    """Say what a username is for, and let labels do the work of placeholders."""
+    username = form.fields["username"]
+    username.help_text = _NAME_HINT
+    username.widget.attrs |= _MACHINE_WORD
+    form.fields["email"].label = _("E-mail")
+    for field in form.fields.values():
+        field.widget.attrs.pop("placeholder", None)
+
+
+class SignUpForm(SignupForm):  # type: ignore[misc]
+    """Choose a name, which is also a namespace, and a password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _shape(self)
+
+
+class SocialSignUpForm(SocialSignupForm):  # type: ignore[misc]
+    """Choose a name; who somebody is was said elsewhere."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _shape(self)
+
+
+class ProfileForm(forms.Form):
+    """What others see of a person."""
+
+    display_name = forms.CharField(
+        label=_("Display name"),
+        max_length=100,
+        required=False,
+        help_text=_("Shown beside your username."),
+    )
+
+
+class NewOrganizationForm(forms.Form):
+    """Name an organization; whether the name is free is the database's word."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=NAMESPACE_MAX_LENGTH,
+        validators=[validate_namespace_field],
+        help_text=_(
+            "The first part of its images' names. Lower-case letters, digits, and "
+            "single '-', '_' or '.' between them."
+        ),
+        widget=forms.TextInput(attrs=_MACHINE_WORD),
+    )
+    display_name = forms.CharField(
+        label=_("Display name"),
+        max_length=100,
+        required=False,
+        help_text=_("As people write it, such as Acme Incorporated."),
+    )

@@ -1,0 +1,58 @@
+"""What a limited access token reaches: from the names that people write to ids."""
+
+from collections.abc import Iterable
+
+from accounts.actors import Actor
+from accounts.models import AccessToken, Namespace
+from repositories.access import find_repository
+from repositories.models import Repository
+from repositories.oci.references import NameMalformed, parse_repository_name
+
+
+class NothingOfThatName(ValueError):
+    """A name that is malformed, or of nothing that the actor may see; says which."""
+
+
+def repository_ids(actor: Actor, names: Iterable[str]) -> list[int]:
+    """Return the ids of repositories that the actor may see, in the order of names."""
+    visible = Repository.objects.visible_to(actor)
+    found = []
+    for text in names:
+        try:
+            name = parse_repository_name(text)
+        except NameMalformed as error:
+            raise NothingOfThatName(str(error)) from error
+        repository = find_repository(name)
+        if repository is None or not visible.filter(pk=repository.id).exists():
+            raise NothingOfThatName(f"there is no repository '{text}'")
+        found.append(repository.id)
+    return found
+
+
+def namespace_ids(names: Iterable[str]) -> list[int]:
+    """Return the ids of namespaces; that one exists is no secret."""
+    wanted = {name.replace("\0", "") for name in names}
+    found = dict(Namespace.objects.filter(name__in=wanted).values_list("name", "pk"))
+    missing = sorted(wanted - set(found))
+    if missing:
+        raise NothingOfThatName(f"there is no namespace '{missing[0]}'")
+    return list(found.values())
+
+
+def reach_of(tokens: Iterable[AccessToken]) -> dict[int, list[str]]:
+    """Return the names that each limited token reaches, by its id. Two queries.
+
+    The tokens come with their limits and namespaces prefetched. A repository that is
+    gone is reached no more, and so not named.
+    """
+    limits = [limit for token in tokens for limit in token.limits.all()]
+    wanted = {limit.repository_id for limit in limits if limit.repository_id}
+    repositories = Repository.objects.with_full_name().in_bulk(wanted)
+    reach: dict[int, list[str]] = {}
+    for limit in limits:
+        names = reach.setdefault(limit.access_token_id, [])
+        if limit.namespace is not None:
+            names.append(limit.namespace.name)
+        elif limit.repository_id in repositories:
+            names.append(repositories[limit.repository_id].full_name)
+    return reach

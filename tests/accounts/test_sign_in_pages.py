@@ -1,0 +1,446 @@
+"""Sign up, sign in and out, passwords, second factors: as a browser without scripts."""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth as totp
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.limits import PAIR_MAX, record_failure
+from accounts.models import Invitation, Namespace, User
+from accounts.names import RESERVED_NAMES
+from accounts.tokens import hash_token
+from tests import make
+from tests.conftest import Cast
+from tests.pages import PageClient, session_cookie, title_of
+from tests.registry_client import RegistryClient
+from tests.servers import BerthServer
+
+PASSWORD = "a long enough password"
+LOGIN, SIGNUP = "/accounts/login/", "/accounts/signup/"
+
+
+@pytest.fixture
+def visitor(registry: BerthServer) -> Iterator[PageClient]:
+    with PageClient(registry.url) as client:
+        yield client
+
+
+def is_signed_in(visitor: PageClient) -> bool:
+    return visitor.get("/settings/profile").status_code == 200
+
+
+def sign_up_fields(name: str, **more: str) -> dict[str, str]:
+    return {
+        "username": name,
+        "email": f"{make.unique('someone')}@example.com",
+        "password1": PASSWORD,
+        **more,
+    }
+
+
+# --- sign up
+
+
+def test_who_signs_up_has_a_namespace_and_is_signed_in(visitor: PageClient) -> None:
+    name = make.unique("nina")
+    done = visitor.post(SIGNUP, sign_up_fields(name))
+    assert done.status_code == 302, done.text
+    assert Namespace.objects.get(name=name).user == User.objects.get(username=name)
+    assert is_signed_in(visitor)
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "has space", "-dash", "a" * 40, "søren", "a--.b"]
+)
+def test_a_name_that_the_grammar_refuses_is_refused(
+    visitor: PageClient, name: str
+) -> None:
+    done = visitor.post(SIGNUP, sign_up_fields(name))
+    assert done.status_code == 200
+    assert "Error:" in title_of(done)
+    assert not User.objects.filter(username=name).exists()
+
+
+def test_a_reserved_name_is_refused(visitor: PageClient) -> None:
+    for name in sorted(name for name in RESERVED_NAMES if len(name) > 1)[:5]:
+        assert visitor.post(SIGNUP, sign_up_fields(name)).status_code == 200
+        assert not User.objects.filter(username=name).exists()
+
+
+def test_capitals_are_taken_in_lower_case(visitor: PageClient) -> None:
+    name = make.unique("Olga")
+    assert visitor.post(SIGNUP, sign_up_fields(name)).status_code == 302
+    assert User.objects.filter(username=name.lower()).exists()
+
+
+@pytest.mark.parametrize("of", ["organization", "user"])
+def test_a_name_that_somebody_has_is_refused(
+    visitor: PageClient, cast: Cast, of: str
+) -> None:
+    taken = cast.acme.namespace.name if of == "organization" else cast.dave.username
+    before = User.objects.count()
+    done = visitor.post(SIGNUP, sign_up_fields(taken))
+    assert done.status_code == 200
+    assert "taken" in done.text
+    assert User.objects.count() == before
+
+
+def test_an_address_that_somebody_has_is_refused(visitor: PageClient) -> None:
+    address = f"{make.unique('pat')}@example.com"
+    make.user("pat", email=address)
+    before = User.objects.count()
+    done = visitor.post(
+        SIGNUP, sign_up_fields(make.unique("pat"), email=address.upper())
+    )
+    assert done.status_code == 200
+    assert User.objects.count() == before
+
+
+def test_signing_up_leads_to_this_site_only(visitor: PageClient) -> None:
+    path = f"{SIGNUP}?next=https://evil.example/"
+    done = visitor.post(
+        path, sign_up_fields(make.unique("eve"), next="https://evil.example/")
+    )
+    assert done.headers["Location"] == "/"
+
+
+@pytest.fixture(scope="module")
+def invite_only(
+    registry: BerthServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BerthServer]:
+    """The same database, behind a server that wants invitations."""
+    import os
+
+    with BerthServer(
+        data_folder=Path(os.environ["BERTH_DATA"]),
+        database_url=os.environ.get("DATABASE_URL"),
+        BERTH_SIGNUP="invite",
+    ) as server:
+        yield server
+
+
+def test_without_an_invitation_nobody_signs_up(
+    invite_only: BerthServer, cast: Cast
+) -> None:
+    name = make.unique("ulla")
+    with PageClient(invite_only.url) as visitor:
+        page = visitor.get(SIGNUP)
+        assert "invitation" in page.text
+        login = visitor.get(LOGIN)
+        done = visitor.post(SIGNUP, sign_up_fields(name), login)
+        assert not User.objects.filter(username=name).exists()
+        assert done.status_code == 200
+
+
+@pytest.mark.parametrize("days", [14, -1])
+def test_an_invitation_that_stands_opens_the_sign_up(
+    invite_only: BerthServer, cast: Cast, days: int
+) -> None:
+    from django.contrib.sessions.backends.db import SessionStore
+
+    secret = make.unique("berth_inv_secret")
+    Invitation.objects.create(
+        team=cast.backend,
+        email=f"{make.unique('viv')}@example.com",
+        token_hash=hash_token(secret),
+        invited_by="alice",
+        expires_at=timezone.now() + timedelta(days=days),
+    )
+    session = SessionStore()
+    session["invitation"] = secret
+    session.create()
+    name = make.unique("viv")
+    with PageClient(invite_only.url) as visitor:
+        visitor.http.cookies.set(settings.SESSION_COOKIE_NAME, str(session.session_key))
+        page = visitor.get(SIGNUP if days > 0 else LOGIN)
+        done = visitor.post(SIGNUP, sign_up_fields(name), page)
+    assert User.objects.filter(username=name).exists() == (days > 0)
+    if days > 0:
+        assert done.headers["Location"] == f"/invitations/{secret}"
+
+
+# --- sign in and out
+
+
+@pytest.fixture(scope="module")
+def judy(django_db_setup: None) -> User:
+    """Somebody with a password and an e-mail address."""
+    return make.user(
+        "judy", password=PASSWORD, email=f"{make.unique('judy')}@example.com"
+    )
+
+
+@pytest.mark.parametrize("by", ["username", "capitals", "email"])
+def test_one_signs_in_by_name_or_address(
+    visitor: PageClient, judy: User, by: str
+) -> None:
+    typed = {
+        "username": judy.username,
+        "capitals": judy.username.upper(),
+        "email": judy.email.upper(),
+    }[by]
+    done = visitor.post(LOGIN, {"login": typed, "password": PASSWORD})
+    assert done.status_code == 302
+    assert is_signed_in(visitor)
+
+
+def test_a_wrong_password_says_no_more_than_a_wrong_name(
+    visitor: PageClient, judy: User
+) -> None:
+    def refusal(name: str) -> str:
+        done = visitor.post(LOGIN, {"login": name, "password": "wrong"})
+        assert done.status_code == 200
+        without_token = re.sub(r'value="\w{64}"', "", done.text)
+        return without_token.replace(name, "")
+
+    assert refusal(judy.username) == refusal(make.unique("nobody"))
+    assert not is_signed_in(visitor)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "https:evil.example",
+        "/ok\r\nX-Header: injected",
+        "http://localhost@evil.example",
+    ],
+)
+def test_signing_in_leads_to_this_site_only(
+    visitor: PageClient, judy: User, target: str
+) -> None:
+    page = visitor.get(LOGIN, params={"next": target})
+    done = visitor.post(
+        LOGIN, {"login": judy.username, "password": PASSWORD, "next": target}, page
+    )
+    assert done.status_code == 302
+    assert "X-Header" not in done.headers
+    assert "evil" not in httpx.URL(done.headers["Location"]).host
+    assert done.headers["Location"].startswith("/")
+    assert not done.headers["Location"].startswith(("//", "/\\"))
+
+
+def test_a_page_for_people_leads_to_the_sign_in_and_back(
+    visitor: PageClient, judy: User
+) -> None:
+    asked = visitor.get("/settings/tokens?x=1")
+    assert asked.status_code == 302
+    assert asked.headers["Location"] == f"{LOGIN}?next=/settings/tokens%3Fx%3D1"
+    page = visitor.get(asked.headers["Location"])
+    done = visitor.post(
+        LOGIN,
+        {"login": judy.username, "password": PASSWORD, "next": "/settings/tokens?x=1"},
+        page,
+    )
+    assert done.headers["Location"] == "/settings/tokens?x=1"
+
+
+def test_signing_out_is_a_post(visitor: PageClient, judy: User) -> None:
+    visitor.post(LOGIN, {"login": judy.username, "password": PASSWORD})
+    asked = visitor.get("/accounts/logout/")
+    assert asked.status_code == 200
+    assert is_signed_in(visitor)
+    visitor.post("/accounts/logout/", {}, asked)
+    assert not is_signed_in(visitor)
+
+
+def test_a_form_without_its_token_is_refused(visitor: PageClient, judy: User) -> None:
+    visitor.get(LOGIN)
+    done = visitor.http.post(LOGIN, data={"login": judy.username, "password": PASSWORD})
+    assert done.status_code == 403
+    assert "token" in done.text
+    assert not is_signed_in(visitor)
+
+
+def test_who_guesses_too_often_waits(visitor: PageClient) -> None:
+    person = make.user("kim", password=PASSWORD)
+    page = visitor.get(LOGIN)
+    for _ in range(PAIR_MAX):
+        record_failure(username=person.username, address="127.0.0.1")
+    done = visitor.post(LOGIN, {"login": person.username, "password": PASSWORD}, page)
+    assert done.status_code == 429
+    assert int(done.headers["Retry-After"]) > 0
+    assert "<h1>" in done.text
+    assert not is_signed_in(visitor)
+
+
+def test_the_administration_has_the_same_sign_in(visitor: PageClient) -> None:
+    asked = visitor.get("/-/admin/login/?next=/-/admin/")
+    assert asked.status_code == 302
+    assert asked.headers["Location"].startswith(LOGIN)
+
+
+# --- passwords
+
+
+def test_a_lost_password_is_answered_alike_for_everybody(
+    visitor: PageClient, judy: User
+) -> None:
+    for address in (judy.email, "nobody@example.com"):
+        done = visitor.post("/accounts/password/reset/", {"email": address})
+        assert done.status_code == 302
+        assert done.headers["Location"] == "/accounts/password/reset/done/"
+
+
+def test_the_link_of_the_mail_sets_a_new_password(
+    visitor: PageClient, registry: BerthServer
+) -> None:
+    address = f"{make.unique('lost')}@example.com"
+    person = make.user("lost", password=PASSWORD, email=address)
+    before = registry.log_size()
+    done = visitor.post(
+        "/accounts/password/reset/",
+        {"email": address},
+        headers={"X-Forwarded-Host": "evil.example"},
+    )
+    assert done.status_code == 302
+    deadline = time.monotonic() + 10
+    while "password/reset/key" not in registry.log_tail(before):  # the console's mail
+        assert time.monotonic() < deadline, registry.log_tail(before)
+        time.sleep(0.1)
+    link = re.search(
+        r"(\S+)(/accounts/password/reset/key/\S+)", registry.log_tail(before)
+    )
+    assert link
+    assert link[1] == registry.url
+    first = visitor.http.get(link[2])
+    page = visitor.get(first.headers["Location"])
+    fields = {
+        "password1": "another long password",
+        "password2": "another long password",
+    }
+    done = visitor.post(first.headers["Location"], fields, page)
+    assert done.status_code == 302, done.text
+    person.refresh_from_db()
+    assert person.check_password("another long password")
+    assert visitor.get(link[2], follow_redirects=True).status_code == 200  # "used"
+    assert not visitor.http.cookies.get("evil")
+
+
+def test_a_changed_password_ends_the_other_sessions(registry: BerthServer) -> None:
+    person = make.user("mary", password=PASSWORD)
+    with (
+        PageClient(registry.url, person) as here,
+        PageClient(registry.url, person) as there,
+    ):
+        done = here.post(
+            "/accounts/password/change/",
+            {
+                "oldpassword": PASSWORD,
+                "password1": "another long password",
+                "password2": "another long password",
+            },
+        )
+        assert done.status_code == 302, done.text
+        assert is_signed_in(here)
+        assert not is_signed_in(there)
+
+
+# --- second factors
+
+
+def give_authenticator_app(person: User) -> str:
+    secret = totp.generate_totp_secret()
+    totp.TOTP.activate(person, secret)
+    return secret
+
+
+def code_of(secret: str) -> str:
+    counter = int(time.time()) // 30
+    return totp.format_hotp_value(totp.hotp_value(secret, counter))
+
+
+def test_an_app_is_set_up_and_then_asked_for(registry: BerthServer) -> None:
+    person = make.user("rita", password=PASSWORD)
+    with PageClient(registry.url) as visitor:
+        visitor.post(LOGIN, {"login": person.username, "password": PASSWORD})
+        path = "/accounts/2fa/totp/activate/"
+        asked = visitor.get(path)
+        assert asked.status_code == 302
+        done = visitor.post(
+            asked.headers["Location"], {"password": PASSWORD, "next": path}
+        )
+        assert done.headers["Location"] == path
+        page = visitor.get(path)
+        secret = re.search(r'data-copy="([A-Z2-7]{32})"', page.text)
+        assert secret, page.text
+        done = visitor.post(path, {"code": code_of(secret[1])}, page)
+        assert done.status_code == 302, done.text
+        assert (
+            "Two-factor authentication is on" in visitor.get("/settings/security").text
+        )
+    assert Authenticator.objects.filter(user=person, type="totp").exists()
+
+
+def test_a_password_alone_does_not_sign_in_with_a_second_factor(
+    registry: BerthServer,
+) -> None:
+    person = make.user("sara", password=PASSWORD)
+    secret = give_authenticator_app(person)
+    with PageClient(registry.url) as visitor:
+        done = visitor.post(LOGIN, {"login": person.username, "password": PASSWORD})
+        assert done.headers["Location"].startswith("/accounts/2fa/authenticate/")
+        assert not is_signed_in(visitor)
+        page = visitor.get("/accounts/2fa/authenticate/")
+        wrong = visitor.post("/accounts/2fa/authenticate/", {"code": "000000"}, page)
+        assert wrong.status_code == 200
+        assert not is_signed_in(visitor)
+        visitor.post("/accounts/2fa/authenticate/", {"code": code_of(secret)}, page)
+        assert is_signed_in(visitor)
+
+
+def test_docker_login_wants_a_token_with_a_second_factor(
+    registry: BerthServer, anonymous: RegistryClient
+) -> None:
+    """A program cannot be asked for a code, so the password alone opens nothing."""
+    person = make.user("tina", password=PASSWORD)
+    client = RegistryClient(anonymous.http, registry.url, person.username, PASSWORD)
+    assert client.token_answer().status_code == 200
+    give_authenticator_app(person)
+    refused = client.token_answer()
+    assert refused.status_code == 401
+    assert "use an access token" in refused.text
+    direct = client.get("/v2/", token="", headers=client.basic)
+    assert direct.status_code == 401
+    token = make.access_token(person)
+    by_token = RegistryClient(anonymous.http, registry.url, person.username, token)
+    assert by_token.token_answer().status_code == 200
+    # Who does not have the password does not learn of the second factor.
+    guess = RegistryClient(anonymous.http, registry.url, person.username, "wrong")
+    assert "token" not in guess.token_answer().json()["errors"][0]["message"]
+
+
+def test_sessions_are_listed_and_ended(registry: BerthServer) -> None:
+    person = make.user("vera", password=PASSWORD)
+    with (
+        PageClient(registry.url) as here,
+        PageClient(registry.url) as there,
+    ):
+        for visitor in (here, there):
+            visitor.post(LOGIN, {"login": person.username, "password": PASSWORD})
+            assert is_signed_in(visitor)
+        page = here.get("/accounts/sessions/")
+        assert page.text.count("127.0.0.1") == 2
+        here.post("/accounts/sessions/", {}, page)
+        assert is_signed_in(here)
+        assert not is_signed_in(there)
+
+
+def test_a_session_ends_with_its_user(registry: BerthServer) -> None:
+    person = make.user("wanda")
+    cookie = session_cookie(person)
+    User.objects.filter(pk=person.pk).update(is_active=False)
+    with PageClient(registry.url) as visitor:
+        visitor.http.cookies.set(settings.SESSION_COOKIE_NAME, cookie)
+        assert not is_signed_in(visitor)
