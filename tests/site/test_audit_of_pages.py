@@ -100,8 +100,8 @@ def browser(registry: BerthServer) -> Iterator[Browser]:
     root = make.user("root", password=PASSWORD, is_superuser=True, is_staff=True)
     with open_browser(registry) as client:
         session = Browser(client, root)
-        login = {"username": root.username, "password": PASSWORD}
-        told = session.change("/-/admin/login/?next=/-/admin/", **login)
+        login = {"login": root.username, "password": PASSWORD}
+        told = session.change("/accounts/login/?next=/-/admin/", **login)
         assert told == [("user.signed_in", {"user": root.username})]
         yield session
 
@@ -159,7 +159,7 @@ def test_ones_own_password_there(registry: BerthServer) -> None:
     with open_browser(registry) as client:
         session = Browser(client, root)
         session.submit(
-            "/-/admin/login/?next=/-/admin/", username=root.username, password=PASSWORD
+            "/accounts/login/?next=/-/admin/", login=root.username, password=PASSWORD
         )
         told = session.change(
             "/-/admin/password_change/",
