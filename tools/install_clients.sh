@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the container clients that tests/clients/ and `make conformance` want.
+# Install the clients that tests/clients/, tests/browser/ and `make conformance` want.
 #
 #   Debian's packages    as root, where there is apt-get; no service is started
 #   programs in Go       into .tools/bin, at the versions below, where there is Go
