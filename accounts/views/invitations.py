@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from accounts.adapters import INVITATION_IN_SESSION
 from accounts.invitations import InvitationOver, accept, decline, find_by_secret
 from accounts.models import Invitation, User
 from accounts.views.base import actor_of_page, signed_in_user, tell
@@ -27,6 +28,9 @@ def invitation_page(request: HttpRequest, secret: str) -> HttpResponse:
     if request.method == "POST":
         _answer(request, invitation, signed_in_user(request))
         return redirect("home")
+    if not request.user.is_authenticated:
+        # Lets its holder make an account where only the invited may (adapters.py).
+        request.session[INVITATION_IN_SESSION] = secret
     is_others = (
         isinstance(request.user, User)
         and invitation.user is not None

@@ -13,10 +13,11 @@ from allauth.mfa.totp.internal import auth as totp
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.authentication import actor_of
+from accounts.invitations import invite
 from accounts.limits import PAIR_MAX, record_failure
 from accounts.models import Invitation, Namespace, User
 from accounts.names import RESERVED_NAMES
-from accounts.tokens import hash_token
 from tests import make
 from tests.conftest import Cast
 from tests.pages import PageClient, session_cookie, title_of
@@ -144,22 +145,18 @@ def test_without_an_invitation_nobody_signs_up(
 def test_an_invitation_that_stands_opens_the_sign_up(
     invite_only: BerthServer, cast: Cast, days: int
 ) -> None:
-    from django.contrib.sessions.backends.db import SessionStore
-
-    secret = make.unique("berth_inv_secret")
-    Invitation.objects.create(
+    invitation, secret = invite(
         team=cast.backend,
         email=f"{make.unique('viv')}@example.com",
-        token_hash=hash_token(secret),
-        invited_by="alice",
-        expires_at=timezone.now() + timedelta(days=days),
+        actor=actor_of(cast.alice),
     )
-    session = SessionStore()
-    session["invitation"] = secret
-    session.create()
+    Invitation.objects.filter(pk=invitation.pk).update(
+        expires_at=timezone.now() + timedelta(days=days)
+    )
     name = make.unique("viv")
     with PageClient(invite_only.url) as visitor:
-        visitor.http.cookies.set(settings.SESSION_COOKIE_NAME, str(session.session_key))
+        followed = visitor.get(f"/invitations/{secret}")
+        assert (SIGNUP in followed.text) == (days > 0)
         page = visitor.get(SIGNUP if days > 0 else LOGIN)
         done = visitor.post(SIGNUP, sign_up_fields(name), page)
     assert User.objects.filter(username=name).exists() == (days > 0)
