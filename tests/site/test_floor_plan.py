@@ -25,6 +25,15 @@ PURE = [
     "accounts/snippets.py",
     "distribution/ranges.py",
     "distribution/scopes.py",
+    "webhooks/addresses.py",
+    "webhooks/backoff.py",
+    "webhooks/notices.py",
+    "webhooks/signing.py",
+    "webhooks/targets.py",
+    *sorted(
+        path.relative_to(PROJECT_FOLDER).as_posix()
+        for path in (PROJECT_FOLDER / "webhooks" / "payloads").glob("*.py")
+    ),
     *sorted(
         path.relative_to(PROJECT_FOLDER).as_posix()
         for path in (PROJECT_FOLDER / "repositories" / "oci").glob("*.py")

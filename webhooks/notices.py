@@ -1,0 +1,117 @@
+"""What is told to a receiver; every format is made of it. Pure."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class EventName(StrEnum):
+    """What a webhook may be told of (interfaces.md)."""
+
+    PUSH = "push"
+    DELETE = "delete"
+    RESTORE = "restore"
+    REPOSITORY = "repository"
+    PULL = "pull"
+
+
+# Kinds of events as they are recorded, with what webhooks call them. One image pushed
+# for several platforms is one event: its parts are pushed by digest (manifest.pushed),
+# which nobody waits for.
+NAMES_OF_KINDS = {
+    "tag.pushed": EventName.PUSH,
+    "tag.deleted": EventName.DELETE,
+    "tag.restored": EventName.RESTORE,
+    "repository.created": EventName.REPOSITORY,
+    "repository.visibility": EventName.REPOSITORY,
+    "repository.renamed": EventName.REPOSITORY,
+    "repository.transferred": EventName.REPOSITORY,
+    "repository.deleted": EventName.REPOSITORY,
+    "repository.restored": EventName.REPOSITORY,
+    "tag.pulled": EventName.PULL,
+}
+TAG_EVENTS = frozenset(EventName) - {EventName.REPOSITORY}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing that happened, with all that any format says of it."""
+
+    id: str  # of the delivery; the same on every attempt
+    event: str  # an EventName
+    kind: str  # as recorded: "tag.pushed", "repository.renamed"
+    at: str  # RFC 3339 in UTC
+    actor: str
+    registry_url: str
+    namespace: str
+    name: str
+    visibility: str = "private"
+    description: str = ""
+    is_official: bool = False
+    star_count: int = 0
+    repository_created_at: str = ""
+    tag: str = ""
+    digest: str = ""
+    previous_digest: str = ""
+    media_type: str = ""
+    size_bytes: int = 0  # of the manifest
+    platforms: list[str] = field(default_factory=list)
+    references: list[dict[str, Any]] = field(default_factory=list)  # descriptors
+    detail: dict[str, Any] = field(default_factory=dict)
+    sequence: int = 0  # of the row in the log; a later one has a higher number
+    user_agent: str = ""
+    callback_url: str = ""
+    is_test: bool = False
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def registry(self) -> str:
+        """The host as image names have it: registry.example.com:5000."""
+        return self.registry_url.partition("://")[2]
+
+    @property
+    def action(self) -> str:
+        """The second part of the kind: pushed, deleted, renamed."""
+        return self.kind.partition(".")[2]
+
+    @property
+    def image(self) -> str:
+        """The repository as docker calls it, with the registry's host."""
+        return f"{self.registry}/{self.full_name}"
+
+    @property
+    def reference(self) -> str:
+        """What `docker pull` takes."""
+        return f"{self.image}:{self.tag}" if self.tag else self.image
+
+    @property
+    def repository_url(self) -> str:
+        return f"{self.registry_url}/{self.full_name}"
+
+    @property
+    def page_url(self) -> str:
+        """The page of the tag, or of the repository."""
+        return f"{self.repository_url}:{self.tag}" if self.tag else self.repository_url
+
+    @property
+    def manifest_url(self) -> str:
+        """Absolute, since Jenkins takes host and name from it."""
+        return f"{self.registry_url}/v2/{self.full_name}/manifests/{self.digest}"
+
+    @property
+    def summary(self) -> str:
+        """One plain sentence without the names, for messages: "alice pushed"."""
+        who = self.actor or "somebody"
+        words = {
+            "repository.visibility": f"made {self.detail.get('visibility', 'changed')}"
+        }
+        return f"{who} {words.get(self.kind, self.action)}"
+
+
+def seconds_of(time: str) -> int:
+    """Return an RFC 3339 time as whole seconds since 1970; 0 for none."""
+    return int(datetime.fromisoformat(time).timestamp()) if time else 0

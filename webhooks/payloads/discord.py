@@ -1,0 +1,35 @@
+"""A message for Discord's webhooks (discord.com/developers, Execute Webhook)."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from webhooks.notices import EventName, Notice
+
+TITLE_MAX_LENGTH = 256
+COLOURS = {EventName.DELETE: 0xB42318}
+COLOUR = 0x1D63ED
+
+
+def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
+    fields = [{"name": "By", "value": escape(notice.actor or "somebody")}]
+    if notice.digest:
+        fields.append({"name": "Digest", "value": f"`{notice.digest}`"})
+    title = f"{notice.summary} {notice.reference}"
+    return {
+        "embeds": [
+            {
+                "title": escape(title)[:TITLE_MAX_LENGTH],
+                "url": notice.page_url,
+                "timestamp": notice.at,
+                "color": COLOURS.get(EventName(notice.event), COLOUR),
+                "fields": fields,
+            }
+        ],
+        "allowed_mentions": {"parse": []},  # a tag called @everyone rings nobody
+    }
+
+
+def escape(text: str) -> str:
+    """Keep people's words from becoming Markdown."""
+    return re.sub(r"([\\*_~`|>\[\]()#])", r"\\\1", text)
