@@ -148,6 +148,20 @@ BERTH_API_ANONYMOUS_RATE = environment.rate(
     read(env.str, "BERTH_API_ANONYMOUS_RATE", "300/minute", validate=environment.rate)
 )
 
+# --- webhooks -----------------------------------------------------------------------
+
+BERTH_WEBHOOK_ALLOWED_NETWORKS = environment.networks(
+    read(
+        env.str,
+        "BERTH_WEBHOOK_ALLOWED_NETWORKS",
+        "",
+        validate=environment.networks,
+    )
+)
+BERTH_WEBHOOK_RETENTION_DAYS = read(
+    env.int, "BERTH_WEBHOOK_RETENTION_DAYS", 30, validate=at_least(1)
+)
+
 # --- tests --------------------------------------------------------------------------
 
 BERTH_CRASH_AT = read(env.str, "BERTH_CRASH_AT", "")  # repositories/crash_points.py
@@ -405,6 +419,9 @@ LOGGING = {
         "django.request": {"level": "ERROR"},  # 4xx are the clients' business
         "fido2": {"level": "WARNING"},  # passkeys; it tells of each that is used
         "kombu.connection": {"level": "ERROR"},  # a folder has no host name
+        # They log the URL of every request, and a webhook's URL may be its secret.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
     },
 }
 
@@ -473,6 +490,15 @@ if REDIS_URL:
         }
     }
     CELERY_BROKER_URL = REDIS_URL
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+        # Longer than any task, else Redis would give it to a second worker meanwhile.
+        # What a killed worker had in hand is found by the sweeps long before.
+        "visibility_timeout": 8 * 3600,
+        "socket_connect_timeout": 3,
+        "socket_timeout": 10,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+    }
 else:
     CACHES = {
         "default": {
@@ -481,15 +507,27 @@ else:
         }
     }
     _broker = BERTH_DATA / "broker"
-    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_URL = "folder://"  # registry_site/broker.py
     CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "polling_interval": 0.1,  # seconds between two looks into the folder
         "data_folder_in": str(_broker / "queue"),
         "data_folder_out": str(_broker / "queue"),
         "control_folder": str(_broker / "control"),
     }
 
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # tasks are safe to run twice, and must not be lost
+CELERY_TASK_TIME_LIMIT = 6 * 3600  # for pools of processes; threads cannot be stopped
+CELERY_TASK_DEFAULT_QUEUE = "upkeep"
+CELERY_TASK_ROUTES = {  # the queues: deliveries, statistics, upkeep
+    "webhooks.tasks.expire_deliveries": {"queue": "upkeep"},
+    "webhooks.tasks.*": {"queue": "deliveries"},
+    "repositories.tasks.*": {"queue": "statistics"},
+    "distribution.tasks.count_abandoned_pulls": {"queue": "statistics"},
+}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a message in hand is a message that may be lost
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -500,6 +538,15 @@ CELERY_BEAT_SCHEDULE = {
     "purge repositories": {
         "task": "repositories.tasks.purge_repositories",
         "schedule": crontab(hour=3, minute=30),
+    },
+    "sweep webhooks": {
+        "task": "webhooks.tasks.sweep",
+        "schedule": 5.0,  # seconds
+        "options": {"expires": 5},  # those that nobody heard do not pile up
+    },
+    "expire deliveries": {
+        "task": "webhooks.tasks.expire_deliveries",
+        "schedule": crontab(hour=4, minute=20),
     },
     "forget attempts": {
         "task": "accounts.tasks.forget_attempts",

@@ -63,6 +63,8 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         ("BERTH_GOOGLE_CLIENT_SECRET", "without an id"),
         ("BERTH_GITLAB_URL", "gitlab"),
         ("BERTH_OIDC_URL", "https://id.example.com"),
+        ("BERTH_WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/33"),
+        ("BERTH_WEBHOOK_RETENTION_DAYS", "0"),
         ("DATABASE_URL", "mysql://localhost/berth"),
     ],
 )
