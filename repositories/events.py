@@ -1,10 +1,12 @@
 """Write down what happened, in the transaction that makes it happen."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.dispatch import receiver
+from django.db import transaction
+from django.dispatch import Signal, receiver
 from django.utils import timezone
 
 from accounts import events as accounts_events
@@ -14,16 +16,23 @@ from repositories.models import Event, RepositoryFacts
 
 EXPIRED_AT_ONCE = 500  # rows of one transaction: pushes write here too
 
+# Sent with ``event`` after the commit, for those who want to be quick. Whoever must not
+# miss one reads the rows: a process may end before it has told.
+event_recorded = Signal()
+
 
 def record_event(
     *,
-    kind: Event.Kind,
+    kind: str,
     repository: RepositoryFacts,
     actor: Actor,
     detail: dict[str, Any] | None = None,
 ) -> Event:
-    """Add an event to the caller's transaction; it counts once that commits."""
-    return Event.objects.create(
+    """Add an event to the caller's transaction; it counts once that commits.
+
+    The kind is an Event.Kind or one of an app that stands on this one.
+    """
+    event = Event.objects.create(
         kind=kind,
         namespace_id=repository.namespace_id,
         namespace_name=repository.namespace_name,
@@ -36,6 +45,11 @@ def record_event(
         address=actor.address or None,
         detail=detail or {},
     )
+    # Whatever goes wrong there, what happened has happened.
+    transaction.on_commit(
+        partial(event_recorded.send_robust, sender=Event, event=event), robust=True
+    )
+    return event
 
 
 def record_in_namespace(

@@ -75,11 +75,18 @@ class Event(models.Model):
     address = models.GenericIPAddressField(null=True)
     detail = models.JSONField(default=dict)
     at = models.DateTimeField(auto_now_add=True)
+    # Whether the webhooks that want it have their deliveries (webhooks/relay.py).
+    is_relayed = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects = EventQuerySet.as_manager()
 
     class Meta:
         indexes = [
+            models.Index(
+                fields=["id"],
+                condition=models.Q(is_relayed=False),
+                name="event_unrelayed",
+            ),
             models.Index(fields=["repository", "-id"], name="event_activity"),
             models.Index(fields=["namespace", "-id"], name="event_audit"),
             models.Index(fields=["at"], name="event_age"),
