@@ -23,6 +23,7 @@ urlpatterns = [
     path("favicon.ico", pages.favicon),
     path("invitations/<str:secret>", invitation_page, name="invitation-page"),
     path("api/v1/", include("accounts.api.urls")),
+    path("api/v1/", include("webhooks.api.urls")),  # before names with slashes
     path("api/v1/", include("repositories.api.urls")),
     path("api/v1/<path:rest>", pages.api_not_found),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

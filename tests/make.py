@@ -9,6 +9,7 @@ make.grant(api, backend, "write")
 
 import itertools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -23,6 +24,8 @@ from accounts.tokens import issue_access_token
 from accounts.users import create_user
 from repositories.lifecycle import create_repository
 from repositories.models import Grant, Repository
+from webhooks.models import Webhook
+from webhooks.webhooks import create_webhook
 
 _serial = itertools.count(1)
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -105,4 +108,23 @@ def grant(
     kind = {User: "user", Team: "team", Robot: "robot"}[type(subject)]
     return Grant.objects.create(
         repository=repository, role=role, tag_glob=tags, **{kind: subject}
+    )
+
+
+def webhook(
+    url: str,
+    *,
+    repository: Repository | None = None,
+    namespace: Namespace | None = None,
+    events: Sequence[str] = ("push",),
+    **settings: Any,
+) -> tuple[Webhook, str]:
+    """Make a webhook of this place; the second value is its secret."""
+    return create_webhook(
+        repository=repository,
+        namespace=namespace,
+        url=url,
+        events=events,
+        actor=ANONYMOUS,
+        **settings,
     )

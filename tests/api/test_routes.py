@@ -296,6 +296,142 @@ TABLE: list[Row] = [
         *("/deleted-repositories/{deleted}", "DELETE", None),
         (204, 404, 404, 404, 404, 401, 404, 404, 401, 404, 404),
     ),
+    (
+        *(f"{API}/webhooks", "GET", None),
+        (200, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks", "POST", {}),
+        (400, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks/preview", "POST", {"events": []}),
+        (400, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks/{{absent}}", "GET", None),
+        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks/{{absent}}", "PATCH", {}),
+        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks/{{absent}}", "DELETE", None),
+        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks/{{absent}}/test", "POST", None),
+        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks/{{absent}}/redeliver", "POST", None),
+        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks/{{absent}}/deliveries", "GET", None),
+        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks/{{absent}}/deliveries/{{uuid}}", "GET", None),
+        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{API}/webhooks/{{absent}}/deliveries/{{uuid}}/redeliver", "POST", None),
+        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    ),
+    (
+        *(f"{ORG}/webhooks", "GET", None),
+        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks", "POST", {}),
+        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks/preview", "POST", {"events": []}),
+        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks/{{absent}}", "GET", None),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks/{{absent}}", "PATCH", {}),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks/{{absent}}", "DELETE", None),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks/{{absent}}/test", "POST", None),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks/{{absent}}/redeliver", "POST", None),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks/{{absent}}/deliveries", "GET", None),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks/{{absent}}/deliveries/{{uuid}}", "GET", None),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *(f"{ORG}/webhooks/{{absent}}/deliveries/{{uuid}}/redeliver", "POST", None),
+        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks", "GET", None),
+        (403, 403, 403, 403, 403, 401, 200, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks", "POST", {}),
+        (403, 403, 403, 403, 403, 401, 400, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks/preview", "POST", {"events": []}),
+        (403, 403, 403, 403, 403, 401, 400, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks/{absent}", "GET", None),
+        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks/{absent}", "PATCH", {}),
+        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks/{absent}", "DELETE", None),
+        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks/{absent}/test", "POST", None),
+        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks/{absent}/redeliver", "POST", None),
+        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks/{absent}/deliveries", "GET", None),
+        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks/{absent}/deliveries/{uuid}", "GET", None),
+        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/webhooks/{absent}/deliveries/{uuid}/redeliver", "POST", None),
+        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
+    ),
+    (
+        *("/callbacks/{absent}", "POST", {"state": "success"}),
+        (404, 404, 404, 404, 404, 401, 404, 404, 404, 404, 404),
+    ),
     # At the end, since it succeeds for the owner.
     (API, "DELETE", None, (204, 403, 403, 404, 404, 401, 404, 403, 404, 403, 404)),
 ]
@@ -320,6 +456,7 @@ def names(cast: Cast, private_api: Repository, alice: RegistryClient) -> dict[st
         "digest": pushed.digest,
         "grant": str(grant.pk),
         "absent": "999999999",
+        "uuid": "00000000-0000-0000-0000-000000000000",
         "nobody": make.unique("nobody"),
         "bob": cast.bob.username,
         "dave": cast.dave.username,
@@ -411,6 +548,7 @@ def resolve_name(path: str) -> str | None:
         grant="1",
         absent="1",
         deleted="1",
+        uuid="00000000-0000-0000-0000-000000000000",
         nobody="nobody",
         bob="bob",
         dave="dave",

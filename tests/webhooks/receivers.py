@@ -1,0 +1,169 @@
+"""Receivers of webhooks: real HTTP servers that answer as their path says.
+
+/ok                 204
+/status/503         that status; with ?retry-after=5 that header
+/redirect/<url>     302 to the URL that follows
+/huge               200 and a body without end
+/headers            200 and 200 KiB of headers
+/drip               200 and one byte each 0.2 s, without end
+/hang               takes the request and says nothing
+/garbage            says something that is not HTTP
+/reset              takes the request and cuts the connection
+"""
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request, as it came."""
+
+    path: str
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+    at: float
+
+
+@dataclass
+class Receiver:
+    """What came, and where to send it."""
+
+    url: str
+    port: int
+    received: list[Received] = field(default_factory=list)
+    connections: int = 0
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def wait_for(
+        self, count: int = 1, *, timeout_seconds: float = WAIT_SECONDS
+    ) -> list[Received]:
+        """Return what came once it is so many, or fail."""
+        self.wait_until(lambda: len(self.received) >= count, timeout_seconds)
+        return self.received
+
+    def wait_until(
+        self, is_true: Callable[[], bool], timeout_seconds: float = WAIT_SECONDS
+    ) -> None:
+        deadline = time.monotonic() + timeout_seconds
+        while not is_true():
+            assert time.monotonic() < deadline, f"only {len(self.received)} came"
+            time.sleep(0.01)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    receiver: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.receiver.received.append(Received(self.path, headers, body, time.time()))
+        self.close_connection = True
+        parts = urlsplit(self.path)
+        words = parts.path.strip("/").split("/")
+        with contextlib.suppress(OSError):  # the other side may have hung up
+            getattr(self, f"answer_{words[0]}", self.answer_ok)(words, parts.query)
+
+    do_GET = do_POST
+
+    def say(self, status: int, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def answer_ok(self, words: list[str], query: str) -> None:
+        self.say(204)
+
+    def answer_status(self, words: list[str], query: str) -> None:
+        wanted = {name: values[0] for name, values in parse_qs(query).items()}
+        self.say(int(words[1]), {**wanted, "Content-Length": "5"})
+        self.wfile.write(b"hello")
+
+    def answer_redirect(self, words: list[str], query: str) -> None:
+        self.say(302, {"Location": self.path.removeprefix("/redirect/")})
+
+    def answer_huge(self, words: list[str], query: str) -> None:
+        self.say(200)
+        while not self.receiver.stopping.is_set():
+            self.wfile.write(b"\0" + b"x" * 65_535)
+
+    def answer_headers(self, words: list[str], query: str) -> None:
+        self.say(200, {f"X-{n}": "x" * 1000 for n in range(200)})
+
+    def answer_drip(self, words: list[str], query: str) -> None:
+        self.say(200)
+        while not self.receiver.stopping.wait(0.2):
+            self.wfile.write(b".")
+            self.wfile.flush()
+
+    def answer_hang(self, words: list[str], query: str) -> None:
+        self.receiver.stopping.wait(30)
+
+    def answer_garbage(self, words: list[str], query: str) -> None:
+        self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    def answer_reset(self, words: list[str], query: str) -> None:
+        lingering = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
+        self.connection.close()
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    receiver: Receiver
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        got = super().get_request()
+        self.receiver.connections += 1
+        return got
+
+    def handle_error(self, *args: Any) -> None:
+        pass  # clients that hang up are what some tests are about
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+@contextmanager
+def run_receiver(
+    address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[Receiver]:
+    """Run a receiver on a free port of the address."""
+    kind = _Server6 if ":" in address else _Server
+    handler = type("Handler", (_Handler,), {})
+    with kind((address, 0), handler) as server:
+        port = server.server_address[1]
+        host = f"[{address}]" if ":" in address else address
+        scheme = "https" if tls else "http"
+        receiver = Receiver(f"{scheme}://{host}:{port}", port)
+        server.receiver = handler.receiver = receiver  # type: ignore[attr-defined]
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            receiver.stopping.set()
+            server.shutdown()
+            thread.join()

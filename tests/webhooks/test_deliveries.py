@@ -1,0 +1,543 @@
+"""From what happened to what arrives, and back: relay, claims, ladder, tests, replay.
+
+The worker's verbs are called here; the worker itself is in tests/faults.
+"""
+
+import json
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.utils import timezone
+from standardwebhooks import Webhook as Verifier
+
+from accounts.actors import ANONYMOUS
+from repositories.lifecycle import change_visibility
+from repositories.models import Event, Repository
+from repositories.tags import delete_tag
+from tests import images, make
+from tests.conftest import Cast
+from tests.registry_client import RegistryClient
+from tests.servers import free_port
+from tests.webhooks.receivers import Receiver
+from webhooks import deliveries, sender
+from webhooks.backoff import LADDER_SECONDS, TRIES_MAX
+from webhooks.deliveries import (
+    WebhookIsOff,
+    carry,
+    expire_deliveries,
+    redeliver,
+    redeliver_failed_since,
+    send_test,
+    sweep_deliveries,
+)
+from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.problems import Problem
+from webhooks.relay import relay_events
+from webhooks.sender import Outcome
+from webhooks.webhooks import change_webhook, delete_webhook, rotate_secret
+
+pytestmark = pytest.mark.usefixtures("loopback_allowed")
+
+
+def relay_all() -> None:
+    while relay_events():
+        pass
+
+
+def of(webhook: Webhook) -> list[Delivery]:
+    """Relay what happened and return the webhook's deliveries, oldest first."""
+    relay_all()
+    return list(Delivery.objects.filter(webhook=webhook).order_by("pk"))
+
+
+def carried(delivery: Delivery) -> Delivery:
+    carry(delivery_id=delivery.pk)
+    delivery.refresh_from_db()
+    return delivery
+
+
+def make_due(delivery: Delivery) -> None:
+    Delivery.objects.filter(pk=delivery.pk).update(due_at=timezone.now())
+
+
+def push(who: RegistryClient, api: str, tag: str = "v1") -> images.Image:
+    pushed = images.image()
+    who.push(f"{api}:{tag}", pushed)
+    return pushed
+
+
+# --- what is told
+
+
+def test_a_push_arrives_signed(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver
+) -> None:
+    """H8."""
+    hook, secret = make.webhook(f"{receiver.url}/ok", repository=private_api)
+    pushed = push(alice, private_api.full_name)
+    [delivery] = of(hook)
+    assert carried(delivery).status == Delivery.Status.DELIVERED
+    [request] = receiver.received
+    told = Verifier(secret).verify(request.body, request.headers)
+    assert told["type"] == "dev.berth.image.pushed"
+    assert told["data"]["tag"] == "v1"
+    assert told["data"]["digest"] == pushed.digest
+    assert told["data"]["repository"] == private_api.full_name
+    assert told["data"]["actor"] == {"name": alice.username}
+    assert told["id"] == request.headers["webhook-id"] == str(delivery.uuid)
+    assert request.headers["berth-event"] == "push"
+    assert request.headers["content-type"].startswith("application/cloudevents+json")
+
+
+def test_an_image_for_several_platforms_is_told_once(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver
+) -> None:
+    hook, _ = make.webhook(f"{receiver.url}/ok", repository=private_api)
+    index = images.index(images.image(), images.image())
+    alice.push(f"{private_api.full_name}:v1", index)
+    [delivery] = of(hook)
+    told = json.loads(delivery.body)["data"]
+    assert told["digest"] == index.digest
+    assert told["platforms"] == ["linux/amd64", "linux/arm64"]
+
+
+def test_each_tag_is_told(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver
+) -> None:
+    hook, _ = make.webhook(f"{receiver.url}/ok", repository=private_api)
+    pushed = push(alice, private_api.full_name, "v1")
+    alice.push(f"{private_api.full_name}:latest", pushed)
+    assert [delivery.tag for delivery in of(hook)] == ["v1", "latest"]
+
+
+def test_only_what_was_chosen_is_told(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver
+) -> None:
+    url = f"{receiver.url}/ok"
+    deletions, _ = make.webhook(url, repository=private_api, events=["delete"])
+    releases, _ = make.webhook(url, repository=private_api, tag_glob="release-*")
+    changes, _ = make.webhook(
+        url, repository=private_api, events=["repository"], tag_glob="release-*"
+    )
+    off, _ = make.webhook(url, repository=private_api, is_active=False)
+    for tag in ("v1", "release-1"):
+        push(alice, private_api.full_name, tag)
+    delete_tag(repository=private_api.facts, name="v1", actor=ANONYMOUS)
+    change_visibility(repository=private_api, visibility="public", actor=ANONYMOUS)
+    seen = {
+        hook.pk: [(d.kind, d.tag) for d in of(hook)]
+        for hook in (deletions, releases, changes, off)
+    }
+    assert seen == {
+        deletions.pk: [("tag.deleted", "v1")],
+        releases.pk: [("tag.pushed", "release-1")],
+        changes.pk: [("repository.visibility", "")],
+        off.pk: [],
+    }
+
+
+def test_hooks_of_the_namespace_and_of_the_site_are_told_and_no_others(
+    alice: RegistryClient, private_api: Repository, cast: Cast, receiver: Receiver
+) -> None:
+    url = f"{receiver.url}/ok"
+    mine, _ = make.webhook(url, repository=private_api)
+    namespaces, _ = make.webhook(url, namespace=cast.acme.namespace)
+    sites, _ = make.webhook(url)
+    elsewhere = make.organization(owner=cast.dave)
+    others, _ = make.webhook(url, namespace=elsewhere.namespace)
+    beside, _ = make.webhook(url, repository=make.repository(cast.acme.namespace, "b"))
+    try:
+        push(alice, private_api.full_name)
+        assert [len(of(hook)) for hook in (mine, namespaces, sites)] == [1, 1, 1]
+        assert [len(of(hook)) for hook in (others, beside)] == [0, 0]
+    finally:
+        for hook in (namespaces, sites, beside):
+            delete_webhook(webhook=hook, actor=ANONYMOUS)
+        relay_all()
+
+
+def test_what_happened_before_a_webhook_was_made_is_not_told(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver
+) -> None:
+    push(alice, private_api.full_name)
+    Event.objects.filter(repository=private_api).update(is_relayed=False)
+    hook, _ = make.webhook(f"{receiver.url}/ok", repository=private_api)
+    assert of(hook) == []
+
+
+def test_what_was_undone_is_not_told(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    """I11: none for rolled-back work."""
+    from django.db import transaction
+
+    hook, _ = make.webhook(
+        f"{receiver.url}/ok", repository=private_api, events=["repository"]
+    )
+    with pytest.raises(RuntimeError), transaction.atomic():
+        change_visibility(repository=private_api, visibility="public", actor=ANONYMOUS)
+        raise RuntimeError
+    assert of(hook) == []
+
+
+def test_relays_at_the_same_time_make_one_delivery_for_each_webhook(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    hook, _ = make.webhook(
+        f"{receiver.url}/ok", repository=private_api, events=["repository"]
+    )
+    for visibility in ["public", "private"] * 20:
+        change_visibility(
+            repository=private_api, visibility=visibility, actor=ANONYMOUS
+        )
+
+    def work() -> None:
+        try:
+            relay_all()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made = of(hook)
+    assert len(made) == 40
+    assert len({delivery.recorded_id for delivery in made}) == 40
+
+
+# --- failures, the ladder, Retry-After
+
+
+def failing(receiver: Receiver, repository: Repository, path: str) -> Delivery:
+    hook, _ = make.webhook(
+        f"{receiver.url}/{path}", repository=repository, events=["repository"]
+    )
+    change_visibility(repository=repository, visibility="public", actor=ANONYMOUS)
+    [delivery] = of(hook)
+    return delivery
+
+
+def test_a_failure_is_tried_again_up_the_ladder_and_then_given_up(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    """H2: ten tries within a day, the same id and the same bytes each time."""
+    delivery = failing(receiver, private_api, "status/503")
+    for rung in LADDER_SECONDS:
+        before = timezone.now()
+        assert carried(delivery).status == Delivery.Status.WAITING
+        wait = (delivery.due_at - before).total_seconds()
+        assert rung * 0.8 <= wait <= rung + 5
+        carry(delivery_id=delivery.pk)  # not due: nothing happens
+        make_due(delivery)
+    assert carried(delivery).status == Delivery.Status.FAILED
+    assert delivery.attempt_count == TRIES_MAX == len(receiver.received)
+    assert delivery.problem == Problem.STATUS
+    assert "503" in delivery.reason
+    assert len({request.body for request in receiver.received}) == 1
+    assert len({r.headers["webhook-id"] for r in receiver.received}) == 1
+    attempts = list(Attempt.objects.filter(delivery=delivery).order_by("number"))
+    assert [attempt.number for attempt in attempts] == list(range(1, TRIES_MAX + 1))
+    assert {attempt.status_code for attempt in attempts} == {503}
+
+
+def test_retry_after_is_honoured(private_api: Repository, receiver: Receiver) -> None:
+    """H2."""
+    delivery = failing(receiver, private_api, "status/429?Retry-After=1800")
+    before = timezone.now()
+    carried(delivery)
+    assert 1795 <= (delivery.due_at - before).total_seconds() <= 1810
+
+
+def test_a_success_ends_it(private_api: Repository, receiver: Receiver) -> None:
+    delivery = failing(receiver, private_api, "status/500")
+    carried(delivery)
+    hook = delivery.webhook
+    change_webhook(webhook=hook, actor=ANONYMOUS, url=f"{receiver.url}/ok")
+    make_due(delivery)
+    assert carried(delivery).status == Delivery.Status.DELIVERED
+    assert (delivery.problem, delivery.reason) == ("", "")
+    hook.refresh_from_db()
+    assert (hook.failing_since, hook.failure_count) == (None, 0)
+    assert hook.succeeded_at is not None
+
+
+def test_gone_ends_the_webhook(private_api: Repository, receiver: Receiver) -> None:
+    delivery = failing(receiver, private_api, "status/410")
+    hook = delivery.webhook
+    change_visibility(repository=private_api, visibility="private", actor=ANONYMOUS)
+    [_, second] = of(hook)
+    assert carried(delivery).status == Delivery.Status.FAILED
+    hook.refresh_from_db()
+    assert not hook.is_active
+    assert "410" in hook.switched_off_reason
+    assert carried(second).problem == Problem.SWITCHED_OFF
+    assert len(receiver.received) == 1
+    notice = Event.objects.get(repository=private_api, kind="webhook.switched_off")
+    assert notice.detail["webhook"] == hook.pk
+
+
+def test_days_of_nothing_but_failures_switch_a_webhook_off_and_no_other(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    """H6."""
+    delivery = failing(receiver, private_api, "status/500")
+    hook = delivery.webhook
+    healthy, _ = make.webhook(f"{receiver.url}/ok", repository=private_api)
+    for _ in range(TRIES_MAX - 1):
+        carried(delivery)
+        make_due(delivery)
+    hook.refresh_from_db()
+    assert hook.is_active
+    with time_machine.travel(timezone.now() + timedelta(days=3, hours=1)):
+        assert carried(delivery).status == Delivery.Status.FAILED
+        hook.refresh_from_db()
+    assert not hook.is_active
+    assert "3 days" in hook.switched_off_reason
+    healthy.refresh_from_db()
+    assert healthy.is_active
+    assert Event.objects.filter(
+        repository=private_api, kind="webhook.switched_off"
+    ).exists()
+    with pytest.raises(WebhookIsOff):
+        redeliver(delivery=Delivery.objects.get(pk=delivery.pk))
+    resumed = change_webhook(webhook=hook, actor=ANONYMOUS, is_active=True)
+    assert (resumed.failure_count, resumed.switched_off_reason) == (0, "")
+
+
+def test_one_failure_after_quiet_days_does_not_switch_it_off(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    delivery = failing(receiver, private_api, "status/500")
+    carried(delivery)
+    Webhook.objects.filter(pk=delivery.webhook_id).update(
+        failing_since=timezone.now() - timedelta(days=30)
+    )
+    make_due(delivery)
+    carried(delivery)
+    assert Webhook.objects.get(pk=delivery.webhook_id).is_active
+
+
+# --- claims
+
+
+def test_a_delivery_that_is_on_loan_is_left_alone_until_the_loan_is_over(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    """C24, H5: afterwards it is sent again with the same id and bytes."""
+    delivery = failing(receiver, private_api, "ok")
+    claim = deliveries._claim(delivery.pk)  # and then the worker was killed
+    assert claim is not None
+    carry(delivery_id=delivery.pk)
+    assert receiver.received == []
+    with time_machine.travel(timezone.now() + deliveries.LEASE, tick=True):
+        assert carried(delivery).status == Delivery.Status.DELIVERED
+    assert delivery.attempt_count == 2
+    first = Attempt.objects.get(delivery=delivery, number=1)
+    assert first.problem == Problem.INTERRUPTED
+
+
+def test_a_late_success_counts_and_a_late_failure_does_not(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    """C25: done is done, once."""
+    delivery = failing(receiver, private_api, "ok")
+    slow = deliveries._claim(delivery.pk)
+    with time_machine.travel(timezone.now() + deliveries.LEASE, tick=True):
+        quick = deliveries._claim(delivery.pk)
+    assert slow is not None
+    assert quick is not None
+    bad = Outcome(problem=Problem.TIMEOUT, reason="late")
+    deliveries._finish(slow, bad)
+    delivery.refresh_from_db()
+    assert delivery.status == Delivery.Status.SENDING
+    deliveries._finish(slow, Outcome(status_code=204))
+    delivery.refresh_from_db()
+    assert delivery.status == Delivery.Status.DELIVERED
+    deliveries._finish(quick, bad)
+    delivery.refresh_from_db()
+    assert delivery.status == Delivery.Status.DELIVERED
+
+
+def test_two_workers_send_once(private_api: Repository, receiver: Receiver) -> None:
+    delivery = failing(receiver, private_api, "ok")
+    threads = [
+        threading.Thread(target=carry, kwargs={"delivery_id": delivery.pk})
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(receiver.received) == 1
+
+
+def test_no_connection_to_the_database_is_held_while_a_receiver_thinks(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any
+) -> None:
+    held: list[bool] = []
+
+    def look(**request: Any) -> Outcome:
+        held.append(connection.connection is not None)
+        return Outcome(status_code=204)
+
+    monkeypatch.setattr(sender, "send", look)
+    carried(failing(receiver, private_api, "ok"))
+    assert held == [False]
+
+
+def test_the_sweep_asks_for_what_is_due_and_not_for_what_was_asked_for(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(deliveries, "publish_deliveries", asked.extend)
+    delivery = failing(receiver, private_api, "ok")
+    sweep_deliveries()
+    assert delivery.pk not in asked  # its message is on the way
+    with time_machine.travel(timezone.now() + deliveries.NUDGE_AGAIN, tick=True):
+        sweep_deliveries()
+        sweep_deliveries()
+    assert asked.count(delivery.pk) == 1
+
+
+# --- tests, replay, secrets
+
+
+def test_a_test_sends_the_last_event_once_and_says_what_is_wrong(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver
+) -> None:
+    push(alice, private_api.full_name, "v7")
+    hook, _ = make.webhook(f"{receiver.url}/status/401", repository=private_api)
+    delivery = carried(send_test(webhook=hook))
+    [request] = receiver.received
+    told = json.loads(request.body)
+    assert (told["data"]["tag"], told["data"]["test"]) == ("v7", True)
+    assert request.headers["berth-test"] == "true"
+    assert delivery.status == Delivery.Status.FAILED
+    assert "401" in delivery.reason
+    hook.refresh_from_db()
+    assert hook.failure_count == 0  # only the real ones count
+
+
+def test_a_test_where_nothing_has_happened_is_made_up(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    hook, _ = make.webhook(
+        f"{receiver.url}/ok", repository=private_api, is_active=False, format="quay"
+    )
+    assert carried(send_test(webhook=hook)).status == Delivery.Status.DELIVERED
+    body = json.loads(receiver.received[0].body)
+    assert body["updated_tags"] == ["latest"]
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://127.0.0.1:{free}/", Problem.REFUSED),
+        ("https://127.0.0.1:{receiver}/", Problem.TLS),
+        ("http://10.255.255.1/", Problem.FORBIDDEN),
+        ("http://127.0.0.1:{receiver}/redirect/x", Problem.REDIRECT),
+    ],
+)
+def test_the_self_check_names_the_problem(
+    private_api: Repository, receiver: Receiver, url: str, problem: str
+) -> None:
+    target = url.format(free=free_port(), receiver=receiver.port)
+    hook, _ = make.webhook(target, repository=private_api)
+    delivery = carried(send_test(webhook=hook))
+    assert delivery.problem == problem
+    assert delivery.reason
+
+
+def test_one_or_all_that_failed_can_be_sent_again(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    first = failing(receiver, private_api, "status/500")
+    hook = first.webhook
+    change_visibility(repository=private_api, visibility="private", actor=ANONYMOUS)
+    second = of(hook)[1]
+    Delivery.objects.filter(webhook=hook).update(
+        status=Delivery.Status.FAILED, try_count=TRIES_MAX
+    )
+    change_webhook(webhook=hook, actor=ANONYMOUS, url=f"{receiver.url}/ok")
+    first.refresh_from_db()
+    redeliver(delivery=first)
+    assert carried(first).status == Delivery.Status.DELIVERED
+    assert redeliver_failed_since(webhook=hook, since=second.created_at) == 1
+    assert carried(second).status == Delivery.Status.DELIVERED
+    assert redeliver_failed_since(webhook=hook, since=first.created_at) == 0
+    ids = [request.headers["webhook-id"] for request in receiver.received]
+    assert ids == [str(first.uuid), str(second.uuid)]
+
+
+def test_a_secret_is_replaced_with_an_overlap(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    """H7."""
+    hook, old = make.webhook(f"{receiver.url}/ok", repository=private_api)
+    new = rotate_secret(webhook=hook, actor=ANONYMOUS)
+    assert new != old
+    carried(send_test(webhook=hook))
+    request = receiver.received[0]
+    Verifier(old).verify(request.body, request.headers)
+    Verifier(new).verify(request.body, request.headers)
+    tomorrow = timezone.now() + timedelta(hours=25)
+    assert Webhook.objects.get(pk=hook.pk).secrets_at(tomorrow) == [new]
+
+
+def test_headers_are_sent_and_not_shown(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    hook, secret = make.webhook(
+        f"{receiver.url}/ok/hidden-path",
+        repository=private_api,
+        headers={"Authorization": "Bearer hidden-value"},
+    )
+    delivery = carried(send_test(webhook=hook))
+    assert receiver.received[0].headers["authorization"] == "Bearer hidden-value"
+    [attempt] = delivery.attempts.all()
+    assert attempt.request_headers["Authorization"] == "(hidden)"
+    rows = [
+        *Webhook.objects.filter(pk=hook.pk).values(),
+        *Delivery.objects.filter(webhook=hook).values(),
+        *Attempt.objects.filter(delivery__webhook=hook).values(),
+        *Event.objects.filter(repository=private_api).values(),
+    ]
+    kept = repr(rows)
+    for hidden in ("hidden-value", "hidden-path", secret.removeprefix("whsec_")):
+        assert hidden not in kept  # I14
+
+
+def test_secrets_sealed_with_another_key_are_a_failure_in_words(
+    private_api: Repository, receiver: Receiver, settings: Any
+) -> None:
+    hook, _ = make.webhook(f"{receiver.url}/ok", repository=private_api)
+    before = settings.SECRET_KEY
+    settings.SECRET_KEY = "another key, as long as a key has to be"
+    delivery = carried(send_test(webhook=hook))
+    assert delivery.problem == Problem.SETTINGS
+    assert "BERTH_SECRET_KEY" in delivery.reason
+    settings.SECRET_KEY_FALLBACKS = [before]
+    assert carried(send_test(webhook=hook)).status == Delivery.Status.DELIVERED
+
+
+def test_old_deliveries_are_forgotten_and_open_ones_are_not(
+    private_api: Repository, receiver: Receiver, settings: Any
+) -> None:
+    settings.BERTH_WEBHOOK_RETENTION_DAYS = 10
+    delivery = carried(failing(receiver, private_api, "ok"))
+    change_visibility(repository=private_api, visibility="private", actor=ANONYMOUS)
+    still_open = of(delivery.webhook)[1]
+    new = send_test(webhook=delivery.webhook)
+    long_ago = timezone.now() - timedelta(days=11)
+    Delivery.objects.filter(pk__in=[delivery.pk, still_open.pk]).update(
+        created_at=long_ago
+    )
+    expire_deliveries()
+    left = set(Delivery.objects.filter(webhook=delivery.webhook))
+    assert left == {still_open, new}

@@ -1,0 +1,288 @@
+"""Webhooks and their deliveries (…/webhooks), and the callbacks of receivers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.actions import Action
+from accounts.api.base import ApiView, require
+from accounts.api.errors import Conflict
+from accounts.models import Namespace
+from repositories.access import find_namespace
+from repositories.api.access import permitted_repository
+from repositories.models import Repository
+from webhooks.api.serializers import (
+    ChangedWebhookSerializer,
+    CountSerializer,
+    DeliverySerializer,
+    FormatSerializer,
+    MadeWebhookSerializer,
+    NewReportSerializer,
+    NewWebhookSerializer,
+    PreviewSerializer,
+    ReportSerializer,
+    SinceSerializer,
+    WebhookSerializer,
+    WholeDeliverySerializer,
+)
+from webhooks.callbacks import delivery_of_callback
+from webhooks.deliveries import (
+    WebhookIsOff,
+    redeliver,
+    redeliver_failed_since,
+    send_test,
+)
+from webhooks.models import Delivery, Webhook
+from webhooks.models.webhooks import WebhookQuerySet
+from webhooks.permissions import may_hook_namespace, may_hook_site
+from webhooks.reports import ReportInvalid, record_report
+from webhooks.webhooks import (
+    TooManyWebhooks,
+    WebhookInvalid,
+    change_webhook,
+    create_webhook,
+    delete_webhook,
+    preview_payload,
+    rotate_secret,
+)
+
+REPORT_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a webhook belongs; neither is the site."""
+
+    repository: Repository | None = None
+    namespace: Namespace | None = None
+
+    @property
+    def webhooks(self) -> WebhookQuerySet:
+        return Webhook.objects.of(
+            repository_id=self.repository.pk if self.repository else None,
+            namespace_id=self.namespace.pk if self.namespace else None,
+        )
+
+
+class PlaceView(ApiView):
+    """A view below a repository, a namespace or the site, as its route says."""
+
+    def place(self) -> Place:
+        """Return the place, if the actor may manage webhooks there; else 404 or 403."""
+        if "name" in self.kwargs:
+            repository = permitted_repository(
+                self.actor, self.kwargs["namespace"], self.kwargs["name"], Action.HOOK
+            )
+            return Place(repository=repository)
+        if "organization" in self.kwargs:
+            namespace = find_namespace(self.kwargs["organization"])
+            if namespace is None:
+                raise Http404
+            require(may_hook_namespace(self.actor, namespace))
+            return Place(namespace=namespace)
+        require(may_hook_site(self.actor))
+        return Place()
+
+    def find_webhook(self) -> Webhook:
+        webhook = (
+            self.place()
+            .webhooks.select_related("repository__namespace", "namespace")
+            .filter(pk=self.kwargs["webhook"])
+            .first()
+        )
+        if webhook is None:
+            raise Http404
+        return webhook
+
+    def find_delivery(self) -> Delivery:
+        delivery = (
+            Delivery.objects.select_related("webhook")
+            .filter(webhook=self.find_webhook(), uuid=self.kwargs["delivery"])
+            .first()
+        )
+        if delivery is None:
+            raise Http404
+        return delivery
+
+
+class WebhooksView(PlaceView):
+    serializer_class = WebhookSerializer
+    is_list = True
+
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        return self.answer_list(self.place().webhooks, WebhookSerializer)
+
+    @extend_schema(request=NewWebhookSerializer, responses={201: MadeWebhookSerializer})
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Make a webhook; this answer is the only one that has its secret."""
+        place = self.place()
+        fields = self.read(NewWebhookSerializer)
+        try:
+            webhook, secret = create_webhook(
+                repository=place.repository,
+                namespace=place.namespace,
+                actor=self.actor,
+                **fields,
+            )
+        except WebhookInvalid as error:
+            raise ValidationError({error.field: str(error)}) from error
+        except TooManyWebhooks as error:
+            raise Conflict(str(error)) from error
+        return Response(
+            {**WebhookSerializer(webhook).data, "secret": secret},
+            status=status.HTTP_201_CREATED,
+        )
+
+
+class WebhookView(PlaceView):
+    serializer_class = WebhookSerializer
+
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        return Response(WebhookSerializer(self.find_webhook()).data)
+
+    @extend_schema(request=ChangedWebhookSerializer)
+    def patch(self, request: Request, **kwargs: Any) -> Response:
+        """Change what is given; ``rotate_secret`` makes a new secret and answers it."""
+        webhook = self.find_webhook()
+        reader = ChangedWebhookSerializer(data=request.data, partial=True)
+        reader.is_valid(raise_exception=True)
+        fields = reader.validated_data
+        is_rotated = fields.pop("rotate_secret", False)
+        try:
+            changed = change_webhook(webhook=webhook, actor=self.actor, **fields)
+        except WebhookInvalid as error:
+            raise ValidationError({error.field: str(error)}) from error
+        answer = dict(WebhookSerializer(changed).data)
+        if is_rotated:
+            answer["secret"] = rotate_secret(webhook=changed, actor=self.actor)
+        return Response(answer)
+
+    def delete(self, request: Request, **kwargs: Any) -> Response:
+        delete_webhook(webhook=self.find_webhook(), actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PreviewView(PlaceView):
+    """What a webhook would send of the last event that it would have been told."""
+
+    serializer_class = PreviewSerializer
+
+    @extend_schema(request=FormatSerializer, responses=PreviewSerializer)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        place = self.place()
+        fields = self.read(FormatSerializer)
+        try:
+            content_type, body = preview_payload(
+                repository=place.repository, namespace=place.namespace, **fields
+            )
+        except WebhookInvalid as error:
+            raise ValidationError({error.field: str(error)}) from error
+        return Response({"content_type": content_type, "body": body})
+
+
+class TestView(PlaceView):
+    """Send the last event once more, as a test; ask the delivery what came of it."""
+
+    serializer_class = DeliverySerializer
+
+    @extend_schema(request=None, responses={202: DeliverySerializer})
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        delivery = send_test(webhook=self.find_webhook())
+        return Response(
+            DeliverySerializer(delivery).data, status=status.HTTP_202_ACCEPTED
+        )
+
+
+class DeliveriesView(PlaceView):
+    """What was sent, newest first."""
+
+    serializer_class = DeliverySerializer
+    is_list = True
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("status", OpenApiTypes.STR, enum=Delivery.Status.values)
+        ]
+    )
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        deliveries = Delivery.objects.filter(webhook=self.find_webhook())
+        wanted = request.query_params.get("status")
+        if wanted in Delivery.Status.values:
+            deliveries = deliveries.filter(status=wanted)
+        return self.answer_list(deliveries.defer("body"), DeliverySerializer, "-pk")
+
+
+class DeliveryView(PlaceView):
+    serializer_class = WholeDeliverySerializer
+
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        return Response(WholeDeliverySerializer(self.find_delivery()).data)
+
+
+class RedeliverView(PlaceView):
+    """Send one delivery again, with the same id and body."""
+
+    serializer_class = DeliverySerializer
+
+    @extend_schema(request=None, responses={202: DeliverySerializer})
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        try:
+            delivery = redeliver(delivery=self.find_delivery())
+        except WebhookIsOff as error:
+            raise Conflict(str(error)) from error
+        return Response(
+            DeliverySerializer(delivery).data, status=status.HTTP_202_ACCEPTED
+        )
+
+
+class RedeliverFailedView(PlaceView):
+    """Send again all that failed since a time."""
+
+    serializer_class = CountSerializer
+
+    @extend_schema(request=SinceSerializer, responses={202: CountSerializer})
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        webhook = self.find_webhook()
+        since = self.read(SinceSerializer)["since"]
+        try:
+            count = redeliver_failed_since(webhook=webhook, since=since)
+        except WebhookIsOff as error:
+            raise Conflict(str(error)) from error
+        return Response({"count": count}, status=status.HTTP_202_ACCEPTED)
+
+
+class AnyJSONParser(JSONParser):
+    """Receivers do not all say that they send JSON."""
+
+    media_type = "*/*"
+
+
+class CallbackView(ApiView):
+    """Where a receiver reports what it made of an image; whoever knows the URL may."""
+
+    serializer_class = ReportSerializer
+    parser_classes = [AnyJSONParser]
+    for_anonymous = True
+
+    @extend_schema(request=NewReportSerializer, responses={201: ReportSerializer})
+    def post(self, request: Request, token: str) -> Response:
+        uuid = delivery_of_callback(token)
+        delivery = Delivery.objects.filter(uuid=uuid).first() if uuid else None
+        if delivery is None:
+            raise Http404
+        if int(request.META.get("CONTENT_LENGTH") or 0) > REPORT_MAX_BYTES:
+            raise ValidationError("a report is smaller than this")
+        fields = self.read(NewReportSerializer)
+        try:
+            report = record_report(delivery=delivery, **fields)
+        except ReportInvalid as error:
+            raise ValidationError({error.field: str(error)}) from error
+        return Response(ReportSerializer(report).data, status=status.HTTP_201_CREATED)

@@ -1,0 +1,356 @@
+"""Carry deliveries: claim, send, write down what came of it, try again or give up.
+
+    waiting --claim--> sending --2xx--> delivered
+       ^                  |---------> failed         (the ladder is at its end, or 410)
+       |---- a failure ---|
+
+A claim is a loan: a guarded UPDATE that one worker wins, for LEASE. A worker that is
+killed leaves the row on loan; when that is over, the sweep finds it due, and the
+receiver may hear the same id twice: at least once, and never not at all. Nothing is
+sent inside of a transaction, and no connection to the database is held while a receiver
+thinks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from repositories.crash_points import reach
+from webhooks import sender
+from webhooks.backoff import TRIES_MAX, wait_seconds
+from webhooks.lanes import Lane, Lanes
+from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.nudges import nudge_delivery
+from webhooks.problems import Problem
+from webhooks.publishing import publish_deliveries
+from webhooks.relay import make_delivery, sample_notice
+from webhooks.sealing import SealBroken
+from webhooks.sender import Outcome
+from webhooks.signing import signature_headers
+from webhooks.webhooks import switch_off
+
+LEASE = timedelta(seconds=30)  # an attempt takes ten at most
+NUDGE_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
+SWEEP_MAX = 500
+INTERRUPTIONS_MAX = 3  # beyond the ladder, for a delivery that kills its workers
+SWITCH_OFF_AFTER = timedelta(days=3)  # of nothing but failures
+SWITCH_OFF_FAILURES = 10  # and not for one bad day of a quiet repository
+SUCCESS_INTERVAL = timedelta(minutes=1)  # a busy webhook's row is not written each time
+HIDDEN = "(hidden)"
+EXPIRE_CHUNK = 500
+
+_lanes = Lanes()
+
+
+class WebhookIsOff(Exception):
+    """Nothing is sent again to a webhook that is switched off."""
+
+    def __init__(self) -> None:
+        super().__init__("the webhook is switched off; switch it on first")
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a worker has on loan."""
+
+    token: UUID
+    delivery: Delivery
+    attempt: Attempt
+
+
+# --- carrying
+
+
+def carry(*, delivery_id: int) -> None:
+    """Send a delivery if it is due and there is room, then those that waited for it.
+
+    Safe to run twice, and at the same time.
+    """
+    place = _place_of(delivery_id)
+    connection.close()
+    if place is None or not _lanes.enter(delivery_id, *place):
+        return
+    host, lane = place
+    while True:
+        try:
+            _send(delivery_id)
+        finally:
+            following = _lanes.leave(host, lane)
+        if following is None:
+            return
+        delivery_id, host, lane = following
+
+
+def _place_of(delivery_id: int) -> tuple[str, Lane] | None:
+    row = (
+        Delivery.objects.filter(pk=delivery_id, status__in=Delivery.OPEN)
+        .values_list("webhook__host", "webhook__failing_since", "webhook__succeeded_at")
+        .first()
+    )
+    if row is None:
+        return None
+    host, failing_since, succeeded_at = row
+    if failing_since is not None:
+        return host, Lane.FAILING
+    return host, Lane.UNPROVEN if succeeded_at is None else Lane.PROVEN
+
+
+def _send(delivery_id: int) -> None:
+    claim = _claim(delivery_id)
+    if claim is None:
+        return
+    reach("C24")
+    outcome = _attempt(claim)
+    reach("C25")
+    _finish(claim, outcome)
+    connection.close()
+
+
+def _claim(delivery_id: int) -> _Claim | None:
+    """Take the delivery on loan; None if it is not due or somebody else has it."""
+    now = timezone.now()
+    token = uuid4()
+    with transaction.atomic():
+        claimed = Delivery.objects.filter(
+            pk=delivery_id, status__in=Delivery.OPEN, due_at__lte=now
+        ).update(
+            status=Delivery.Status.SENDING,
+            claim=token,
+            due_at=now + LEASE,
+            nudged_at=None,
+            try_count=F("try_count") + 1,
+            attempt_count=F("attempt_count") + 1,
+        )
+        if not claimed:
+            return None
+        delivery = Delivery.objects.select_related("webhook").get(pk=delivery_id)
+        Attempt.objects.filter(delivery=delivery, ended_at=None).update(
+            ended_at=now,
+            problem=Problem.INTERRUPTED,
+            reason="the worker was stopped before it knew what the receiver said",
+        )
+        attempt = Attempt.objects.create(
+            delivery=delivery, number=delivery.attempt_count, started_at=now
+        )
+    return _Claim(token, delivery, attempt)
+
+
+def _attempt(claim: _Claim) -> Outcome:
+    delivery, webhook = claim.delivery, claim.delivery.webhook
+    if not webhook.is_active and not delivery.is_test:
+        reason = "the webhook was switched off while this waited"
+        return Outcome(problem=Problem.SWITCHED_OFF, reason=reason)
+    if delivery.try_count > TRIES_MAX + INTERRUPTIONS_MAX:
+        reason = "the worker was stopped every time that it tried"
+        return Outcome(problem=Problem.INTERRUPTED, reason=reason)
+    now = timezone.now()
+    try:
+        url, custom = webhook.url, webhook.headers
+        secrets = webhook.secrets_at(now)
+    except SealBroken as error:
+        return Outcome(problem=Problem.SETTINGS, reason=str(error))
+    headers = {
+        "Content-Type": delivery.content_type,
+        "User-Agent": "Berth",
+        "Berth-Event": delivery.event,
+        "Berth-Delivery": str(delivery.uuid),
+        **({"Berth-Test": "true"} if delivery.is_test else {}),
+        **signature_headers(
+            secrets=secrets, message_id=str(delivery.uuid), at=now, body=delivery.body
+        ),
+    }
+    claim.attempt.request_headers = {**headers, **dict.fromkeys(custom, HIDDEN)}
+    connection.close()  # whoever hangs holds no connection of the database
+    return sender.send(
+        url=url,
+        headers={**headers, **custom},
+        body=delivery.body,
+        networks=settings.BERTH_WEBHOOK_ALLOWED_NETWORKS,
+    )
+
+
+def _finish(claim: _Claim, outcome: Outcome) -> None:
+    """Write down the attempt and what follows from it, if the loan is still ours.
+
+    A success counts even when it is not: what arrived has arrived.
+    """
+    now = timezone.now()
+    delivery = claim.delivery
+    with transaction.atomic():
+        Attempt.objects.filter(pk=claim.attempt.pk).update(
+            ended_at=now,
+            took_milliseconds=round(outcome.took_seconds * 1000),
+            address=outcome.address,
+            request_headers=claim.attempt.request_headers,
+            status_code=outcome.status_code,
+            response_headers=outcome.headers,
+            response_body=outcome.body,
+            is_truncated=outcome.is_truncated,
+            problem=outcome.problem,
+            reason=outcome.reason[:500],
+        )
+        mine = Delivery.objects.filter(pk=delivery.pk, claim=claim.token)
+        if outcome.is_delivered:
+            open_rows = Delivery.objects.filter(
+                pk=delivery.pk, status__in=Delivery.OPEN
+            )
+            open_rows.update(
+                status=Delivery.Status.DELIVERED,
+                finished_at=now,
+                claim=None,
+                problem="",
+                reason="",
+            )
+            _note_success(delivery.webhook, now)
+            return
+        wait = None
+        if not delivery.is_test and outcome.problem not in {
+            Problem.GONE,
+            Problem.SWITCHED_OFF,
+        }:
+            wait = wait_seconds(delivery.try_count, outcome.retry_after_seconds)
+        held = mine.update(
+            status=Delivery.Status.FAILED if wait is None else Delivery.Status.WAITING,
+            due_at=now if wait is None else now + timedelta(seconds=wait),
+            finished_at=now if wait is None else None,
+            claim=None,
+            problem=outcome.problem,
+            reason=outcome.reason[:500],
+        )
+        if held and not delivery.is_test:
+            _note_failure(delivery.webhook, outcome, now)
+
+
+def _note_success(webhook: Webhook, now: datetime) -> None:
+    fresh = webhook.succeeded_at and now - webhook.succeeded_at < SUCCESS_INTERVAL
+    if webhook.failing_since is None and fresh:
+        return
+    Webhook.objects.filter(pk=webhook.pk).update(
+        failing_since=None, failure_count=0, succeeded_at=now
+    )
+
+
+def _note_failure(webhook: Webhook, outcome: Outcome, now: datetime) -> None:
+    if outcome.problem == Problem.SWITCHED_OFF:
+        return
+    rows = Webhook.objects.filter(pk=webhook.pk)
+    rows.update(
+        failing_since=Coalesce("failing_since", now),
+        failure_count=F("failure_count") + 1,
+    )
+    if outcome.problem == Problem.GONE:
+        switch_off(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
+        return
+    is_hopeless = rows.filter(
+        failing_since__lte=now - SWITCH_OFF_AFTER,
+        failure_count__gte=SWITCH_OFF_FAILURES,
+    ).exists()
+    if is_hopeless:
+        switch_off(
+            webhook_id=webhook.pk,
+            reason=f"nothing arrived for {SWITCH_OFF_AFTER.days} days; at last "
+            f"{outcome.reason}",
+        )
+
+
+# --- the sweep
+
+
+def sweep_deliveries() -> int:
+    """Have everything sent that is due and that no message is on its way for."""
+    now = timezone.now()
+    due = Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now).exclude(
+        nudged_at__gt=now - NUDGE_AGAIN
+    )
+    ids = list(due.order_by("due_at").values_list("pk", flat=True)[:SWEEP_MAX])
+    if ids:
+        Delivery.objects.filter(pk__in=ids).update(nudged_at=now)
+        connection.close()
+        publish_deliveries(ids)
+    return len(ids)
+
+
+def expire_deliveries() -> int:
+    """Delete what is older than BERTH_WEBHOOK_RETENTION_DAYS and not open any more."""
+    days = timedelta(days=settings.BERTH_WEBHOOK_RETENTION_DAYS)
+    old = Delivery.objects.filter(created_at__lt=timezone.now() - days).exclude(
+        status__in=Delivery.OPEN
+    )
+    count = 0
+    while ids := list(old.order_by("created_at").values_list("pk")[:EXPIRE_CHUNK]):
+        count += Delivery.objects.filter(pk__in=[pk for (pk,) in ids]).delete()[0]
+    return count
+
+
+# --- what people ask for
+
+
+def send_test(*, webhook: Webhook) -> Delivery:
+    """Send the last notice that it would have been told, once, marked as a test.
+
+    Returns the delivery at once; what is wrong stands in it a moment later, in words.
+    Works with a webhook that is switched off, too.
+    """
+    delivery = make_delivery(webhook, sample_notice(webhook), recorded=None)
+    with transaction.atomic():
+        delivery.save()
+        transaction.on_commit(partial(nudge_delivery, delivery.pk))
+    return delivery
+
+
+def redeliver(*, delivery: Delivery) -> Delivery:
+    """Send a delivery again from the start of the ladder, with the same id and body.
+
+    One that is open is tried now instead of later. Raises WebhookIsOff.
+    """
+    if not delivery.webhook.is_active and not delivery.is_test:
+        raise WebhookIsOff
+    with transaction.atomic():
+        _start_again([delivery.pk])
+        transaction.on_commit(partial(nudge_delivery, delivery.pk))
+    delivery.refresh_from_db()
+    return delivery
+
+
+def redeliver_failed_since(*, webhook: Webhook, since: datetime) -> int:
+    """Send again all that failed since then, oldest first; return how many.
+
+    Raises WebhookIsOff.
+    """
+    if not webhook.is_active:
+        raise WebhookIsOff
+    with transaction.atomic():
+        failed = Delivery.objects.filter(
+            webhook=webhook,
+            status=Delivery.Status.FAILED,
+            is_test=False,
+            created_at__gte=since,
+        )
+        ids = list(failed.order_by("pk").values_list("pk", flat=True))
+        _start_again(ids)
+        for delivery_id in ids[:SWEEP_MAX]:  # the sweep goes on
+            transaction.on_commit(partial(nudge_delivery, delivery_id))
+    return len(ids)
+
+
+def _start_again(ids: Sequence[int]) -> None:
+    """Make rows due now, except for those that are being sent at this moment."""
+    now = timezone.now()
+    for start in range(0, len(ids), EXPIRE_CHUNK):
+        Delivery.objects.filter(pk__in=ids[start : start + EXPIRE_CHUNK]).exclude(
+            status=Delivery.Status.SENDING
+        ).update(
+            status=Delivery.Status.WAITING,
+            due_at=now,
+            nudged_at=now,
+            try_count=0,
+            finished_at=None,
+        )

@@ -1,0 +1,144 @@
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from webhooks.payloads import FORMATS
+from webhooks.sealing import seal, unseal
+
+URL_MAX_LENGTH = 2000
+
+
+class WebhookQuerySet(models.QuerySet["Webhook"]):
+    def of(
+        self, *, repository_id: int | None = None, namespace_id: int | None = None
+    ) -> "WebhookQuerySet":
+        """Keep the hooks of one place; neither given, those of the site."""
+        return self.filter(repository=repository_id, namespace=namespace_id)
+
+    def reached_by(
+        self, *, repository_ids: Iterable[int], namespace_ids: Iterable[int]
+    ) -> "WebhookQuerySet":
+        """Keep the active hooks that may be told of what happened in these places."""
+        return self.filter(
+            Q(repository__in=list(repository_ids))
+            | Q(namespace__in=list(namespace_ids))
+            | Q(repository=None, namespace=None),
+            is_active=True,
+        )
+
+
+class Webhook(models.Model):
+    """Somebody to tell: a URL, of a repository, a namespace or the whole site.
+
+    URL, secrets and the values of headers are sealed (webhooks/sealing.py); ``host`` is
+    what may be seen of the URL.
+    """
+
+    name = models.CharField(max_length=100, blank=True)
+    # Both empty: the site's.
+    repository = models.ForeignKey(
+        "repositories.Repository",
+        on_delete=models.CASCADE,
+        related_name="webhooks",
+        null=True,
+        blank=True,
+    )
+    namespace = models.ForeignKey(
+        "accounts.Namespace",
+        on_delete=models.CASCADE,
+        related_name="webhooks",
+        null=True,
+        blank=True,
+    )
+    host = models.CharField(max_length=300)  # with the port
+    sealed_url = models.TextField()
+    sealed_secret = models.TextField()
+    sealed_former_secret = models.TextField(blank=True)
+    former_secret_until = models.DateTimeField(null=True, blank=True)
+    sealed_headers = models.TextField(blank=True)
+    header_names = models.JSONField(default=list, blank=True)
+    events = models.JSONField(default=list)
+    tag_glob = models.CharField(max_length=128, blank=True)
+    format = models.CharField(
+        max_length=30, choices=[(name, name) for name in FORMATS], default="native"
+    )
+    options = models.JSONField(default=dict, blank=True)  # of the format
+    is_active = models.BooleanField(default=True)
+    # The row of the log that says that it was made, or switched on again: what comes
+    # after it is told. A number, since the log may be thinned out.
+    after_event = models.BigIntegerField(default=0)
+    # Why Berth itself stopped it; empty when people did, or nobody.
+    switched_off_reason = models.CharField(max_length=300, blank=True)
+    failing_since = models.DateTimeField(null=True, blank=True)
+    failure_count = models.PositiveIntegerField(default=0)  # since the last success
+    succeeded_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.CharField(max_length=100, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = WebhookQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(repository=None) | Q(namespace=None),
+                name="webhook_of_one_place",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.host
+
+    # --- questions
+
+    @property
+    def url(self) -> str:
+        return unseal(self.sealed_url)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The custom headers with their values; for sending only."""
+        if not self.sealed_headers:
+            return {}
+        headers: dict[str, str] = json.loads(unseal(self.sealed_headers))
+        return headers
+
+    def secrets_at(self, now: datetime) -> list[str]:
+        """Return what to sign with, the newest first."""
+        secrets = [unseal(self.sealed_secret)]
+        if self.former_secret_until is not None and now < self.former_secret_until:
+            secrets.append(unseal(self.sealed_former_secret))
+        return secrets
+
+    def wants(self, event: str, tag: str) -> bool:
+        """Tell whether it asked for this; a glob is about events that have a tag."""
+        if event not in self.events or event not in FORMATS[self.format].events:
+            return False
+        return not self.tag_glob or not tag or fnmatchcase(tag, self.tag_glob)
+
+    def has_place(self, *, repository_id: int | None, namespace_id: int | None) -> bool:
+        """Tell whether what happens there reaches it."""
+        if self.repository_id is not None:
+            return self.repository_id == repository_id
+        return self.namespace_id is None or self.namespace_id == namespace_id
+
+    # --- verbs
+
+    def keep_url(self, url: str, host: str) -> None:
+        self.sealed_url, self.host = seal(url), host
+
+    def keep_headers(self, headers: dict[str, str]) -> None:
+        self.header_names = sorted(headers)
+        self.sealed_headers = seal(json.dumps(headers)) if headers else ""
+
+    def render(self, notice: Any) -> str:
+        """Return the body for a notice, in ASCII, which every database can keep."""
+        return json.dumps(FORMATS[self.format].render(notice, self.options))
+
+    @property
+    def content_type(self) -> str:
+        return FORMATS[self.format].content_type(self.options)

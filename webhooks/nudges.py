@@ -1,0 +1,101 @@
+"""Tell the worker at once, without making anybody wait for the broker.
+
+A thread of this process asks whether any webhook wants what was recorded and sends the
+message. Whoever pushes only puts a number into a queue; a broker that hangs holds up
+the thread and nobody else, and what the thread cannot do the sweep does.
+"""
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Full, Queue
+from typing import Any
+
+from django.db import DatabaseError, connection
+
+from repositories.models import Event
+from webhooks.models import Webhook
+from webhooks.notices import NAMES_OF_KINDS
+from webhooks.publishing import DELIVER, RELAY, publish
+
+WAITING_MAX = 1000
+PAUSE_SECONDS = 5.0  # after the broker refused; nothing is sent to it meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class _Nudge:
+    task: str
+    row_id: int
+    kind: str = ""
+    tag: str = ""
+    repository_id: int | None = None
+    namespace_id: int | None = None
+
+    def is_wanted(self) -> bool:
+        """Tell whether anybody would be told; the answer of a moment is enough."""
+        if self.task == DELIVER:
+            return True
+        hooks = Webhook.objects.reached_by(
+            repository_ids=[self.repository_id] if self.repository_id else [],
+            namespace_ids=[self.namespace_id] if self.namespace_id else [],
+        )
+        name = NAMES_OF_KINDS[self.kind]
+        columns = hooks.only("events", "format", "tag_glob")
+        return any(hook.wants(name, self.tag) for hook in columns)
+
+
+class _Nudger:
+    def __init__(self) -> None:
+        self.waiting: Queue[_Nudge] = Queue(WAITING_MAX)
+        self.starting = threading.Lock()
+        self.thread: threading.Thread | None = None
+        self.quiet_until = 0.0
+
+    def put(self, nudge: _Nudge) -> None:
+        if time.monotonic() < self.quiet_until:
+            return
+        with self.starting:  # a forked process has no thread of its parent's
+            if self.thread is None or not self.thread.is_alive():
+                self.thread = threading.Thread(
+                    target=self.work, name="nudges", daemon=True
+                )
+                self.thread.start()
+        with suppress(Full):  # the sweep comes
+            self.waiting.put_nowait(nudge)
+
+    def work(self) -> None:
+        while True:
+            nudge = self.waiting.get()
+            if time.monotonic() < self.quiet_until:
+                continue
+            try:
+                sent = not nudge.is_wanted() or publish(nudge.task, nudge.row_id)
+            except DatabaseError:
+                connection.close()  # a new one next time
+                sent = False
+            if not sent:
+                self.quiet_until = time.monotonic() + PAUSE_SECONDS
+
+
+_nudger = _Nudger()
+
+
+def nudge_event(*, event: Event, **signal: Any) -> None:
+    """Have an event relayed soon; called after its commit."""
+    if event.kind in NAMES_OF_KINDS:
+        _nudger.put(
+            _Nudge(
+                RELAY,
+                event.pk,
+                event.kind,
+                str(event.detail.get("tag", "")),
+                event.repository_id,
+                event.namespace_id,
+            )
+        )
+
+
+def nudge_delivery(delivery_id: int) -> None:
+    """Have a delivery sent soon; called after its commit."""
+    _nudger.put(_Nudge(DELIVER, delivery_id))

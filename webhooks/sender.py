@@ -1,0 +1,406 @@
+"""One attempt: one POST, ten seconds in all, and what came of it in words.
+
+The connection goes to an address that was judged (webhooks/addresses.py), never through
+a proxy and never to where a redirect points. A deadline binds the whole attempt, from
+the name's resolution to the last byte of the answer, so that nobody holds a worker by
+answering one byte at a time.
+"""
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import certifi
+import httpcore
+import httpx
+
+from webhooks.addresses import Network, is_allowed
+from webhooks.backoff import parse_retry_after
+from webhooks.problems import Problem
+
+TIMEOUT_SECONDS = 10.0
+ANSWER_MAX_BYTES = 64 * 1024
+HEADERS_MAX_LENGTH = 16 * 1024
+READ_BYTES = 16 * 1024
+CONNECT_SHARE_SECONDS = 4.0  # for an address, when there is another one to try
+
+
+class Failed(Exception):
+    """What stood in the way of an answer."""
+
+    def __init__(self, problem: Problem, reason: str) -> None:
+        super().__init__(reason)
+        self.problem = problem
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of an attempt; without a problem, it was delivered."""
+
+    status_code: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    is_truncated: bool = False
+    address: str | None = None
+    took_seconds: float = 0.0
+    problem: str = ""
+    reason: str = ""
+    retry_after_seconds: float | None = None
+
+    @property
+    def is_delivered(self) -> bool:
+        return not self.problem
+
+
+def send(
+    *,
+    url: str,
+    headers: Mapping[str, str],
+    body: str,
+    networks: Sequence[Network],
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Outcome:
+    """POST the body and return what came of it; never raises for the receiver's sake.
+
+    ``networks`` may be reached although they are not public.
+    """
+    outcome = Outcome()
+    started = time.monotonic()
+    backend = _GuardedBackend(started + timeout_seconds, timeout_seconds, networks)
+    try:
+        _post(url, headers, body, backend, outcome)
+        _judge_status(outcome)
+    except Failed as failed:
+        outcome.problem, outcome.reason = failed.problem, failed.reason
+    except httpx.InvalidURL as error:
+        outcome.problem = Problem.SETTINGS
+        outcome.reason = f"the URL cannot be called: {error}"
+    except httpcore.ProtocolError as error:
+        outcome.problem = Problem.BROKEN
+        outcome.reason = f"the answer was not HTTP: {error}"
+    outcome.took_seconds = time.monotonic() - started
+    outcome.address = backend.address
+    return outcome
+
+
+def _post(
+    url: str,
+    headers: Mapping[str, str],
+    body: str,
+    backend: "_GuardedBackend",
+    outcome: Outcome,
+) -> None:
+    with (
+        httpx.Client(
+            transport=_GuardedTransport(backend),
+            trust_env=False,  # no proxy: it would connect where we may not
+            follow_redirects=False,
+        ) as client,
+        client.stream(
+            "POST",
+            url,
+            content=body.encode(),
+            headers={
+                "Accept": "*/*",
+                "Accept-Encoding": "identity",  # nothing to unpack
+                "Connection": "close",
+                **headers,
+            },
+        ) as response,
+    ):
+        outcome.status_code = response.status_code
+        outcome.headers = _kept_headers(response.headers)
+        outcome.retry_after_seconds = parse_retry_after(
+            response.headers.get("Retry-After", ""), datetime.now(UTC)
+        )
+        pieces = bytearray()
+        for piece in response.iter_raw():
+            pieces += piece
+            if len(pieces) > ANSWER_MAX_BYTES:
+                outcome.is_truncated = True
+                break
+        outcome.body = _as_text(bytes(pieces[:ANSWER_MAX_BYTES]))
+
+
+def _judge_status(outcome: Outcome) -> None:
+    status = outcome.status_code
+    assert status is not None, "there was an answer"
+    if 200 <= status < 300:
+        return
+    said = f"{status} {_phrase(status)}".rstrip()
+    if 300 <= status < 400:
+        raise Failed(
+            Problem.REDIRECT,
+            f"the receiver answered {said} and redirects are not followed; "
+            "give the webhook the URL that it leads to",
+        )
+    if status == HTTPStatus.GONE:
+        raise Failed(Problem.GONE, f"the receiver answered {said}")
+    raise Failed(Problem.STATUS, f"the receiver answered {said}")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _kept_headers(headers: httpx.Headers) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    length = 0
+    for name, value in headers.items():
+        length += len(name) + len(value)
+        if length > HEADERS_MAX_LENGTH:
+            break
+        kept[name] = value.replace("\0", "")
+    return kept
+
+
+def _as_text(raw: bytes) -> str:
+    return raw.decode(errors="replace").replace("\0", "�")
+
+
+# --- the connection
+
+
+class _GuardedBackend(httpcore.NetworkBackend):
+    """Connects to judged addresses only, and until the deadline only."""
+
+    def __init__(
+        self, deadline: float, timeout_seconds: float, networks: Sequence[Network]
+    ) -> None:
+        self.deadline = deadline
+        self.timeout_seconds = timeout_seconds
+        self.networks = networks
+        self.address: str | None = None
+        self.host = ""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        self.host = host
+        found = self.resolve(host, port)
+        allowed = [
+            (family, address)
+            for family, address in found
+            if is_allowed(plain_address(address), self.networks)
+        ]
+        if not allowed:
+            self.address = plain_address(found[0][1])
+            raise Failed(
+                Problem.FORBIDDEN,
+                f"{host} is {self.address}, which webhooks may not reach; an "
+                "administrator can allow the network (BERTH_WEBHOOK_ALLOWED_NETWORKS)",
+            )
+        failure: OSError | None = None
+        for number, (family, address) in enumerate(allowed, start=1):
+            self.address = plain_address(address)
+            left = self.seconds_left("connecting")
+            if number < len(allowed):
+                left = min(left, CONNECT_SHARE_SECONDS)
+            try:
+                return _DeadlineStream(self.connect(family, address, left), self)
+            except OSError as error:
+                failure = error
+        assert failure is not None, "the loop returned unless every address failed"
+        raise self.connect_failure(failure)
+
+    def resolve(self, host: str, port: int) -> list[tuple[int, Any]]:
+        """Return the addresses of a name; the resolver knows no timeout, so we do."""
+        answers: SimpleQueue[list[tuple[int, Any]] | OSError | UnicodeError] = (
+            SimpleQueue()
+        )
+
+        def ask() -> None:
+            try:
+                rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                answers.put([(int(row[0]), row[4]) for row in rows])
+            except (OSError, UnicodeError) as error:
+                answers.put(error)
+
+        left = self.seconds_left("looking up the name")
+        threading.Thread(target=ask, name="resolver", daemon=True).start()
+        try:
+            answer = answers.get(timeout=left)
+        except Empty:
+            raise self.too_late("looking up the name") from None
+        if isinstance(answer, Exception) or not answer:
+            why = getattr(answer, "strerror", None) or "no address"
+            raise Failed(
+                Problem.NAME, f"the name {host} cannot be looked up: {why}"
+            ) from None
+        return answer
+
+    def connect(self, family: int, address: Any, left: float) -> socket.socket:
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(left)
+            connection.connect(address)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def connect_failure(self, error: OSError) -> Failed:
+        if isinstance(error, TimeoutError):
+            return self.too_late("connecting")
+        if isinstance(error, ConnectionRefusedError):
+            return Failed(
+                Problem.REFUSED, f"{self.host} ({self.address}) refused the connection"
+            )
+        return Failed(
+            Problem.UNREACHABLE,
+            f"{self.host} ({self.address}) cannot be reached: {error.strerror}",
+        )
+
+    def seconds_left(self, doing: str) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise self.too_late(doing)
+        return left
+
+    def too_late(self, doing: str) -> Failed:
+        return Failed(
+            Problem.TIMEOUT,
+            f"{doing} took longer than the {self.timeout_seconds:g} seconds that "
+            "there are in all",
+        )
+
+
+class _DeadlineStream(httpcore.NetworkStream):
+    """A socket whose every step is over at the deadline of the attempt."""
+
+    def __init__(self, connection: socket.socket, backend: _GuardedBackend) -> None:
+        self.connection = connection
+        self.backend = backend
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with self.step("waiting for the answer"):
+            return self.connection.recv(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        while buffer:
+            with self.step("sending the request"):
+                buffer = buffer[self.connection.send(buffer) :]
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        host = server_hostname or self.backend.host
+        try:
+            with self.step("agreeing on TLS"):
+                wrapped = ssl_context.wrap_socket(
+                    self.connection, server_hostname=server_hostname
+                )
+        except ssl.SSLCertVerificationError as error:
+            raise Failed(
+                Problem.TLS,
+                f"the certificate of {host} is not trusted: {error.verify_message}",
+            ) from error
+        except (ssl.SSLError, OSError) as error:
+            why = getattr(error, "reason", None) or error.strerror or "it broke off"
+            raise Failed(
+                Problem.TLS, f"{host} and we agree on no TLS: {why}"
+            ) from error
+        return _DeadlineStream(wrapped, self.backend)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return None
+
+    @contextlib.contextmanager
+    def step(self, doing: str) -> Iterator[None]:
+        self.connection.settimeout(self.backend.seconds_left(doing))
+        try:
+            yield
+        except TimeoutError:
+            raise self.backend.too_late(doing) from None
+        except ssl.SSLError:
+            if doing == "agreeing on TLS":
+                raise
+            raise Failed(Problem.BROKEN, f"TLS broke while {doing}") from None
+        except OSError as error:
+            if doing == "agreeing on TLS":
+                raise
+            raise Failed(
+                Problem.BROKEN, f"the connection broke while {doing}: {error.strerror}"
+            ) from error
+
+
+def plain_address(address: Any) -> str:
+    """Return the number of a socket's address, without the scope of IPv6."""
+    return str(address[0]).partition("%")[0]
+
+
+class _GuardedTransport(httpx.BaseTransport):
+    """httpx over httpcore with a network of our own."""
+
+    def __init__(self, backend: _GuardedBackend) -> None:
+        self.pool = httpcore.ConnectionPool(
+            ssl_context=_tls(), max_connections=1, network_backend=backend
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self.pool.handle_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(
+                    scheme=request.url.raw_scheme,
+                    host=request.url.raw_host,
+                    port=request.url.port,
+                    target=request.url.raw_path,
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+            )
+        )
+        assert isinstance(answer.stream, Iterable), "a stream of bytes"
+        return httpx.Response(
+            status_code=answer.status,
+            headers=answer.headers,
+            stream=_Pieces(answer),
+        )
+
+    def close(self) -> None:
+        self.pool.close()
+
+
+class _Pieces(httpx.SyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self.answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.answer.iter_stream()
+
+    def close(self) -> None:
+        self.answer.close()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Trust what the machine trusts, and what browsers do."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context

@@ -1,0 +1,31 @@
+"""What the worker does for webhooks; arguments are ids, and twice does no harm."""
+
+from celery import shared_task
+
+from webhooks import deliveries, relay
+
+
+@shared_task
+def relay_event(event_id: int) -> None:
+    """Tell the webhooks that want it of one event."""
+    relay.relay_events(event_ids=[event_id])
+
+
+@shared_task
+def deliver(delivery_id: int) -> None:
+    """Send one delivery."""
+    deliveries.carry(delivery_id=delivery_id)
+
+
+@shared_task
+def sweep() -> None:
+    """Find what no message came for: after a crash, without a broker, or due again."""
+    while relay.relay_events() == relay.BATCH:
+        pass
+    deliveries.sweep_deliveries()
+
+
+@shared_task
+def expire_deliveries() -> None:
+    """Forget old deliveries."""
+    deliveries.expire_deliveries()
