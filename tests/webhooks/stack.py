@@ -1,0 +1,107 @@
+"""A whole Berth as processes: server, worker, scheduler, and one of the two brokers."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests import images
+from tests.registry_client import RegistryClient
+from tests.servers import BerthServer, Process, Valkey
+
+BROKERS = ("folder", "redis")
+ADMIN = "admin"
+ISSUE_TOKEN = """
+from accounts.actors import COMMAND_LINE
+from accounts.models import User
+from accounts.tokens import issue_access_token
+admin = User.objects.get(username="admin")
+print(issue_access_token(
+    user=admin, name="faults", actions="admin", actor=COMMAND_LINE
+)[1])
+"""
+ALLOWED = "127.0.0.0/8"
+# A killed worker's loans are over at once.
+END_LOANS = """
+from django.utils import timezone
+from webhooks.models import Delivery
+Delivery.objects.filter(status="sending").update(due_at=timezone.now())
+"""
+
+
+@dataclass
+class Stack:
+    """A Berth with its worker, and who administers it."""
+
+    server: BerthServer
+    worker: Process
+    scheduler: Process
+    client: RegistryClient
+    valkey: Valkey | None
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.client.http.request(
+            method,
+            f"{self.server.url}/api/v1{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self.client.secret}"},
+        )
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def new_repository(self) -> str:
+        name = f"hooked-{next(_serial)}"
+        body = {"namespace": ADMIN, "name": name, "visibility": "private"}
+        self.api("POST", "/repositories", body)
+        return f"{ADMIN}/{name}"
+
+    def hook(self, repository: str, url: str, **settings: Any) -> Any:
+        body = {"url": url, "events": ["push"], **settings}
+        return self.api("POST", f"/repositories/{repository}/webhooks", body)
+
+    def push_tags(self, repository: str, tags: list[str]) -> float:
+        """Point new tags to one image; return how long the slowest took."""
+        image = images.image()
+        self.client.push(f"{repository}:base", image)
+        slowest = 0.0
+        for tag in tags:
+            started = time.monotonic()
+            self.client.put_manifest(repository, tag, image).raise_for_status()
+            slowest = max(slowest, time.monotonic() - started)
+        return slowest
+
+    def run_code(self, code: str) -> None:
+        self.server.manage("shell", "--no-imports", "-c", code)
+
+
+_serial = itertools.count(1)
+
+
+@contextmanager
+def run_stack(
+    folder: Path, broker: str, http: httpx.Client, database_url: str | None = None
+) -> Iterator[Stack]:
+    """Run all of it but the worker, which is the caller's to start and to kill."""
+    with ExitStack() as leaving:
+        environment: dict[str, Any] = {"BERTH_WEBHOOK_ALLOWED_NETWORKS": ALLOWED}
+        valkey = None
+        if broker == "redis":
+            valkey = leaving.enter_context(Valkey(folder / "valkey"))
+            environment["REDIS_URL"] = valkey.url
+        server = BerthServer(
+            data_folder=folder, database_url=database_url, **environment
+        )
+        server.manage("prepare")
+        token = server.manage("shell", "--no-imports", "-c", ISSUE_TOKEN).split()[-1]
+        leaving.callback(server.kill)
+        server.start()
+        scheduler = leaving.enter_context(Process(server, "scheduler"))
+        worker = Process(server, "worker")
+        leaving.callback(worker.kill)
+        client = RegistryClient(http, server.url, ADMIN, token)
+        yield Stack(server, worker, scheduler, client, valkey)

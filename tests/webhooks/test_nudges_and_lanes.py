@@ -1,0 +1,203 @@
+"""What keeps pushes and healthy receivers quick: nudges, lanes, a sound folder."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection
+
+from accounts.actors import ANONYMOUS
+from repositories.events import event_recorded
+from repositories.lifecycle import change_visibility
+from repositories.models import Event, Repository
+from tests import make
+from webhooks import nudges
+from webhooks.lanes import HOST_MAX, ROOM, THREADS, Lane, Lanes
+from webhooks.publishing import RELAY
+
+URL = "https://deploy.example.com/"
+
+
+# --- nudges
+
+
+@pytest.fixture
+def sent(monkeypatch: Any) -> list[tuple[str, int]]:
+    """What reached the broker."""
+    messages: list[tuple[str, int]] = []
+
+    def publish(task: str, row_id: int) -> bool:
+        messages.append((task, row_id))
+        return True
+
+    monkeypatch.setattr(nudges, "publish", publish)
+    monkeypatch.setattr(nudges, "_nudger", nudges._Nudger())
+    return messages
+
+
+def test_nothing_is_sent_where_nobody_wants_to_know(
+    private_api: Repository, sent: list[Any]
+) -> None:
+    make.webhook(URL, repository=private_api, events=["push"])
+    change_visibility(repository=private_api, visibility="public", actor=ANONYMOUS)
+    time.sleep(0.5)
+    assert sent == []
+
+
+def test_what_somebody_wants_to_know_is_sent(
+    private_api: Repository, sent: list[Any]
+) -> None:
+    make.webhook(URL, repository=private_api, events=["repository"])
+    change_visibility(repository=private_api, visibility="public", actor=ANONYMOUS)
+    event = Event.objects.get(repository=private_api, kind="repository.visibility")
+    deadline = time.monotonic() + 20
+    while not sent and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sent == [(RELAY, event.pk)]
+
+
+def test_a_broker_that_hangs_holds_up_nobody(
+    private_api: Repository, monkeypatch: Any
+) -> None:
+    """R2: and when the queue is full, the sweep does it."""
+    release = threading.Event()
+    monkeypatch.setattr(nudges, "publish", lambda *a: release.wait(30))
+    monkeypatch.setattr(nudges, "_nudger", nudges._Nudger())
+    make.webhook(URL, repository=private_api, events=["repository"])
+    event = Event.objects.create(
+        kind="repository.visibility",
+        repository=private_api,
+        namespace=private_api.namespace,
+        is_relayed=True,
+    )
+    started = time.monotonic()
+    for _ in range(3 * nudges.WAITING_MAX):
+        nudges.nudge_event(event=event)
+    assert time.monotonic() - started < 2
+    waiting = nudges._nudger.waiting
+    assert waiting.full()
+    with waiting.mutex:
+        waiting.queue.clear()
+    release.set()
+
+
+def test_after_a_refusal_the_broker_is_left_alone_for_a_while(
+    private_api: Repository, monkeypatch: Any
+) -> None:
+    calls: list[int] = []
+
+    def refuse(task: str, row_id: int) -> bool:
+        calls.append(row_id)
+        return False
+
+    monkeypatch.setattr(nudges, "publish", refuse)
+    monkeypatch.setattr(nudges, "_nudger", nudges._Nudger())
+    for number in range(10):
+        nudges.nudge_delivery(number)
+    time.sleep(0.3)
+    assert calls == [0]
+
+
+def test_a_listener_that_fails_does_not_undo_a_push(private_api: Repository) -> None:
+    def fail(**signal: Any) -> None:
+        raise RuntimeError("a listener's own trouble")
+
+    event_recorded.connect(fail)
+    try:
+        change_visibility(repository=private_api, visibility="public", actor=ANONYMOUS)
+    finally:
+        event_recorded.disconnect(fail)
+    private_api.refresh_from_db()
+    assert private_api.is_public
+
+
+# --- lanes
+
+
+def test_a_host_has_a_few_places_and_the_next_waits() -> None:
+    lanes = Lanes()
+    for number in range(HOST_MAX):
+        assert lanes.enter(number, "a", Lane.PROVEN)
+    assert not lanes.enter(100, "a", Lane.PROVEN)
+    assert not lanes.enter(101, "a", Lane.PROVEN)
+    assert lanes.enter(200, "b", Lane.PROVEN)
+    assert lanes.leave("b", Lane.PROVEN) is None  # no room at their host
+    assert lanes.leave("a", Lane.PROVEN) == (100, "a", Lane.PROVEN)
+    assert lanes.leave("a", Lane.PROVEN) == (101, "a", Lane.PROVEN)
+    assert lanes.leave("a", Lane.PROVEN) is None
+
+
+def test_those_that_work_always_find_room() -> None:
+    lanes = Lanes()
+    for lane in (Lane.FAILING, Lane.UNPROVEN):
+        for number in range(THREADS):
+            lanes.enter(number, f"{lane}-{number}", lane)
+    free = THREADS - ROOM[Lane.FAILING] - ROOM[Lane.UNPROVEN]
+    assert free >= 32
+    for number in range(free):
+        assert lanes.enter(1000 + number, f"good-{number}", Lane.PROVEN)
+
+
+def test_the_procfile_has_as_many_threads_as_the_lanes() -> None:
+    line = next(
+        line
+        for line in Path("Procfile").read_text().splitlines()
+        if line.startswith("worker:")
+    )
+    assert f"-c {THREADS} " in line
+    assert "-Q deliveries,statistics,upkeep " in line
+
+
+# --- the folder
+
+
+def test_messages_of_a_folder_come_whole_once_and_in_order(tmp_path: Path) -> None:
+    """Two writers and three readers; nothing is lost, doubled or half read."""
+    import registry_site.celery  # noqa: F401  # names the transport
+
+    queue, control = tmp_path / "queue", tmp_path / "control"
+    queue.mkdir()
+    control.mkdir()
+    options = {
+        "data_folder_in": str(queue),
+        "data_folder_out": str(queue),
+        "control_folder": str(control),
+        "polling_interval": 0.01,
+    }
+    count = 200
+    got: list[int] = []
+    done = threading.Event()
+
+    def write(start: int) -> None:
+        with Connection("folder://", transport_options=options) as connection:
+            line = connection.SimpleQueue("test")
+            for number in range(start, start + count):
+                line.put({"n": number, "padding": "x" * 5000}, serializer="json")
+            line.close()
+
+    def read() -> None:
+        with Connection("folder://", transport_options=options) as connection:
+            line = connection.SimpleQueue("test")
+            while not done.is_set():
+                try:
+                    message = line.get(timeout=0.05)
+                except line.Empty:
+                    continue
+                got.append(message.payload["n"])
+                message.ack()
+            line.close()
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    writers = [threading.Thread(target=write, args=(n * count,)) for n in range(2)]
+    for thread in (*readers, *writers):
+        thread.start()
+    deadline = time.monotonic() + 30
+    while len(got) < 2 * count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    done.set()
+    for thread in (*readers, *writers):
+        thread.join()
+    assert sorted(got) == list(range(2 * count))
+    assert list(queue.iterdir()) == []
