@@ -1,8 +1,8 @@
 """From a push to its webhook: how long it takes, and that nothing is lost.
 
     python -m bench.webhooks             the latency when idle, on both brokers
-    python -m bench.webhooks --kill      10,000 events, the worker killed at random and, on
-                                         Redis, the broker emptied; how many are missing
+    python -m bench.webhooks --kill      10,000 events, the worker killed at random, on
+                                         Redis the broker emptied; how many are missing
 
 Both print a table. The time is from the moment before the manifest's PUT is sent to the
 moment at which the receiver has the request.
