@@ -25,6 +25,7 @@ from accounts.models import Organization, User
 from distribution.models import Blob, Upload
 from registry_site.celery import app
 from repositories.models import Manifest, Repository, Tag
+from webhooks.models import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,11 @@ class SiteCollector(Collector):
         yield GaugeMetricFamily("berth_blobs", "Stored blobs.", value=blobs["count"])
         yield GaugeMetricFamily(
             "berth_blob_bytes", "Bytes of the stored blobs.", value=blobs["size"] or 0
+        )
+        yield _gauge(
+            "berth_webhook_deliveries",
+            "Deliveries of webhooks that have not arrived yet.",
+            Delivery.objects.filter(status__in=Delivery.OPEN),
         )
         yield self.queues()
 

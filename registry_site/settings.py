@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from environs import validate
+from kombu import Exchange, Queue
 
 from registry_site import environment
 from registry_site.environment import at_least, env, read
@@ -521,7 +522,11 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # tasks are safe to run twice, and must not be lost
 CELERY_TASK_TIME_LIMIT = 6 * 3600  # for pools of processes; threads cannot be stopped
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
-CELERY_TASK_ROUTES = {  # the queues: deliveries, statistics, upkeep
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name)
+    for name in ("deliveries", "statistics", "upkeep")
+]
+CELERY_TASK_ROUTES = {
     "webhooks.tasks.expire_deliveries": {"queue": "upkeep"},
     "webhooks.tasks.*": {"queue": "deliveries"},
     "repositories.tasks.*": {"queue": "statistics"},

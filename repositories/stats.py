@@ -17,6 +17,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
+from django.dispatch import Signal
 from django.utils import timezone
 
 from repositories.models import (
@@ -48,6 +49,11 @@ VALUES (%s, %s, %s, %s)
 ON CONFLICT (repository_id, day, platform)
 DO UPDATE SET
   pull_count = repositories_dailyplatformpulls.pull_count + EXCLUDED.pull_count"""
+
+
+# Sent with ``pulls`` (how often each Fetch came) and ``fetched_at``, in the transaction
+# that counts them, so that whoever writes rows of it does so once.
+pulls_counted = Signal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,10 @@ def count_fetches(
             elif platform:
                 chosen[fetch.repository_id, fetch.day, platform] += count
         _add_pulls(pulls, fetched_at)
+        if pulls:
+            pulls_counted.send_robust(
+                sender=DailyPulls, pulls=pulls, fetched_at=fetched_at
+            )
         for (repository_id, day, platform), count in sorted(chosen.items()):
             change_rows(
                 _ADD_PLATFORM_PULLS, (repository_id, day.isoformat(), platform, count)

@@ -7,6 +7,9 @@ class WebhooksConfig(AppConfig):
 
     def ready(self) -> None:
         from repositories.events import event_recorded
+        from repositories.stats import pulls_counted
         from webhooks.nudges import nudge_event
+        from webhooks.pulls import tell_of_pulls
 
         event_recorded.connect(nudge_event, dispatch_uid="webhooks")
+        pulls_counted.connect(tell_of_pulls, dispatch_uid="webhooks")

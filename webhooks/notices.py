@@ -29,7 +29,7 @@ NAMES_OF_KINDS = {
     "repository.transferred": EventName.REPOSITORY,
     "repository.deleted": EventName.REPOSITORY,
     "repository.restored": EventName.REPOSITORY,
-    "tag.pulled": EventName.PULL,
+    "tag.pulled": EventName.PULL,  # not in the log (webhooks/pulls.py)
 }
 TAG_EVENTS = frozenset(EventName) - {EventName.REPOSITORY}
 
@@ -60,6 +60,7 @@ class Notice:
     references: list[dict[str, Any]] = field(default_factory=list)  # descriptors
     detail: dict[str, Any] = field(default_factory=dict)
     sequence: int = 0  # of the row in the log; a later one has a higher number
+    pull_count: int = 0  # of a pull: how often since the last notice
     user_agent: str = ""
     callback_url: str = ""
     is_test: bool = False

@@ -127,12 +127,15 @@ def make_delivery(
 
 
 def notice_of(event: Event) -> Notice:
-    """Return what is to be told of a row of the log; the delivery adds its own id."""
+    """Return what is to be told of a row of the log; the delivery adds its own id.
+
+    The row need not be saved: pulls are told of without one.
+    """
     namespace, _, name = event.repository_name.partition("/")
     tag, digest = (str(event.detail.get(key, "")) for key in ("tag", "digest"))
     notice = Notice(
         id="",
-        sequence=event.pk,
+        sequence=event.pk or 0,
         event=NAMES_OF_KINDS[event.kind],
         kind=event.kind,
         at=event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),

@@ -41,6 +41,8 @@ def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
             "imageDigest": notice.digest or None,
             "registryUrl": notice.registry,
         }
+        if notice.pull_count:
+            data["count"] = notice.pull_count
     else:
         data["detail"] = notice.detail
     tag = f":{notice.tag}" if notice.tag else ""

@@ -1,0 +1,71 @@
+"""Pulls are told to those who asked, once for each batch that is counted."""
+
+import json
+
+import pytest
+from django.utils import timezone
+
+from accounts.actors import ANONYMOUS
+from repositories.models import Repository
+from repositories.stats import Fetch, count_fetches
+from tests import images, make
+from tests.conftest import Cast
+from tests.registry_client import RegistryClient
+from webhooks.models import Delivery
+from webhooks.webhooks import delete_webhook
+
+URL = "https://deploy.example.com/"
+
+
+@pytest.fixture
+def pushed(alice: RegistryClient, private_api: Repository) -> images.Image:
+    image = images.image()
+    alice.push(f"{private_api.full_name}:v1", image)
+    return image
+
+
+def count(repository: Repository, digest: str, *tags: str) -> bool:
+    now = timezone.now()
+    fetches = {
+        Fetch(repository.pk, digest, tag, "docker", now.date()): 2 for tag in tags
+    }
+    return count_fetches(batch=make.unique("batch"), fetches=fetches, fetched_at=now)
+
+
+def test_a_pull_is_told_to_those_who_asked_for_it(
+    private_api: Repository, pushed: images.Image, cast: Cast
+) -> None:
+    mine, _ = make.webhook(URL, repository=private_api, events=["pull"])
+    releases, _ = make.webhook(
+        URL, repository=private_api, events=["pull"], tag_glob="release-*"
+    )
+    pushes, _ = make.webhook(URL, repository=private_api, events=["push"])
+    owners, _ = make.webhook(URL, namespace=cast.acme.namespace, events=["pull"])
+    assert count(private_api, pushed.digest, "v1", "")
+    told = {
+        hook.pk: list(Delivery.objects.filter(webhook=hook))
+        for hook in (mine, releases, pushes, owners)
+    }
+    assert {pk: len(rows) for pk, rows in told.items()} == {
+        mine.pk: 1,
+        releases.pk: 0,
+        pushes.pk: 0,
+        owners.pk: 1,
+    }
+    delete_webhook(webhook=owners, actor=ANONYMOUS)
+    body = json.loads(told[mine.pk][0].body)
+    assert body["type"] == "dev.berth.image.pulled"
+    assert (body["data"]["tag"], body["data"]["count"]) == ("v1", 2)
+    assert body["data"]["digest"] == pushed.digest
+
+
+def test_a_batch_that_comes_again_is_not_told_again(
+    private_api: Repository, pushed: images.Image
+) -> None:
+    hook, _ = make.webhook(URL, repository=private_api, events=["pull"])
+    now = timezone.now()
+    fetches = {Fetch(private_api.pk, pushed.digest, "v1", "docker", now.date()): 1}
+    batch = make.unique("batch")
+    assert count_fetches(batch=batch, fetches=fetches, fetched_at=now)
+    assert not count_fetches(batch=batch, fetches=fetches, fetched_at=now)
+    assert Delivery.objects.filter(webhook=hook).count() == 1
