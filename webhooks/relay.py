@@ -91,6 +91,8 @@ def _deliveries_of(event: Event, hooks: list[Webhook]) -> list[Delivery]:
         )
         and hook.wants(name, tag)
         and hook.after_event < event.pk
+        # That it left its namespace is told there; that it came, everywhere else.
+        and (event.repository_name or hook.namespace_id is not None)
     ]
     if not wanted:
         return []
@@ -131,7 +133,9 @@ def notice_of(event: Event) -> Notice:
 
     The row need not be saved: pulls are told of without one.
     """
-    namespace, _, name = event.repository_name.partition("/")
+    # A namespace that a repository has left tells of it under its old name.
+    full_name = event.repository_name or str(event.detail.get("from", ""))
+    namespace, _, name = full_name.partition("/")
     tag, digest = (str(event.detail.get(key, "")) for key in ("tag", "digest"))
     notice = Notice(
         id="",

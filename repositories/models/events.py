@@ -18,8 +18,10 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(repository=repository_id).select_related("repository")
 
     def for_everybody(self) -> "EventQuerySet":
-        """Leave out who has which rights: that is for those who may give them."""
-        return self.exclude(kind__in=[Event.Kind.GRANT_SET, Event.Kind.GRANT_REMOVED])
+        """Leave out rights and webhooks: they are for those who may change them."""
+        return self.exclude(
+            kind__in=[Event.Kind.GRANT_SET, Event.Kind.GRANT_REMOVED]
+        ).exclude(kind__startswith="webhook.")
 
     def before(self, time: datetime) -> "EventQuerySet":
         return self.filter(at__lt=time)

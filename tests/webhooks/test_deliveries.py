@@ -15,7 +15,8 @@ from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
 from accounts.actors import ANONYMOUS
-from repositories.lifecycle import change_visibility
+from accounts.authentication import actor_of
+from repositories.lifecycle import change_visibility, transfer_repository
 from repositories.models import Event, Repository
 from repositories.tags import delete_tag
 from tests import images, make
@@ -209,6 +210,43 @@ def test_relays_at_the_same_time_make_one_delivery_for_each_webhook(
     made = of(hook)
     assert len(made) == 40
     assert len({delivery.recorded_id for delivery in made}) == 40
+
+
+def test_a_transfer_is_told_once_by_every_webhook_that_hears_of_it(
+    cast: Cast, receiver: Receiver
+) -> None:
+    """The namespace that is left says under which name it was there."""
+    url = f"{receiver.url}/ok"
+    source = make.organization(owner=cast.alice).namespace
+    target = make.organization(owner=cast.alice).namespace
+    moving = make.repository(source, "api")
+    hooks = [
+        make.webhook(url, events=["repository"], **place)[0]
+        for place in ({"repository": moving}, {"namespace": source},
+                      {"namespace": target}, {})
+    ]  # fmt: skip
+    alice = actor_of(cast.alice)
+    try:
+        transfer_repository(repository=moving, namespace=target, actor=alice)
+        told = [[(d.kind, d.repository_name) for d in of(hook)] for hook in hooks]
+    finally:
+        delete_webhook(webhook=hooks[-1], actor=ANONYMOUS)
+    kind = "repository.transferred"
+    assert told == [
+        [(kind, f"{target.name}/api")],
+        [(kind, f"{source.name}/api")],
+        [(kind, f"{target.name}/api")],
+        [(kind, f"{target.name}/api")],
+    ]
+
+
+def test_who_reads_does_not_see_webhooks_in_the_activity(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    make.webhook(f"{receiver.url}/ok", repository=private_api)
+    events = Event.objects.filter(repository=private_api)
+    assert events.filter(kind="webhook.created").exists()
+    assert not events.for_everybody().filter(kind__startswith="webhook.").exists()
 
 
 # --- failures, the ladder, Retry-After
