@@ -21,8 +21,10 @@ class TokenAuthentication(BaseAuthentication):
         self, request: Request
     ) -> tuple[User | AnonymousUser, Actor] | None:
         scheme, _, secret = get_authorization_header(request).partition(b" ")
-        if scheme.lower() != SCHEME:
+        if not scheme:
             return None
+        if scheme.lower() != SCHEME:  # wrong credentials are never taken for none
+            raise AuthenticationFailed("the API takes an access token as Bearer")
         try:
             actor = authenticate_token(
                 secret.strip().decode("ascii"),

@@ -1,13 +1,23 @@
 """Clients of the API: one login each, by access token."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.utils.crypto import get_random_string
 
+from accounts.actors import ANONYMOUS
+from accounts.authentication import actor_of, actor_of_robot
+from accounts.models import User
+from distribution.tokens import issue_token
+from tests import make
 from tests.conftest import Cast
+from tests.registry_client import basic_header
 from tests.servers import BerthServer
 
 
@@ -18,9 +28,16 @@ class ApiClient:
     http: httpx.Client
     url: str
     token: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def cookie(self) -> str:
+        return self.headers.get("Cookie", "")
 
     def request(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers = dict(self.headers)
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         response = self.http.request(
             method, f"{self.url}/api/v1{path}", json=body, headers=headers
         )
@@ -82,3 +99,71 @@ def api_of(
         return ApiClient(http, registry.url, cast.secrets[getattr(cast, who).username])
 
     yield client
+
+
+@dataclass(frozen=True)
+class Everybodys:
+    """Clients of all persons with all of their credentials (tests/api/table.py)."""
+
+    http: httpx.Client
+    url: str
+    headers: dict[tuple[str, str], dict[str, str]]
+
+    def client(self, person: str, credential: str) -> ApiClient:
+        return ApiClient(self.http, self.url, headers=self.headers[person, credential])
+
+
+@pytest.fixture(scope="module")
+def everybodys(cast: Cast, registry: BerthServer, http: httpx.Client) -> Everybodys:
+    """Make those who are in no other test, and every credential of everybody."""
+    former, disabled = make.user("former"), make.user("disabled")
+    team = make.team(cast.acme, former, disabled)
+    team.memberships.filter(user=former).delete()
+    people = {
+        "alice": cast.alice,
+        "bob": cast.bob,
+        "carol": cast.carol,
+        "dave": cast.dave,
+        "former": former,
+        "disabled": disabled,
+        "administrator": make.user("root", is_superuser=True, is_staff=True),
+    }
+    headers = {}
+    for person, user in people.items():
+        elsewhere = make.repository(user.namespace, make.unique("other"))
+        for credential, secret in {
+            "full": make.access_token(user),
+            "read": make.access_token(user, "read"),
+            "other": make.access_token(user, repository_ids=[elsewhere.pk]),
+            "registry": issue_token(actor=actor_of(user), access=[]).text,
+        }.items():
+            headers[person, credential] = {"Authorization": f"Bearer {secret}"}
+        headers[person, "session"] = session_headers(user)
+        headers[person, "password"] = basic_header(user.username, "a password")
+    robot = cast.secrets[cast.robby.username]
+    robots_own = issue_token(actor=actor_of_robot(cast.robby), access=[]).text
+    nobodys = issue_token(actor=ANONYMOUS, access=[]).text
+    headers["robby", "full"] = {"Authorization": f"Bearer {robot}"}
+    headers["robby", "registry"] = {"Authorization": f"Bearer {robots_own}"}
+    headers["anonymous", "full"] = {}
+    headers["anonymous", "registry"] = {"Authorization": f"Bearer {nobodys}"}
+    User.objects.filter(pk=disabled.pk).update(is_active=False)
+    return Everybodys(http, registry.url, headers)
+
+
+def session_headers(user: User) -> dict[str, str]:
+    """Sign a person in, and return what a page of ours sends with its requests."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    csrf = get_random_string(32)
+    cookies = {
+        settings.SESSION_COOKIE_NAME: session.session_key,
+        settings.CSRF_COOKIE_NAME: csrf,
+    }
+    return {
+        "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+        "X-CSRFToken": csrf,
+    }
