@@ -49,21 +49,25 @@ def authenticate_basic(username: str, secret: str, *, address: str = "") -> Acto
     Raises TooManyAttempts, before anything is looked up or hashed, for those who failed
     too often (accounts/limits.py).
     """
-    check_attempts(username=username, address=address)
+    guessed_at = "" if _has_form_of_token(secret) else username
+    check_attempts(username=guessed_at, address=address)
     try:
         return _authenticate(username, secret)
     except PasswordNotEnough:
         raise  # nobody guessed
     except AuthenticationFailed:
-        record_failure(username=username, address=address)
+        record_failure(username=guessed_at, address=address)
         raise
 
 
 def authenticate_token(secret: str, *, address: str = "") -> Actor:
     """Return the actor of a bare access token, a user's or a robot's.
 
-    Raises AuthenticationFailed and TooManyAttempts as authenticate_basic does.
+    Raises AuthenticationFailed and TooManyAttempts as authenticate_basic does. What has
+    not the form of a token is no guess at one: it is refused without a query.
     """
+    if not _has_form_of_token(secret):
+        raise AuthenticationFailed
     check_attempts(username="", address=address)
     token = AccessToken.objects.live().filter(token_hash=hash_token(secret)).first()
     robot = Robot.objects.filter(token_hash=hash_token(secret)).first()
@@ -73,6 +77,10 @@ def authenticate_token(secret: str, *, address: str = "") -> Actor:
     except AuthenticationFailed:
         record_failure(username="", address=address)
         raise
+
+
+def _has_form_of_token(secret: str) -> bool:
+    return is_token(secret, ACCESS_TOKEN_PREFIX) or is_token(secret, ROBOT_TOKEN_PREFIX)
 
 
 def _authenticate(username: str, secret: str) -> Actor:

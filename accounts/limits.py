@@ -5,6 +5,9 @@
     address (IPv6: its /64)    50      one machine trying many accounts
     account                    200     many machines trying one account
 
+A token cannot be guessed, so who sends what has the form of one counts by address only:
+an account that others are guessing at stays open to its own tokens.
+
 Pages, the token endpoint and the API count together. A blocked caller is refused before
 anything is hashed. When the counts cannot be read, nobody is blocked: the limiter never
 is the reason that a registry is down.
@@ -87,9 +90,12 @@ def forget_attempts() -> None:
 def _counters(username: str, address: str) -> list[_Counter]:
     """Return what a caller counts for, in the order in which rows are locked."""
     place = place_of(address)
-    counters = [_Counter(_key("account", username), ACCOUNT_MAX)]
+    counters = []
+    if username:
+        counters.append(_Counter(_key("account", username), ACCOUNT_MAX))
     if place:
         counters.append(_Counter(_key("address", place), ADDRESS_MAX))
+    if username and place:
         counters.append(_Counter(_key("pair", username, place), PAIR_MAX))
     return sorted(counters, key=lambda counter: counter.key)
 

@@ -7,14 +7,20 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth import authenticate
+from django.db import OperationalError
 from django.test import RequestFactory
 from django.utils import timezone
 
 from accounts import limits, passwords
 from accounts.addresses import client_address
-from accounts.authentication import AuthenticationFailed, authenticate_basic
-from accounts.limits import ADDRESS_MAX, PAIR_MAX, TooManyAttempts
+from accounts.authentication import (
+    AuthenticationFailed,
+    authenticate_basic,
+    authenticate_token,
+)
+from accounts.limits import ACCOUNT_MAX, ADDRESS_MAX, PAIR_MAX, TooManyAttempts
 from accounts.models import FailedAttempts, User
+from accounts.tokens import ACCESS_TOKEN_PREFIX, make_token
 from registry_site.environment import networks
 from tests import make
 from tests.registry_client import RegistryClient, error_codes
@@ -157,3 +163,67 @@ def test_a_verified_password_is_remembered_until_it_changes(
     assert passwords.verify_password(person.username, PASSWORD) is None
     User.objects.filter(pk=person.pk).update(is_active=False)
     assert passwords.verify_password(person.username, "another one") is None
+
+
+def test_an_account_that_others_guess_at_stays_open_to_its_tokens(
+    database: None, address: str
+) -> None:
+    """Or whoever knows a name could stop a team's CI."""
+    person = make.user("victim")
+    secret = make.access_token(person)
+    for _ in range(ACCOUNT_MAX // PAIR_MAX):
+        fail(person.username, next(_addresses), PAIR_MAX)
+    with pytest.raises(TooManyAttempts):
+        authenticate_basic(person.username, "a guess", address=address)
+    assert authenticate_basic(person.username, secret, address=address)
+    assert authenticate_token(secret, address=address)
+
+
+def test_guesses_at_tokens_block_their_address_and_nobody_else(
+    database: None, address: str
+) -> None:
+    secret = make.access_token(make.user("bearer"))
+    for _ in range(ADDRESS_MAX):
+        with pytest.raises(AuthenticationFailed):
+            authenticate_token(make_token(ACCESS_TOKEN_PREFIX), address=address)
+    with pytest.raises(TooManyAttempts):
+        authenticate_token(secret, address=address)
+    for _ in range(5):
+        fail("", next(_addresses), ADDRESS_MAX)
+    assert authenticate_token(secret, address=next(_addresses))
+
+
+def test_sign_in_token_endpoint_and_api_share_one_limit(
+    registry: object, anonymous: RegistryClient
+) -> None:
+    for number in range(ADDRESS_MAX):  # as a page's sign-in counts them
+        fail(f"nobody-{number}", "127.0.0.1", 1)
+    secret = make_token(ACCESS_TOKEN_PREFIX)
+    response = anonymous.http.get(
+        f"{anonymous.url}/api/v1/user",
+        headers={
+            "Authorization": f"Bearer {secret}",
+            "X-Forwarded-For": "198.51.100.7",  # of a stranger: not listened to
+        },
+    )
+    assert response.status_code == 429
+    assert int(response.headers["Retry-After"]) > 0
+    assert response.json()["errors"][0]["code"] == "throttled"
+    assert anonymous.token_answer().status_code == 200  # nobody guesses at nobody
+    someone = RegistryClient(anonymous.http, anonymous.url, "somebody", "x")
+    assert someone.token_answer().status_code == 429
+
+
+def test_nobody_is_blocked_when_the_counts_cannot_be_read(
+    database: None, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = make.user("open", password=PASSWORD)
+    fail(person.username, address, PAIR_MAX)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("the table is away")
+
+    monkeypatch.setattr(FailedAttempts.objects, "filter", refuse)
+    assert authenticate_basic(person.username, PASSWORD, address=address)
+    with pytest.raises(AuthenticationFailed):
+        authenticate_basic(person.username, "wrong", address=address)
