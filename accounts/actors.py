@@ -18,9 +18,14 @@ class Ceiling:
     namespace_ids: frozenset[int] | None = None
     token_name: str = ""  # for explanations: "the token *ci* allows *write*"
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Tell whether no repository or namespace is out of the token's reach."""
+        return self.repository_ids is None and self.namespace_ids is None
+
     def covers(self, *, repository_id: int | None, namespace_id: int) -> bool:
         """Tell whether the token reaches this repository (None: one not yet made)."""
-        if self.repository_ids is None and self.namespace_ids is None:
+        if self.is_everywhere:
             return True
         return (
             repository_id is not None and repository_id in (self.repository_ids or ())

@@ -5,6 +5,7 @@ import logging
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,8 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if is_for_program(request):
+        return api_error(400, "bad_request", "the request cannot be read")
     return render(request, "400.html", status=400)
 
 
@@ -35,19 +38,28 @@ def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if is_for_program(request):
+        return api_not_found(request)
     return render(request, "404.html", status=404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Say that Berth failed; without a query, for the database may be what failed."""
+    if is_for_program(request):
+        return api_error(500, "error", "Berth failed; its log says why")
     return render(request, "500.html", {"my_organizations": []}, status=500)
 
 
-def api_not_found(request: HttpRequest, rest: str) -> JsonResponse:
+def is_for_program(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/v1/")
+
+
+@csrf_exempt  # nothing is changed, and a program shall read why
+def api_not_found(request: HttpRequest, rest: str = "") -> JsonResponse:
     """Tell a program what a page would tell a person, in the API's shape."""
-    error = {
-        "code": "not_found",
-        "message": f"there is nothing at /api/v1/{rest}",
-        "field": None,
-    }
-    return JsonResponse({"errors": [error]}, status=404)
+    return api_error(404, "not_found", f"there is nothing at {request.path}")
+
+
+def api_error(status: int, code: str, message: str) -> JsonResponse:
+    error = {"code": code, "message": message, "field": None}
+    return JsonResponse({"errors": [error]}, status=status)

@@ -1,5 +1,6 @@
 """How the API describes itself (OpenAPI, /api/schema/)."""
 
+from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -11,6 +12,58 @@ class ApiSchema(AutoSchema):
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         return self.method == "GET" and bool(getattr(self.view, "is_list", False))
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        """Say that signing in is optional where those who did not may read."""
+        auth: list[dict[str, Any]] = super().get_auth()
+        is_open = self.method == "GET" and getattr(self.view, "for_anonymous", False)
+        return [*auth, {}] if is_open else auth
+
+    def get_operation(self, *arguments: Any, **options: Any) -> Any:
+        """Add the refusals, which are the same for every operation of a kind."""
+        operation: Any = super().get_operation(*arguments, **options)
+        if operation is None:  # one that is left out, such as the schema's own
+            return None
+        for parameter in operation.get("parameters", ()):
+            if parameter["name"] == "page_size":
+                parameter["schema"] |= {"type": "integer", "minimum": 1}
+        statuses = [400, 401, 403, 404, 406, 429]
+        if self.method != "GET":
+            statuses += [409]
+        if "requestBody" in operation:
+            statuses += [413, 415]
+        for status in statuses:
+            operation["responses"].setdefault(
+                str(status),
+                {
+                    "description": HTTPStatus(status).phrase,
+                    "content": {"application/json": {"schema": ERRORS}},
+                },
+            )
+        return operation
+
+
+ERRORS: dict[str, Any] = {
+    "type": "object",
+    "required": ["errors"],
+    "additionalProperties": False,
+    "properties": {
+        "errors": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["code", "message", "field"],
+                "additionalProperties": False,
+                "properties": {
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                    "field": {"type": "string", "nullable": True},
+                },
+            },
+        }
+    },
+}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

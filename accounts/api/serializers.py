@@ -2,13 +2,34 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import AccessToken, Invitation, Organization, Robot, Team, User
 from accounts.models.namespaces import validate_namespace_field
-from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_component
+from accounts.names import (
+    NAMESPACE_MAX_LENGTH,
+    NAMESPACE_MIN_LENGTH,
+    NAMESPACE_PATTERN,
+    TEAM_NAME_MAX_LENGTH,
+    NameInvalid,
+    validate_component,
+)
 
 
+@extend_schema_field({"anyOf": [{"type": "string", "format": "email"}, {"enum": [""]}]})
+class EmailOrNoneField(serializers.EmailField):
+    """An e-mail address, "" for none."""
+
+
+@extend_schema_field(
+    {
+        "type": "string",
+        "pattern": f"^{NAMESPACE_PATTERN}$",
+        "minLength": NAMESPACE_MIN_LENGTH,
+        "maxLength": NAMESPACE_MAX_LENGTH,
+    }
+)
 class NamespaceNameField(serializers.CharField):
     """A name that a user or an organization may take."""
 
@@ -17,6 +38,14 @@ class NamespaceNameField(serializers.CharField):
         self.validators.append(validate_namespace_field)
 
 
+@extend_schema_field(
+    {
+        "type": "string",
+        "pattern": f"^{NAMESPACE_PATTERN}$",
+        "minLength": 1,
+        "maxLength": TEAM_NAME_MAX_LENGTH,
+    }
+)
 class ComponentField(serializers.CharField):
     """The name of a team or a robot."""
 
@@ -35,6 +64,8 @@ def _check_component(name: str) -> None:
 class UserSerializer(serializers.ModelSerializer[User]):
     """Oneself."""
 
+    email = EmailOrNoneField(read_only=True)
+
     class Meta:
         model = User
         fields = ("username", "email", "display_name", "date_joined")
@@ -52,6 +83,8 @@ class PublicUserSerializer(serializers.ModelSerializer[User]):
 class AdministeredUserSerializer(serializers.ModelSerializer[User]):
     """What a site administrator sees and changes."""
 
+    email = EmailOrNoneField(required=False, allow_blank=True, max_length=254)
+
     class Meta:
         model = User
         fields = ("username", "email", "display_name", "is_active", "date_joined")
@@ -60,7 +93,7 @@ class AdministeredUserSerializer(serializers.ModelSerializer[User]):
 
 class NewUserSerializer(serializers.Serializer[Any]):
     username = NamespaceNameField()
-    email = serializers.EmailField(required=False, allow_blank=True)
+    email = EmailOrNoneField(required=False, allow_blank=True, max_length=254)
     password = serializers.CharField(max_length=1000, trim_whitespace=False)
 
 

@@ -108,7 +108,7 @@ class RestoredNameSerializer(serializers.Serializer[Any]):
 
 
 class NewRepositorySerializer(serializers.Serializer[Any]):
-    namespace = serializers.CharField(max_length=39)
+    namespace = serializers.CharField(max_length=39, trim_whitespace=False)
     name = RepositoryNameField()
     visibility = serializers.ChoiceField(Repository.Visibility.choices)
     description = serializers.CharField(

@@ -37,7 +37,8 @@ class UserView(ApiView):
 
     def patch(self, request: Request) -> Response:
         user = self.oneself()
-        if Action.GRANT not in self.actor.ceiling.actions:
+        ceiling = self.actor.ceiling
+        if Action.GRANT not in ceiling.actions or not ceiling.is_everywhere:
             raise PermissionDenied("this token does not allow to change the account")
         verb = partial(change_user, user=user, actor=self.actor)
         return self.change(user, UserSerializer, verb)

@@ -45,6 +45,12 @@ class EventView(ApiView):
     filterset_class = EventFilter
     is_list = True
 
+    def filter_queryset(self, queryset: Any) -> Any:
+        for name in ("since", "until"):
+            if self.request.query_params.get(name) == "":  # a form's way to say none
+                raise ValidationError({name: "this is not a time"})
+        return super().filter_queryset(queryset)
+
     def answer_audit(self, events: EventQuerySet) -> Response:
         narrowed = self.filter_queryset(events.with_token())
         return self.answer_list(narrowed, self.audit_serializer_class, "-pk")
@@ -103,6 +109,8 @@ class RepositoryEventsView(EventView):
     audit_serializer_class = RepositoryAuditSerializer
     for_anonymous = True
 
+    # More fields for those who may grant: the schema promises what everybody gets.
+    @extend_schema(responses=EventSerializer(many=True))
     def get(self, request: Request, namespace: str, name: str) -> Response:
         repository = visible_repository(self.actor, namespace, name)
         events = Event.objects.of_repository(repository.pk)

@@ -14,8 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actions import Action
-from accounts.api.base import ApiView, require
+from accounts.api.base import ApiView, check_types, require
 from accounts.api.errors import Conflict
+from accounts.api.paging import page_size_of
 from accounts.models import Namespace
 from repositories.access import (
     find_namespace,
@@ -113,6 +114,7 @@ class RepositoryView(ApiView):
         reader = ChangedRepositorySerializer(
             repository, data=request.data, partial=True
         )
+        check_types(reader)
         reader.is_valid(raise_exception=True)
         fields = reader.validated_data
         texts = {k: fields[k] for k in ("description", "readme") if k in fields}
@@ -222,6 +224,9 @@ class SearchPages(PageNumberPagination):
     page_size = 25
     page_size_query_param = "page_size"
     max_page_size = 100
+
+    def get_page_size(self, request: Request) -> int:
+        return page_size_of(request, default=self.page_size, most=self.max_page_size)
 
     def get_paginated_response(self, data: object) -> Response:
         assert self.page is not None, "asked for before a page was made"

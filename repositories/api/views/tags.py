@@ -6,7 +6,7 @@ from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -58,8 +58,10 @@ class TagsView(ApiView):
         words = request.query_params.get("q", "").replace("\0", "")
         if words:
             tags = tags.filter(name__contains=words)
-        sort = SORTS.get(request.query_params.get("sort", ""), "-moved_at")
-        return self.answer_list(tags, TagSerializer, sort, "pk")
+        sort = request.query_params.get("sort", "-pushed_at")
+        if sort not in SORTS:
+            raise ValidationError({"sort": f"one of {', '.join(SORTS)}"})
+        return self.answer_list(tags, TagSerializer, SORTS[sort], "pk")
 
 
 class TagView(ApiView):
