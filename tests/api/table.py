@@ -59,6 +59,7 @@ READ, WRITE, ADMIN = "read", "write", "admin"
 
 # What a path is about, and so what a token for something else gets.
 REPOSITORY, RESTRICTED, UNRESTRICTED = "repository", "restricted", "unrestricted"
+HIDDEN = "hidden"  # absent for all but those who are let through
 
 ORG = "/organizations/{org}"
 API = "/repositories/{api}"
@@ -104,9 +105,12 @@ class Route:
             return self.status
         if person == "anonymous":
             return self.anonymous
-        if self.is_about == REPOSITORY and person not in READERS:
-            return 404
-        return 403
+        return 404 if self._hides_from(person) else 403
+
+    def _hides_from(self, person: str) -> bool:
+        return self.is_about == HIDDEN or (
+            self.is_about == REPOSITORY and person not in READERS
+        )
 
     def _narrowed(self, person: str, credential: str) -> int:
         full = self.of(person)
@@ -117,11 +121,10 @@ class Route:
         if credential in {"session", "full"} or person == "disabled":
             return full
         if credential == "other" and self.is_about != UNRESTRICTED:
-            return 404 if self.is_about == REPOSITORY else 403
+            return 404 if self.is_about in {REPOSITORY, HIDDEN} else 403
         if self.needs == READ or credential == "other":
             return full
-        unseen = self.is_about == REPOSITORY and person not in READERS
-        return full if unseen else 403
+        return 404 if self._hides_from(person) else 403
 
 
 @dataclass(frozen=True)

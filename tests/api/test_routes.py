@@ -14,7 +14,23 @@ from repositories.lifecycle import delete_repository
 from repositories.models import Repository
 from tests import make
 from tests.api.conftest import ApiClient, Everybodys
-from tests.api.table import API, ORG, READERS, REPOSITORY, Route, row_of
+from tests.api.table import (
+    ADMINISTRATORS,
+    API,
+    EVERYBODY,
+    HIDDEN,
+    MEMBERS,
+    ORG,
+    PEOPLE,
+    READ,
+    READERS,
+    REPOSITORY,
+    SIGNED_IN,
+    UNRESTRICTED,
+    WRITERS,
+    Route,
+    row_of,
+)
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
@@ -22,403 +38,100 @@ from tests.registry_client import RegistryClient
 # Rows of both forms (tests/api/table.py). {org}, {api} (private), {grant} and the like
 # are filled in. A row is asked for many times: by everybody, with every credential.
 TABLE: list[Any] = [
-    ("/user", "GET", None, (200, 200, 200, 200, 200, 401, 200, 403, 401, 200, 200)),
-    ("/user", "PATCH", {}, (200, 200, 200, 200, 200, 401, 200, 403, 401, 403, 403)),
-    (
-        *("/user/tokens", "GET", None),
-        (200, 200, 200, 200, 200, 401, 200, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/tokens", "POST", {"name": "ci", "actions": "read"}),
-        (201, 201, 201, 201, 201, 401, 201, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/tokens/{absent}", "DELETE", None),
-        (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
-    ),
-    ("/users", "GET", None, (403, 403, 403, 403, 403, 401, 200, 403, 401, 403, 403)),
-    (
-        *("/users", "POST", {}),
-        (403, 403, 403, 403, 403, 401, 400, 403, 401, 403, 403),
-    ),
-    (
-        *("/users/{dave}", "GET", None),
-        (200, 200, 200, 200, 200, 401, 200, 200, 401, 200, 200),
-    ),
-    (
-        *("/users/{dave}", "PATCH", {}),
-        (403, 403, 403, 403, 403, 401, 200, 403, 401, 403, 403),
-    ),
-    (
-        *("/users/{nobody}", "DELETE", None),
-        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/organizations", "GET", None),
-        (200, 200, 200, 200, 200, 401, 200, 200, 401, 200, 200),
-    ),
-    (
-        *("/organizations", "POST", {"name": "-"}),
-        (400, 400, 400, 400, 400, 401, 400, 403, 401, 403, 403),
-    ),
-    (ORG, "GET", None, (200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 200)),
-    (ORG, "PATCH", {}, (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403)),
-    (ORG, "DELETE", None, (409, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403)),
-    (
-        *(f"{ORG}/teams", "GET", None),
-        (200, 200, 403, 403, 403, 401, 403, 403, 401, 200, 403),
-    ),
-    (
-        *(f"{ORG}/teams", "POST", {"name": "-"}),
-        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/teams/{{team}}", "GET", None),
-        (200, 200, 403, 403, 403, 401, 403, 403, 401, 200, 403),
-    ),
-    (
-        *(f"{ORG}/teams/{{team}}", "PATCH", {}),
-        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/teams/owners", "DELETE", None),
-        (409, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/teams/{{team}}/members/{{bob}}", "PUT", None),
-        (204, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/teams/{{team}}/members/{{dave}}", "DELETE", None),
-        (204, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/invitations", "GET", None),
-        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/invitations", "POST", {"team": "{team}"}),
-        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/invitations/{{absent}}", "DELETE", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/invitations", "GET", None),
-        (200, 200, 200, 200, 200, 401, 200, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/invitations/{absent}", "POST", {"answer": "accept"}),
-        (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/defaults", "GET", None),
-        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/defaults", "POST", {}),
-        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/defaults/{{absent}}", "DELETE", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/robots", "GET", None),
-        (200, 200, 200, 200, 200, 401, 200, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/robots", "POST", {"name": "-"}),
-        (400, 400, 400, 400, 400, 401, 400, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/robots/nobody", "GET", None),
-        (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/robots/nobody", "DELETE", None),
-        (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/robots/nobody/token", "POST", None),
-        (404, 404, 404, 404, 404, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/robots/{{robot}}", "GET", None),
-        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/robots", "GET", None),
-        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/robots", "POST", {"name": "-"}),
-        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/robots/nobody", "DELETE", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/robots/nobody/token", "POST", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/events", "GET", None),
-        (200, 200, 200, 200, 200, 401, 200, 403, 401, 403, 403),
-    ),
-    (
-        *("/user/events/export?format=csv", "GET", None),
-        (200, 200, 200, 200, 200, 401, 200, 403, 401, 403, 403),
-    ),
-    (
-        *("/events", "GET", None),
-        (403, 403, 403, 403, 403, 401, 200, 403, 401, 403, 403),
-    ),
-    (
-        *("/events/export?format=jsonl&kind=default.", "GET", None),
-        (403, 403, 403, 403, 403, 401, 200, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/events", "GET", None),
-        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/events/export?format=csv", "GET", None),
-        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    ("/search", "GET", None, (200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 200)),
-    (
-        *("/repositories", "GET", None),
-        (200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 200),
-    ),
-    (
-        "/repositories",
+    Route("GET", "/user", for_=PEOPLE, needs=READ, reach=UNRESTRICTED),
+    Route("PATCH", "/user", body={}, for_=PEOPLE),
+    Route("GET", "/user/tokens", for_=PEOPLE),
+    Route(
         "POST",
-        {"namespace": "{org}", "name": "{existing}", "visibility": "private"},
-        (409, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
+        "/user/tokens",
+        body={"name": "ci", "actions": "read"},
+        status=201,
+        for_=PEOPLE,
     ),
-    (API, "GET", None, (200, 200, 200, 404, 404, 401, 404, 200, 404, 200, 404)),
-    (API, "PATCH", {}, (200, 403, 403, 404, 404, 401, 404, 403, 404, 403, 404)),
-    (
-        *(f"{API}/grants", "GET", None),
-        (200, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    Route("DELETE", "/user/tokens/{absent}", status=404, for_=PEOPLE),
+    Route("GET", "/users", for_=ADMINISTRATORS),
+    Route("POST", "/users", body={}, status=400, for_=ADMINISTRATORS),
+    Route("GET", "/users/{dave}", for_=SIGNED_IN, needs=READ, reach=UNRESTRICTED),
+    Route("PATCH", "/users/{dave}", body={}, for_=ADMINISTRATORS),
+    Route("DELETE", "/users/{nobody}", status=404, for_=ADMINISTRATORS),
+    Route("GET", "/organizations", for_=SIGNED_IN, needs=READ, reach=UNRESTRICTED),
+    Route("POST", "/organizations", body={"name": "-"}, status=400, for_=PEOPLE),
+    Route("GET", ORG, for_=EVERYBODY, needs=READ, reach=UNRESTRICTED),
+    Route("PATCH", ORG, body={}),
+    Route("DELETE", ORG, status=409),
+    Route("GET", f"{ORG}/teams", for_=MEMBERS, needs=READ),
+    Route("POST", f"{ORG}/teams", body={"name": "-"}, status=400),
+    Route("GET", f"{ORG}/teams/{{team}}", for_=MEMBERS, needs=READ),
+    Route("PATCH", f"{ORG}/teams/{{team}}", body={}),
+    Route("DELETE", f"{ORG}/teams/owners", status=409),
+    Route("PUT", f"{ORG}/teams/{{team}}/members/{{bob}}", status=204),
+    Route("DELETE", f"{ORG}/teams/{{team}}/members/{{dave}}", status=204),
+    Route("GET", f"{ORG}/invitations"),
+    Route("POST", f"{ORG}/invitations", body={"team": "{team}"}, status=400),
+    Route("DELETE", f"{ORG}/invitations/{{absent}}", status=404),
+    Route("GET", "/user/invitations", for_=PEOPLE),
+    Route(
+        "POST",
+        "/user/invitations/{absent}",
+        body={"answer": "accept"},
+        status=404,
+        for_=PEOPLE,
     ),
-    (
-        *(f"{API}/grants", "POST", {}),
-        (400, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    Route("GET", f"{ORG}/defaults"),
+    Route("POST", f"{ORG}/defaults", body={}, status=400),
+    Route("DELETE", f"{ORG}/defaults/{{absent}}", status=404),
+    Route("GET", "/user/robots", for_=PEOPLE),
+    Route("POST", "/user/robots", body={"name": "-"}, status=400, for_=PEOPLE),
+    Route("GET", "/user/robots/nobody", status=404, for_=PEOPLE),
+    Route("DELETE", "/user/robots/nobody", status=404, for_=PEOPLE),
+    Route("POST", "/user/robots/nobody/token", status=404, for_=PEOPLE),
+    Route("GET", f"{ORG}/robots/{{robot}}"),
+    Route("GET", f"{ORG}/robots"),
+    Route("POST", f"{ORG}/robots", body={"name": "-"}, status=400),
+    Route("DELETE", f"{ORG}/robots/nobody", status=404),
+    Route("POST", f"{ORG}/robots/nobody/token", status=404),
+    Route("GET", "/user/events", for_=PEOPLE),
+    Route("GET", "/user/events/export?format=csv", for_=PEOPLE),
+    Route("GET", "/events", for_=ADMINISTRATORS),
+    Route("GET", "/events/export?format=jsonl&kind=default.", for_=ADMINISTRATORS),
+    Route("GET", f"{ORG}/events"),
+    Route("GET", f"{ORG}/events/export?format=csv"),
+    Route("GET", "/search", for_=EVERYBODY, needs=READ, reach=UNRESTRICTED),
+    Route("GET", "/repositories", for_=EVERYBODY, needs=READ, reach=UNRESTRICTED),
+    Route(
+        "POST",
+        "/repositories",
+        body={"namespace": "{org}", "name": "{existing}", "visibility": "private"},
+        status=409,
     ),
-    (
-        *(f"{API}/grants/{{grant}}", "PATCH", {}),
-        (200, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    Route("GET", API, for_=READERS, needs=READ, anonymous=404),
+    Route("PATCH", API, body={}),
+    Route("GET", f"{API}/grants"),
+    Route("POST", f"{API}/grants", body={}, status=400),
+    Route("PATCH", f"{API}/grants/{{grant}}", body={}),
+    Route("DELETE", f"{API}/grants/{{absent}}", status=404),
+    Route("GET", f"{API}/access?who={{bob}}&action=push"),
+    Route("GET", f"{API}/who?action=push"),
+    Route("GET", f"{API}/events", for_=READERS, needs=READ, anonymous=404),
+    Route("GET", f"{API}/statistics", for_=READERS, needs=READ, anonymous=404),
+    Route("GET", f"{API}/events/export?format=jsonl"),
+    Route("GET", f"{API}/tags", for_=READERS, needs=READ, anonymous=404),
+    Route("GET", f"{API}/tags/v1", for_=READERS, needs=READ, anonymous=404),
+    Route("PUT", f"{API}/tags/v1", body={"digest": "{digest}"}, for_=WRITERS),
+    Route("DELETE", f"{API}/tags/absent", status=404, for_=WRITERS),
+    Route("GET", f"{API}/tags/v1/history", for_=READERS, needs=READ, anonymous=404),
+    Route(
+        "GET", f"{API}/manifests/{{digest}}", for_=READERS, needs=READ, anonymous=404
     ),
-    (
-        *(f"{API}/grants/{{absent}}", "DELETE", None),
-        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
+    Route("POST", f"{API}/tags/v1/restore", status=409, for_=WRITERS),
+    Route(
+        "GET", "/deleted-repositories", for_=SIGNED_IN, needs=READ, reach=UNRESTRICTED
     ),
-    (
-        *(f"{API}/access?who={{bob}}&action=push", "GET", None),
-        (200, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/who?action=push", "GET", None),
-        (200, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/events", "GET", None),
-        (200, 200, 200, 404, 404, 401, 404, 200, 404, 200, 404),
-    ),
-    (
-        *(f"{API}/statistics", "GET", None),
-        (200, 200, 200, 404, 404, 401, 404, 200, 404, 200, 404),
-    ),
-    (
-        *(f"{API}/events/export?format=jsonl", "GET", None),
-        (200, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/tags", "GET", None),
-        (200, 200, 200, 404, 404, 401, 404, 200, 404, 200, 404),
-    ),
-    (
-        *(f"{API}/tags/v1", "GET", None),
-        (200, 200, 200, 404, 404, 401, 404, 200, 404, 200, 404),
-    ),
-    (
-        *(f"{API}/tags/v1", "PUT", {"digest": "{digest}"}),
-        (200, 200, 403, 404, 404, 401, 404, 200, 404, 403, 404),
-    ),
-    (
-        *(f"{API}/tags/absent", "DELETE", None),
-        (404, 404, 403, 404, 404, 401, 404, 404, 404, 403, 404),
-    ),
-    (
-        *(f"{API}/tags/v1/history", "GET", None),
-        (200, 200, 200, 404, 404, 401, 404, 200, 404, 200, 404),
-    ),
-    (
-        *(f"{API}/manifests/{{digest}}", "GET", None),
-        (200, 200, 200, 404, 404, 401, 404, 200, 404, 200, 404),
-    ),
-    (
-        *(f"{API}/tags/v1/restore", "POST", None),
-        (409, 409, 403, 404, 404, 401, 404, 409, 404, 403, 404),
-    ),
-    (
-        *("/deleted-repositories", "GET", None),
-        (200, 200, 200, 200, 200, 401, 200, 200, 401, 200, 200),
-    ),
-    (
-        *("/deleted-repositories/{deleted}", "GET", None),
-        (200, 404, 404, 404, 404, 401, 404, 404, 401, 404, 404),
-    ),
-    (
-        *("/deleted-repositories/{deleted}/restore", "POST", None),
-        (200, 404, 404, 404, 404, 401, 404, 404, 401, 404, 404),
-    ),
-    (
-        *("/deleted-repositories/{deleted}", "DELETE", None),
-        (204, 404, 404, 404, 404, 401, 404, 404, 401, 404, 404),
-    ),
-    (
-        *(f"{API}/webhooks", "GET", None),
-        (200, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks", "POST", {}),
-        (400, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks/preview", "POST", {"events": []}),
-        (400, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks/{{absent}}", "GET", None),
-        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks/{{absent}}", "PATCH", {}),
-        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks/{{absent}}", "DELETE", None),
-        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks/{{absent}}/test", "POST", None),
-        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks/{{absent}}/redeliver", "POST", None),
-        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks/{{absent}}/deliveries", "GET", None),
-        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks/{{absent}}/deliveries/{{uuid}}", "GET", None),
-        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{API}/webhooks/{{absent}}/deliveries/{{uuid}}/redeliver", "POST", None),
-        (404, 403, 403, 404, 404, 401, 404, 403, 401, 403, 404),
-    ),
-    (
-        *(f"{ORG}/webhooks", "GET", None),
-        (200, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks", "POST", {}),
-        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks/preview", "POST", {"events": []}),
-        (400, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks/{{absent}}", "GET", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks/{{absent}}", "PATCH", {}),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks/{{absent}}", "DELETE", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks/{{absent}}/test", "POST", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks/{{absent}}/redeliver", "POST", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks/{{absent}}/deliveries", "GET", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks/{{absent}}/deliveries/{{uuid}}", "GET", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *(f"{ORG}/webhooks/{{absent}}/deliveries/{{uuid}}/redeliver", "POST", None),
-        (404, 403, 403, 403, 403, 401, 403, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks", "GET", None),
-        (403, 403, 403, 403, 403, 401, 200, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks", "POST", {}),
-        (403, 403, 403, 403, 403, 401, 400, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks/preview", "POST", {"events": []}),
-        (403, 403, 403, 403, 403, 401, 400, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks/{absent}", "GET", None),
-        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks/{absent}", "PATCH", {}),
-        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks/{absent}", "DELETE", None),
-        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks/{absent}/test", "POST", None),
-        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks/{absent}/redeliver", "POST", None),
-        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks/{absent}/deliveries", "GET", None),
-        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks/{absent}/deliveries/{uuid}", "GET", None),
-        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/webhooks/{absent}/deliveries/{uuid}/redeliver", "POST", None),
-        (403, 403, 403, 403, 403, 401, 404, 403, 401, 403, 403),
-    ),
-    (
-        *("/callbacks/{absent}", "POST", {"state": "success"}),
-        (404, 404, 404, 404, 404, 401, 404, 404, 404, 404, 404),
-    ),
+    Route("GET", "/deleted-repositories/{deleted}", reach=HIDDEN),
+    Route("POST", "/deleted-repositories/{deleted}/restore", reach=HIDDEN),
+    Route("DELETE", "/deleted-repositories/{deleted}", status=204, reach=HIDDEN),
     # At the end, since it succeeds for the owner.
-    (API, "DELETE", None, (204, 403, 403, 404, 404, 401, 404, 403, 404, 403, 404)),
+    Route("DELETE", API, status=204),
 ]
 
 
