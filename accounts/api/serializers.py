@@ -188,7 +188,9 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
     """An invitation as the organization sees it: never its secret."""
 
     team = serializers.CharField(source="team.name")
-    username = serializers.CharField(source="user.username", default=None)
+    username = serializers.CharField(
+        source="user.username", default=None, allow_null=True
+    )
 
     class Meta:
         model = Invitation

@@ -171,7 +171,9 @@ class RobotDetailSerializer(serializers.Serializer[Any]):
     description = serializers.CharField(source="robot.description")
     is_active = serializers.BooleanField(source="robot.is_active")
     created_at = serializers.DateTimeField(source="robot.created_at")
-    last_used_at = serializers.DateTimeField(source="robot.last_used_at")
+    last_used_at = serializers.DateTimeField(
+        source="robot.last_used_at", allow_null=True
+    )
     teams = serializers.ListField(child=serializers.CharField())
     grants = RobotGrantSerializer(many=True)
     snippets = serializers.DictField(child=serializers.CharField())
