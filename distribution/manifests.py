@@ -15,6 +15,7 @@ from distribution.errors import (
     NameUnknown,
     PreconditionFailed,
 )
+from distribution.images import read_image_config
 from distribution.models import BlobLink
 from repositories.crash_points import reach
 from repositories.manifests import (
@@ -95,6 +96,7 @@ def put_manifest(
     ManifestBlobUnknown, PreconditionFailed, NameUnknown, and Denied for a tag that the
     actor may not create or move.
     """
+    config = read_image_config(repository, digest, document)
     with transaction.atomic():
         present = _lock_blobs(repository, document)
         reach("C11")
@@ -104,6 +106,7 @@ def put_manifest(
                 digest=digest,
                 payload=payload,
                 document=document,
+                config=config,
                 required=present,
                 actor=actor,
             )

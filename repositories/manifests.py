@@ -1,6 +1,7 @@
 """Keep and delete manifests, with what they refer to."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,6 +12,7 @@ from repositories.events import record_event
 from repositories.locking import lock_or_create
 from repositories.models import (
     Event,
+    ImageConfig,
     Manifest,
     ManifestReference,
     Repository,
@@ -19,6 +21,7 @@ from repositories.models import (
 )
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document
+from repositories.oci.image_config import ParsedConfig
 from repositories.tags import record_tag_deletion
 
 
@@ -35,14 +38,16 @@ def record_manifest(
     digest: Digest,
     payload: bytes,
     document: Document,
+    config: ParsedConfig | None,
     required: Collection[str],
     actor: Actor,
 ) -> tuple[Manifest, bool]:
     """Keep a manifest and its references, once; the second value tells if it is new.
 
     ``required`` are the digests that were present and have to stay as long as the
-    manifest does. The row is locked for the rest of the caller's transaction, so that
-    a tag can be moved to it while somebody else deletes it.
+    manifest does; ``config`` is what an image's config blob says, if it was read. The
+    row is locked for the rest of the caller's transaction, so that a tag can be moved
+    to it while somebody else deletes it.
 
     Raises MediaTypeDiffers for bytes that are here already as something else: whoever
     may push some tag could else change what another tag means.
@@ -64,6 +69,8 @@ def record_manifest(
         if not is_new:
             if manifest.media_type != document.media_type:
                 raise MediaTypeDiffers(manifest.media_type)
+            if config is not None:
+                keep_image_config(manifest, config)
             return manifest, False
         ManifestReference.objects.bulk_create(
             [
@@ -81,7 +88,26 @@ def record_manifest(
                 for position, descriptor in enumerate(document.descriptors)
             ]
         )
+        if config is not None:
+            ImageConfig.objects.create(manifest=manifest, **_columns_of(config))
         return manifest, True
+
+
+def keep_image_config(manifest: Manifest, config: ParsedConfig) -> bool:
+    """Keep what an image's config says; False if somebody did already."""
+    return ImageConfig.objects.get_or_create(
+        manifest=manifest, defaults=_columns_of(config)
+    )[1]
+
+
+def _columns_of(config: ParsedConfig) -> dict[str, Any]:
+    return {
+        "os": config.os,
+        "architecture": config.architecture,
+        "variant": config.variant,
+        "created_at": config.created_at,
+        "document": config.document,
+    }
 
 
 def record_push_by_digest(

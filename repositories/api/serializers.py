@@ -234,7 +234,9 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
     digest = serializers.CharField(source="manifest.digest")
     media_type = serializers.CharField(source="manifest.media_type")
     size_bytes = serializers.IntegerField(source="content_bytes")
-    platforms = serializers.SerializerMethodField()
+    platforms = serializers.ListField(
+        source="manifest.platforms", child=serializers.CharField()
+    )
     pushed_at = serializers.DateTimeField(source="moved_at")
     pushed_by = serializers.CharField(source="moved_by")
 
@@ -249,16 +251,6 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
             "pushed_at",
             "pushed_by",
             "last_pulled_at",
-        )
-
-    def get_platforms(self, tag: Tag) -> list[str]:
-        """The platforms of an index; what BuildKit adds as unknown is none."""
-        return sorted(
-            {
-                reference.platform
-                for reference in tag.manifest.references.all()
-                if reference.platform and "unknown" not in reference.platform
-            }
         )
 
 

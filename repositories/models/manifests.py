@@ -2,7 +2,9 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models.fields import BytewiseCharField
-from repositories.oci.documents import ReferenceKind
+from repositories.models.images import ImageConfig
+from repositories.oci.documents import ReferenceKind, is_platform
+from repositories.oci.media_types import INDEX_TYPES
 
 DIGEST_MAX_LENGTH = len("sha512:") + 128
 
@@ -38,6 +40,24 @@ class Manifest(models.Model):
 
     def __str__(self) -> str:
         return self.digest
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in INDEX_TYPES
+
+    @property
+    def image_config(self) -> ImageConfig | None:
+        """What the image's config says; None for what is no image."""
+        config: ImageConfig | None = getattr(self, "config", None)
+        return config
+
+    @property
+    def platforms(self) -> list[str]:
+        """The platforms of an index's images, or the image's own."""
+        if self.image_config is not None:
+            return [platform] if (platform := self.image_config.platform) else []
+        named = {reference.platform for reference in self.references.all()}
+        return sorted(platform for platform in named if is_platform(platform))
 
 
 class ManifestReference(models.Model):

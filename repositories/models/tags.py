@@ -14,6 +14,8 @@ class TagQuerySet(models.QuerySet["Tag"]):
     def with_content(self) -> "TagQuerySet":
         """Add manifest, references and ``content_bytes``: all that a pull would bring.
 
+        The manifest comes with its config's platform, and without its bytes.
+
         For an index these are the blobs of all its images that are here.
         """
         blobs = ManifestReference.objects.exclude(kind=ReferenceKind.CHILD).order_by()
@@ -26,7 +28,8 @@ class TagQuerySet(models.QuerySet["Tag"]):
             manifest__digest__in=children.values("digest"),
         )
         return (
-            self.select_related("manifest")
+            self.select_related("manifest__config")
+            .defer("manifest__payload", "manifest__config__document")
             .prefetch_related("manifest__references")
             .annotate(content_bytes=_sum(own) + _sum(nested))
         )

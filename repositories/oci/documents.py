@@ -13,6 +13,10 @@ from typing import Any
 from repositories.oci import media_types
 from repositories.oci.digests import Digest, DigestMalformed, parse_digest
 
+# How BuildKit marks an entry of an index that says something of another entry.
+ATTESTATION = "vnd.docker.reference.type"
+ATTESTED_DIGEST = "vnd.docker.reference.digest"
+
 REFERENCES_MAX = 2000  # children and layers of one manifest
 SIZE_BYTES_MAX = 2**63 - 1  # what the database and every client can hold
 TEXT_MAX_LENGTH = 255  # of a media type (RFC 6838 §4.2) or an artifact type
@@ -204,12 +208,40 @@ def _digest_in(value: Any, where: str) -> Digest:
 
 
 def _platform(value: dict[str, Any]) -> str:
+    """Return an entry's platform; what BuildKit attests of another entry has none."""
     platform = value.get("platform")
-    if not isinstance(platform, dict):
+    if not isinstance(platform, dict) or _attested_in(value):
         return ""
     parts = [platform.get("os"), platform.get("architecture"), platform.get("variant")]
     words = [part for part in parts if isinstance(part, str) and part]
     return "/".join(words)[:TEXT_MAX_LENGTH].replace("\0", "")
+
+
+def is_platform(text: str) -> bool:
+    """Tell whether something runs there: ``unknown/unknown`` stands for no platform."""
+    return bool(text) and "unknown" not in text.split("/")
+
+
+def find_attestations(payload: bytes) -> dict[str, list[str]]:
+    """Return what BuildKit attests in an index: by digest, those of the attestations.
+
+    The index has been taken as a manifest before; anything surprising is nothing.
+    """
+    found: dict[str, list[str]] = {}
+    for entry in _parse_object(payload).get("manifests") or []:
+        attested = _attested_in(entry)
+        if attested and isinstance(entry.get("digest"), str):
+            found.setdefault(attested, []).append(entry["digest"])
+    return found
+
+
+def _attested_in(entry: Any) -> str:
+    """Return the digest that an entry of an index attests something of, else ""."""
+    annotations = entry.get("annotations") if isinstance(entry, dict) else None
+    if not isinstance(annotations, dict) or ATTESTATION not in annotations:
+        return ""
+    digest = annotations.get(ATTESTED_DIGEST)
+    return digest if isinstance(digest, str) else ""
 
 
 def _annotations(body: dict[str, Any]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Repositories, grants, tags and their history over the API."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -8,9 +9,10 @@ from repositories.models import Event, Repository
 from tests import make
 from tests.api.conftest import ApiClient
 from tests.conftest import Cast
-from tests.images import image, index
+from tests.images import Image, image, index
 from tests.registry_client import RegistryClient
 
+ARM = b'{"os": "linux", "architecture": "arm64"}'
 Api = Callable[[str], ApiClient]
 
 
@@ -147,6 +149,33 @@ def test_tags_say_what_a_pull_would_bring(
     assert tags["both"]["pushed_by"] == cast.alice.username
     found = api_of("carol").get(f"/repositories/{api}/tags?q=ot&sort=name").json()
     assert [t["name"] for t in found["results"]] == ["both"]
+
+
+def test_the_api_shows_what_a_tag_runs_on(
+    api_of: Api, api: str, alice: RegistryClient
+) -> None:
+    """BuildKit's attestations are entries of the index and no platforms."""
+    one, two, attested = image(config=ARM), image(), image()
+    body = index(one, two).body
+    body["manifests"].append(
+        attested.descriptor(
+            platform={"os": "unknown", "architecture": "unknown"},
+            annotations={
+                "vnd.docker.reference.type": "attestation-manifest",
+                "vnd.docker.reference.digest": one.digest,
+            },
+        )
+    )
+    both = Image(
+        json.dumps(body).encode(), index().media_type, (), (one, two, attested)
+    )
+    alice.push(f"{api}:one", one)
+    alice.push(f"{api}:both", both)
+    tags = {
+        tag["name"]: tag["platforms"]
+        for tag in api_of("carol").everything(f"/repositories/{api}/tags")
+    }
+    assert tags == {"one": ["linux/arm64"], "both": ["linux/amd64", "linux/arm64"]}
 
 
 def test_a_tag_goes_back_to_what_it_was(
