@@ -79,6 +79,23 @@ def rate(text: str) -> tuple[int, int] | None:
     return int(number), RATE_SECONDS[period]
 
 
+def url_template(text: str) -> str:
+    """Accept nothing, or an http(s) URL with ``{url}`` behind its host."""
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or "{url}" in parts.netloc
+        or "{url}" not in text
+        or not text.isprintable()
+        or set(text) & set(" \"'<>;,")  # the host also stands in a header
+    ):
+        raise ValidationError("not a URL like https://images.example.com/{url}")
+    return text
+
+
 def at_least(lowest: int) -> Callable[[int], None]:
     """Refuse numbers below the lowest that works."""
 

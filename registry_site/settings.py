@@ -163,6 +163,12 @@ BERTH_WEBHOOK_RETENTION_DAYS = read(
     env.int, "BERTH_WEBHOOK_RETENTION_DAYS", 30, validate=at_least(1)
 )
 
+# --- pages --------------------------------------------------------------------------
+
+BERTH_IMAGE_PROXY = environment.url_template(
+    read(env.str, "BERTH_IMAGE_PROXY", "", validate=environment.url_template)
+)
+
 # --- tests --------------------------------------------------------------------------
 
 BERTH_CRASH_AT = read(env.str, "BERTH_CRASH_AT", "")  # repositories/crash_points.py

@@ -18,6 +18,7 @@ from repositories.oci.references import (
     NAME_MAX_LENGTH,
     is_tag,
 )
+from repositories.readme import README_MAX_LENGTH
 
 NAME_PATTERN = rf"^{COMPONENT_PATTERN}(?:/{COMPONENT_PATTERN})*\Z"
 
@@ -30,6 +31,12 @@ class RepositorySerializer(serializers.ModelSerializer[Repository]):
     )
     is_verified = serializers.BooleanField(
         source="namespace.is_verified", read_only=True
+    )
+    readme = serializers.CharField(
+        max_length=README_MAX_LENGTH,
+        allow_blank=True,
+        required=False,
+        trim_whitespace=False,
     )
 
     class Meta:

@@ -1,0 +1,217 @@
+"""READMEs: Markdown as people know it from their forge, and nothing that runs.
+
+    Markdown   tables, task lists, strikethrough, bare links, fenced code in colours
+    HTML       is text: what is shown is made here, and cleaned once more (nh3)
+    headings   one step down, since the page has its h1; ids begin with "readme-"
+    links      absolute ones to the web or to mail, marked as written by users; a
+               relative one leads nowhere here and is text
+    images     are links to them, unless BERTH_IMAGE_PROXY names who fetches them: a
+               reader's browser asks no foreign host
+
+Rendering is a pure function of the text and the proxy, so the result is kept in the
+cache under the hash of both.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import nh3
+from django.conf import settings
+from django.core.cache import cache
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.tasklists import tasklists_plugin
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Comment, Keyword, Name, Number, Operator, String
+from pygments.util import ClassNotFound
+
+README_MAX_LENGTH = 100_000
+CODE_MAX_LENGTH = 20_000  # of a block in colours; more is plain
+CACHE_SECONDS = 7 * 24 * 3600
+CACHE_VERSION = 1  # of what is made of a text
+ID_PREFIX = "readme-"
+LINK_SCHEMES = frozenset({"http", "https", "mailto"})
+
+_TAGS = frozenset(
+    [
+        *("a", "blockquote", "br", "code", "del", "div", "em", "hr", "img", "p"),
+        *("pre", "s", "span", "strong"),
+        *("h2", "h3", "h4", "h5", "h6"),
+        *("input", "label", "li", "ol", "ul"),
+        *("table", "tbody", "td", "th", "thead", "tr"),
+    ]
+)
+_ATTRIBUTES = {
+    "a": {"href", "title"},
+    "code": {"class"},
+    "div": {"class"},
+    "img": {"src", "alt", "title", "loading"},
+    "input": {"type", "checked", "disabled", "class"},
+    "li": {"class"},
+    "ol": {"start"},
+    "pre": {"tabindex"},
+    "span": {"class"},
+    "td": {"class"},
+    "th": {"class"},
+    "ul": {"class"},
+    **{f"h{level}": {"id"} for level in range(2, 7)},
+}
+# The few colours that the site has, by what Pygments calls them.
+_COLOURS = (
+    (Comment, "c"),
+    (Keyword, "k"),
+    (Name.Tag, "k"),
+    (Operator.Word, "k"),
+    (String, "s"),
+    (Number, "n"),
+)
+
+
+def render_readme(text: str) -> SafeString:
+    """Return the HTML of a README; made once per text."""
+    text = text[:README_MAX_LENGTH]
+    proxy = settings.BERTH_IMAGE_PROXY
+    name = hashlib.sha256(f"{proxy}\0{text}".encode("utf-8", "replace")).hexdigest()
+    key = f"readme:{CACHE_VERSION}:{name}"
+    html: str | None = cache.get(key)
+    if html is None:
+        html = render_markdown(text, image_proxy=proxy)
+        cache.set(key, html, CACHE_SECONDS)
+    return mark_safe(html)  # noqa: S308 - cleaned by nh3
+
+
+def render_markdown(text: str, *, image_proxy: str = "") -> str:
+    """Return Markdown as clean HTML; ``{url}`` in the proxy stands for an image's."""
+    markdown = MarkdownIt("gfm-like", {"html": False, "linkify": True})
+    markdown.use(tasklists_plugin, label=True)
+    markdown.add_render_rule("fence", _render_code)
+    markdown.add_render_rule("code_block", _render_code)
+    tokens = markdown.parse(text)
+    _number_headings(tokens)
+    for token in tokens:
+        token.children = list(_rewritten(token.children or [], image_proxy))
+        _align(token)
+    html = markdown.renderer.render(tokens, markdown.options, {})
+    return nh3.clean(
+        html,
+        tags=set(_TAGS),
+        attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
+        url_schemes=set(LINK_SCHEMES),
+        link_rel="nofollow noopener ugc",
+    )
+
+
+def is_web_address(text: str) -> bool:
+    """Tell whether a link to this leads to the web, and nowhere else."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _number_headings(tokens: list[Token]) -> None:
+    """Move headings one step down and give each an id that nothing else has."""
+    seen: dict[str, int] = {}
+    for token, following in zip(tokens, tokens[1:] + tokens[:1], strict=True):
+        if token.type not in {"heading_open", "heading_close"}:
+            continue
+        level = min(int(token.tag[1]) + 1, 6)
+        token.tag = f"h{level}"
+        if token.type == "heading_open":
+            slug = _slug(following.content)
+            seen[slug] = seen.get(slug, 0) + 1
+            if seen[slug] > 1:
+                slug = f"{slug}-{seen[slug] - 1}"
+            token.attrs["id"] = ID_PREFIX + slug
+
+
+def _slug(text: str) -> str:
+    """Return a heading's anchor as forges spell it."""
+    words = re.sub(r"[^\w\- ]", "", text.lower()[:200]).strip()
+    return words.replace(" ", "-") or "section"
+
+
+def _align(token: Token) -> None:
+    """Turn the style of a table's cell into a class: the site allows no styles."""
+    style = str(token.attrs.pop("style", ""))
+    if "right" in style:
+        token.attrs["class"] = "num"
+
+
+def _rewritten(tokens: list[Token], image_proxy: str) -> Iterator[Token]:
+    """Yield inline tokens with harmless links, and images as they may be shown."""
+    in_link = 0
+    for token in tokens:
+        if token.type == "link_open":
+            in_link += 1
+            href = _harmless(str(token.attrs.pop("href", "")))
+            if href:
+                token.attrs["href"] = href
+        elif token.type == "link_close":
+            in_link -= 1
+        if token.type == "image":
+            yield from _image(token, image_proxy, is_linked=bool(in_link))
+        else:
+            yield token
+
+
+def _harmless(href: str) -> str:
+    """Return where a link may lead, "" for nowhere."""
+    if href.startswith("#"):
+        return f"#{ID_PREFIX}{href[1:]}"
+    if href.startswith("mailto:") or is_web_address(href):
+        return href
+    return ""
+
+
+def _image(token: Token, proxy: str, *, is_linked: bool) -> Iterator[Token]:
+    source = str(token.attrs.get("src", ""))
+    title = "".join(_texts(token)) or source
+    if proxy and is_web_address(source):
+        token.attrs["src"] = proxy.replace("{url}", quote(source, safe=""))
+        token.attrs["loading"] = "lazy"
+        yield token
+        return
+    text = Token("text", "", 0, content=title)
+    if is_linked or not is_web_address(source):
+        yield text
+        return
+    yield Token("link_open", "a", 1, attrs={"href": source})
+    yield text
+    yield Token("link_close", "a", -1)
+
+
+def _texts(token: Token) -> Iterator[str]:
+    for child in token.children or []:
+        if child.type in {"text", "code_inline"}:
+            yield child.content
+
+
+def _render_code(
+    self: Any, tokens: list[Token], index: int, options: Any, env: Any
+) -> str:
+    """Write a block of code as the site's own, in colours if its language is named."""
+    token = tokens[index]
+    words = token.info.split()
+    code = "".join(_coloured(token.content, words[0] if words else ""))
+    return f'<div class="code"><pre tabindex="0"><code>{code}</code></pre></div>\n'
+
+
+def _coloured(code: str, language: str) -> Iterator[str]:
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        lexer = None
+    if lexer is None or len(code) > CODE_MAX_LENGTH:
+        yield escape(code)
+        return
+    for kind, text in lexer.get_tokens(code):
+        colour = next((colour for of, colour in _COLOURS if kind in of), "")
+        safe = escape(text)
+        yield f'<span class="{colour}">{safe}</span>' if colour else safe
