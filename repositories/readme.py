@@ -16,7 +16,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import nh3
 from django.conf import settings
@@ -29,6 +29,8 @@ from mdit_py_plugins.tasklists import tasklists_plugin
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 from pygments.util import ClassNotFound
+
+from repositories.oci.annotations import is_web_address
 
 README_MAX_LENGTH = 100_000
 CODE_MAX_LENGTH = 20_000  # of a block in colours; more is plain
@@ -104,15 +106,6 @@ def render_markdown(text: str, *, image_proxy: str = "") -> str:
         url_schemes=set(LINK_SCHEMES),
         link_rel="nofollow noopener ugc",
     )
-
-
-def is_web_address(text: str) -> bool:
-    """Tell whether a link to this leads to the web, and nowhere else."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _number_headings(tokens: list[Token]) -> None:

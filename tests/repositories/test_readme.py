@@ -8,7 +8,6 @@ import pytest
 
 from repositories.readme import (
     README_MAX_LENGTH,
-    is_web_address,
     render_markdown,
     render_readme,
 )
@@ -139,21 +138,3 @@ def test_what_is_too_long_is_cut(django_db_setup: None) -> None:
     html = render_readme("a" * README_MAX_LENGTH + "\n\nthe end")
     assert "the end" not in html
     assert render_readme("# A") == render_readme("# A")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("https://example.com/a", True),
-        ("http://example.com", True),
-        ("javascript:alert(1)", False),
-        ("//example.com", False),
-        ("https://", False),
-        ("https:example.com", False),
-        ("ftp://example.com", False),
-        ("https://[::1", False),
-        ("", False),
-    ],
-)
-def test_what_leads_to_the_web(text: str, expected: bool) -> None:
-    assert is_web_address(text) is expected

@@ -34,6 +34,7 @@ PURE = [
         path.relative_to(PROJECT_FOLDER).as_posix()
         for path in (PROJECT_FOLDER / "webhooks" / "payloads").glob("*.py")
     ),
+    "repositories/pictures.py",
     *sorted(
         path.relative_to(PROJECT_FOLDER).as_posix()
         for path in (PROJECT_FOLDER / "repositories" / "oci").glob("*.py")
