@@ -2,7 +2,8 @@
 
     Markdown   tables, task lists, strikethrough, bare links, fenced code in colours
     HTML       is text: what is shown is made here, and cleaned once more (nh3)
-    headings   one step down, since the page has its h1; ids begin with "readme-"
+    headings   one step down, since the page has its h1, and none skips a step; ids
+               begin with "readme-"
     links      absolute ones to the web or to mail, marked as written by users; a
                relative one leads nowhere here and is text
     images     are links to them, unless BERTH_IMAGE_PROXY names who fetches them: a
@@ -21,19 +22,15 @@ from urllib.parse import quote
 import nh3
 from django.conf import settings
 from django.core.cache import cache
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from mdit_py_plugins.tasklists import tasklists_plugin
-from pygments.lexers import get_lexer_by_name
-from pygments.token import Comment, Keyword, Name, Number, Operator, String
-from pygments.util import ClassNotFound
 
+from repositories.colours import colour_code
 from repositories.oci.annotations import is_web_address
 
 README_MAX_LENGTH = 100_000
-CODE_MAX_LENGTH = 20_000  # of a block in colours; more is plain
 CACHE_SECONDS = 7 * 24 * 3600
 CACHE_VERSION = 1  # of what is made of a text
 ID_PREFIX = "readme-"
@@ -63,15 +60,6 @@ _ATTRIBUTES = {
     "ul": {"class"},
     **{f"h{level}": {"id"} for level in range(2, 7)},
 }
-# The few colours that the site has, by what Pygments calls them.
-_COLOURS = (
-    (Comment, "c"),
-    (Keyword, "k"),
-    (Name.Tag, "k"),
-    (Operator.Word, "k"),
-    (String, "s"),
-    (Number, "n"),
-)
 
 
 def render_readme(text: str) -> SafeString:
@@ -110,18 +98,20 @@ def render_markdown(text: str, *, image_proxy: str = "") -> str:
 
 def _number_headings(tokens: list[Token]) -> None:
     """Move headings one step down and give each an id that nothing else has."""
-    seen: dict[str, int] = {}
+    seen: dict[str, int] = {}  # and the last number that was put behind it
+    level = 1
     for token, following in zip(tokens, tokens[1:] + tokens[:1], strict=True):
         if token.type not in {"heading_open", "heading_close"}:
             continue
-        level = min(int(token.tag[1]) + 1, 6)
-        token.tag = f"h{level}"
         if token.type == "heading_open":
-            slug = _slug(following.content)
-            seen[slug] = seen.get(slug, 0) + 1
-            if seen[slug] > 1:
-                slug = f"{slug}-{seen[slug] - 1}"
+            level = min(int(token.tag[1]) + 1, level + 1, 6)
+            slug = first = _slug(following.content)
+            while slug in seen:
+                seen[first] += 1
+                slug = f"{first}-{seen[first]}"
+            seen[slug] = 0
             token.attrs["id"] = ID_PREFIX + slug
+        token.tag = f"h{level}"
 
 
 def _slug(text: str) -> str:
@@ -192,19 +182,5 @@ def _render_code(
     """Write a block of code as the site's own, in colours if its language is named."""
     token = tokens[index]
     words = token.info.split()
-    code = "".join(_coloured(token.content, words[0] if words else ""))
+    code = colour_code(token.content, words[0] if words else "")
     return f'<div class="code"><pre tabindex="0"><code>{code}</code></pre></div>\n'
-
-
-def _coloured(code: str, language: str) -> Iterator[str]:
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-    except ClassNotFound:
-        lexer = None
-    if lexer is None or len(code) > CODE_MAX_LENGTH:
-        yield escape(code)
-        return
-    for kind, text in lexer.get_tokens(code):
-        colour = next((colour for of, colour in _COLOURS if kind in of), "")
-        safe = escape(text)
-        yield f'<span class="{colour}">{safe}</span>' if colour else safe

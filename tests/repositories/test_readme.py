@@ -19,9 +19,11 @@ PROXY = "https://images.example.com/fetch/{url}"
     ("markdown", "html"),
     [
         ("# A", '<h2 id="readme-a">A</h2>'),
-        ("###### A", '<h6 id="readme-a">A</h6>'),
+        ("# A\n### B\n#### C\n## D", '<h3 id="readme-b">B</h3>\n<h4 id="readme-c">'),
+        ("###### A", '<h2 id="readme-a">A</h2>'),
         ("# A\n# A", '<h2 id="readme-a-1">A</h2>'),
-        ("## Use `it` now!", '<h3 id="readme-use-it-now">'),
+        ("# A\n# A-1\n# A", 'id="readme-a-2"'),
+        ("## Use `it` now!", '<h2 id="readme-use-it-now">'),
         ("# \u00dcber uns", 'id="readme-\u00fcber-uns"'),
         ("# !", 'id="readme-section"'),
         ("[x](#use-it)", 'href="#readme-use-it"'),
