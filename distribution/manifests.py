@@ -19,16 +19,17 @@ from distribution.images import read_image_config
 from distribution.models import BlobLink
 from repositories.crash_points import reach
 from repositories.manifests import (
+    DeletionRefused,
     MediaTypeDiffers,
     note_push,
     record_manifest,
     record_push_by_digest,
 )
 from repositories.manifests import delete_manifest as delete_manifest_and_tags
-from repositories.models import Manifest, RepositoryFacts
+from repositories.models import RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
-from repositories.permissions import UNTAGGED, decide, decide_tags
+from repositories.permissions import decide, decide_tags
 from repositories.sql import fetch_row
 from repositories.tags import move_tag
 
@@ -132,27 +133,14 @@ def delete_manifest(
 ) -> bool:
     """Delete a manifest with all its tags (DEL-1); False if there is none.
 
-    Raises Denied unless the actor may delete every one of the tags: what is kept from
-    somebody by name is not to be had by digest. The row is locked, so that no tag
-    comes in between.
+    Raises Denied unless the actor may delete every one of the tags.
     """
-    with transaction.atomic():
-        manifest = (
-            Manifest.objects.select_for_update()
-            .filter(repository_id=repository.id, digest=str(digest))
-            .only("pk")
-            .first()
-        )
-        if manifest is None:
-            return False
-        names = list(manifest.tags.order_by("name").values_list("name", flat=True))
-        actions = dict.fromkeys(names or [UNTAGGED], Action.DELETE)
-        for decision in decide_tags(actor, actions, repository):
-            if not decision:
-                raise Denied(decision.reason)
+    try:
         return delete_manifest_and_tags(
             repository=repository, digest=digest, actor=actor
         )
+    except DeletionRefused as error:
+        raise Denied(str(error)) from error
 
 
 def _lock_blobs(repository: RepositoryFacts, document: Document) -> set[str]:

@@ -96,6 +96,12 @@ def url_template(text: str) -> str:
     return text
 
 
+def origin_of(url: str) -> list[str]:
+    """Return the scheme and host of a URL as a policy lists them; none for none."""
+    parts = urlsplit(url)
+    return [f"{parts.scheme}://{parts.netloc}"] if url else []
+
+
 def at_least(lowest: int) -> Callable[[int], None]:
     """Refuse numbers below the lowest that works."""
 

@@ -406,7 +406,11 @@ CONTENT_SECURITY_POLICY = {  # nothing inline, nothing from elsewhere
         "font-src": ["'self'"],
         "form-action": ["'self'", *_sign_in_origins],
         "frame-ancestors": ["'none'"],
-        "img-src": ["'self'", "data:"],  # data: for the arrow of a select
+        "img-src": [
+            "'self'",
+            "data:",  # for the arrow of a select
+            *environment.origin_of(BERTH_IMAGE_PROXY),
+        ],
         "manifest-src": ["'self'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],

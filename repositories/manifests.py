@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.actions import Action
 from accounts.actors import Actor
 from repositories.crash_points import reach
 from repositories.events import record_event
@@ -22,6 +23,7 @@ from repositories.models import (
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document
 from repositories.oci.image_config import ParsedConfig
+from repositories.permissions import UNTAGGED, decide_tags
 from repositories.tags import record_tag_deletion
 
 
@@ -30,6 +32,10 @@ class MediaTypeDiffers(ValueError):
 
     def __init__(self, media_type: str) -> None:
         super().__init__(f"these bytes are here already, with media type {media_type}")
+
+
+class DeletionRefused(Exception):
+    """The actor may not delete one of the tags of the manifest; says why."""
 
 
 def record_manifest(
@@ -140,7 +146,10 @@ def delete_manifest(
 ) -> bool:
     """Delete a manifest and all tags on it (DEL-1); False if there is none.
 
-    Manifests that refer to it, as an index or by subject, stay (DEL-2, REF-6).
+    Manifests that refer to it, as an index or by subject, stay (DEL-2, REF-6). Raises
+    DeletionRefused unless the actor may delete every one of the tags: what is kept
+    from somebody by name is not to be had by digest. The row is locked, so that no tag
+    comes in between.
     """
     with transaction.atomic():
         manifest = (
@@ -150,8 +159,19 @@ def delete_manifest(
         )
         if manifest is None:
             return False
-        tags = Tag.objects.select_for_update(of=("self",)).filter(manifest=manifest)
-        for tag in tags.select_related("manifest").order_by("name"):
+        tags = list(
+            Tag.objects.select_for_update(of=("self",))
+            .filter(manifest=manifest)
+            .select_related("manifest")
+            .order_by("name")
+        )
+        names = [tag.name for tag in tags] or [UNTAGGED]
+        for decision in decide_tags(
+            actor, dict.fromkeys(names, Action.DELETE), repository
+        ):
+            if not decision:
+                raise DeletionRefused(decision.reason)
+        for tag in tags:
             record_tag_deletion(repository=repository, tag=tag, actor=actor)
         reach("C14")
         record_event(

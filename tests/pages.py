@@ -89,7 +89,7 @@ class _Outline(HTMLParser):
         names = dict(attrs)
         if re.fullmatch(r"h[1-6]", tag):
             self.headings.append(int(tag[1]))
-        if tag == "title":
+        if tag == "title" and not self.title:  # pictures have titles, too
             self._in_title = True
         if tag == "style" or "style" in names or any(n.startswith("on") for n in names):
             self.inline.append(str(self.get_starttag_text()))

@@ -1,5 +1,6 @@
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce
 
 from accounts.models.fields import BytewiseCharField
 from repositories.models.images import ImageConfig
@@ -7,6 +8,25 @@ from repositories.oci.documents import ReferenceKind, is_platform
 from repositories.oci.media_types import INDEX_TYPES
 
 DIGEST_MAX_LENGTH = len("sha512:") + 128
+
+
+class ManifestQuerySet(models.QuerySet["Manifest"]):
+    def with_content(self) -> "ManifestQuerySet":
+        """Add the config's platform and ``content_bytes``, without the bytes."""
+        return (
+            self.select_related("config")
+            .defer("payload", "config__document")
+            .annotate(  # type: ignore[no-redef]  # named in the model, for readers
+                content_bytes=Coalesce(
+                    Sum(
+                        "references__size_bytes",
+                        filter=~Q(references__kind=ReferenceKind.CHILD),
+                    ),
+                    0,
+                    output_field=models.BigIntegerField(),
+                )
+            )
+        )
 
 
 class Manifest(models.Model):
@@ -23,6 +43,9 @@ class Manifest(models.Model):
     artifact_type = models.CharField(max_length=255, blank=True)
     pushed_by = models.CharField(max_length=100, blank=True)  # the login, as it was
     pushed_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ManifestQuerySet.as_manager()
+    content_bytes: int  # of with_content()
 
     class Meta:
         constraints = [

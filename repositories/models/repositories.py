@@ -194,6 +194,10 @@ class Repository(models.Model):
                     namespace=self.namespace_id, name=self.name
                 ).delete()
 
+    def get_absolute_url(self) -> str:
+        """Return the page's address, which is the image's name."""
+        return f"/{self.full_name}"
+
     @property
     def full_name(self) -> str:
         return f"{self.namespace.name}/{self.name}"

@@ -5,6 +5,7 @@ from django.db.models.functions import Coalesce
 from accounts.models.fields import BytewiseCharField
 from repositories.models.manifests import DIGEST_MAX_LENGTH, ManifestReference
 from repositories.models.repositories import RepositoryFacts
+from repositories.oci.artifacts import ATTACHMENT_TAG_PATTERN
 from repositories.oci.documents import ReferenceKind
 
 TAG_MAX_LENGTH = 128  # G-2
@@ -31,8 +32,12 @@ class TagQuerySet(models.QuerySet["Tag"]):
             self.select_related("manifest__config")
             .defer("manifest__payload", "manifest__config__document")
             .prefetch_related("manifest__references")
-            .annotate(content_bytes=_sum(own) + _sum(nested))
+            .annotate(content_bytes=_sum(own) + _sum(nested))  # type: ignore[no-redef]
         )
+
+    def of_images(self) -> "TagQuerySet":
+        """Leave out the tags that only attach something to an image."""
+        return self.exclude(name__regex=ATTACHMENT_TAG_PATTERN)
 
     def names_after(
         self, repository: RepositoryFacts, last: str
@@ -66,6 +71,7 @@ class Tag(models.Model):
     last_pulled_at = models.DateTimeField(null=True, blank=True)
 
     objects = TagQuerySet.as_manager()
+    content_bytes: int  # of with_content()
 
     class Meta:
         constraints = [
@@ -74,6 +80,9 @@ class Tag(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return f"{self.repository.get_absolute_url()}:{self.name}"
 
 
 class TagMove(models.Model):

@@ -56,10 +56,9 @@ _COSIGN_SUFFIXES = {
     "att": ArtifactKind.ATTESTATION,
     "sbom": ArtifactKind.SBOM,
 }
-_cosign_tag = re.compile(
-    r"(?P<algorithm>sha256|sha512)-(?P<encoded>[0-9a-f]{64,128})"
-    r"(?:\.(?P<suffix>sig|att|sbom))?"
-)
+# Also for databases, which have fewer words for patterns.
+ATTACHMENT_TAG_PATTERN = r"^sha(256|512)-[0-9a-f]{64,128}(\.(sig|att|sbom))?$"
+_attachment_tag = re.compile(ATTACHMENT_TAG_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def cosign_tags(digest: str) -> dict[str, ArtifactKind]:
 
 def is_attachment_tag(tag: str) -> bool:
     """Tell whether a tag is made of a digest: cosign's, or the referrers' fallback."""
-    return _cosign_tag.fullmatch(tag) is not None
+    return _attachment_tag.fullmatch(tag) is not None
 
 
 def _predicate_of(value: Any) -> str:

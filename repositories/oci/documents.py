@@ -17,6 +17,8 @@ from repositories.oci.digests import Digest, DigestMalformed, parse_digest
 ATTESTATION = "vnd.docker.reference.type"
 ATTESTED_DIGEST = "vnd.docker.reference.digest"
 
+NO_PLATFORM = "unknown/unknown"  # as BuildKit writes it
+
 REFERENCES_MAX = 2000  # children and layers of one manifest
 SIZE_BYTES_MAX = 2**63 - 1  # what the database and every client can hold
 TEXT_MAX_LENGTH = 255  # of a media type (RFC 6838 §4.2) or an artifact type
@@ -209,8 +211,10 @@ def _digest_in(value: Any, where: str) -> Digest:
 
 def _platform(value: dict[str, Any]) -> str:
     """Return an entry's platform; what BuildKit attests of another entry has none."""
+    if _attested_in(value):
+        return NO_PLATFORM
     platform = value.get("platform")
-    if not isinstance(platform, dict) or _attested_in(value):
+    if not isinstance(platform, dict):
         return ""
     parts = [platform.get("os"), platform.get("architecture"), platform.get("variant")]
     words = [part for part in parts if isinstance(part, str) and part]

@@ -1,0 +1,197 @@
+"""What happened in a repository, as sentences for people.
+
+Every sentence is made of escaped parts; what is told to everybody who may see the
+repository and what only to those who may grant is decided in one place.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from repositories.models import Event, Repository
+
+DIGEST_LETTERS = len("sha256:") + 12
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One line of the activity."""
+
+    event: Event
+    icon: str
+    sentence: SafeString
+    is_live: bool = False  # a push
+
+
+def tell_events(repository: Repository, events: list[Event]) -> list[Told]:
+    """Turn events into lines."""
+    return [_tell(repository, event) for event in events]
+
+
+def _tell(repository: Repository, event: Event) -> Told:
+    icon, say = _SENTENCES.get(event.kind, ("activity", _say_kind))
+    return Told(
+        event,
+        icon,
+        say(repository, event.detail if isinstance(event.detail, dict) else {}, event),
+        is_live=event.kind in {Event.Kind.TAG_PUSHED, Event.Kind.MANIFEST_PUSHED},
+    )
+
+
+def _tag(repository: Repository, detail: dict[str, Any]) -> SafeString:
+    tag = str(detail.get("tag", ""))
+    return format_html(
+        '<a class="mono" href="{}:{}">{}</a>', repository.get_absolute_url(), tag, tag
+    )
+
+
+def _digest(repository: Repository, digest: object) -> SafeString:
+    text = str(digest or "")
+    return format_html(
+        '<a class="mono" href="{}@{}" title="{}">{}</a>',
+        repository.get_absolute_url(),
+        text,
+        text,
+        text[:DIGEST_LETTERS],
+    )
+
+
+def _say_push(
+    repository: Repository, detail: dict[str, Any], event: Event
+) -> SafeString:
+    tag, digest = _tag(repository, detail), _digest(repository, detail.get("digest"))
+    if detail.get("previous_digest"):
+        return format_html(
+            _("moved {tag} from {previous} to {digest}"),
+            tag=tag,
+            previous=_digest(repository, detail["previous_digest"]),
+            digest=digest,
+        )
+    return format_html(_("pushed {tag}, {digest}"), tag=tag, digest=digest)
+
+
+def _say_tag_gone(
+    repository: Repository, detail: dict[str, Any], event: Event
+) -> SafeString:
+    return format_html(
+        _("deleted the tag {tag}, which was {digest}"),
+        tag=format_html('<b class="mono">{}</b>', detail.get("tag", "")),
+        digest=_digest(repository, detail.get("digest")),
+    )
+
+
+def _say_tag_back(
+    repository: Repository, detail: dict[str, Any], event: Event
+) -> SafeString:
+    return format_html(
+        _("brought {tag} back, {digest}"),
+        tag=_tag(repository, detail),
+        digest=_digest(repository, detail.get("digest")),
+    )
+
+
+def _say_manifest(words: str) -> "Say":
+    def say(repository: Repository, detail: dict[str, Any], event: Event) -> SafeString:
+        return format_html(_(words), digest=_digest(repository, detail.get("digest")))
+
+    return say
+
+
+def _say_visibility(
+    repository: Repository, detail: dict[str, Any], event: Event
+) -> SafeString:
+    if detail.get("visibility") == Repository.Visibility.PUBLIC:
+        return escape(_("made the repository public"))
+    return escape(_("made the repository private"))
+
+
+def _say_changed(
+    repository: Repository, detail: dict[str, Any], event: Event
+) -> SafeString:
+    if detail.get("changed") == ["readme"]:
+        return escape(_("changed the README"))
+    if detail.get("changed") == ["description"]:
+        return escape(_("changed the description"))
+    return escape(_("changed the description and the README"))
+
+
+def _say_grant(
+    repository: Repository, detail: dict[str, Any], event: Event
+) -> SafeString:
+    given = detail.get("subject")
+    subject = given if isinstance(given, dict) else {}
+    words = {
+        Event.Kind.GRANT_SET: _("gave {who} {role} for {tags}"),
+        Event.Kind.GRANT_REMOVED: _("took {role} for {tags} from {who}"),
+    }
+    return format_html(
+        words[Event.Kind(event.kind)],
+        who=format_html("<b>{}</b>", subject.get("name", "")),
+        role=format_html('<span class="mono">{}</span>', detail.get("role", "")),
+        tags=format_html('<span class="mono">{}</span>', detail["tags"])
+        if detail.get("tags")
+        else _("everything"),
+    )
+
+
+def _say_renamed(
+    repository: Repository, detail: dict[str, Any], event: Event
+) -> SafeString:
+    return format_html(
+        _("renamed the repository from {name}"),
+        name=format_html(
+            '<b class="mono">{}</b>',
+            detail.get("from", ""),
+        ),
+    )
+
+
+def _say_transferred(
+    repository: Repository, detail: dict[str, Any], event: Event
+) -> SafeString:
+    return format_html(
+        _("transferred the repository from {name}"),
+        name=format_html('<b class="mono">{}</b>', detail.get("from", "")),
+    )
+
+
+def _plain(words: str) -> "Say":
+    def say(repository: Repository, detail: dict[str, Any], event: Event) -> SafeString:
+        return escape(_(words))
+
+    return say
+
+
+def _say_kind(
+    repository: Repository, detail: dict[str, Any], event: Event
+) -> SafeString:
+    return format_html('<span class="mono">{}</span>', event.kind)
+
+
+Say = Callable[[Repository, dict[str, Any], Event], SafeString]
+_SENTENCES: dict[str, tuple[str, Say]] = {
+    Event.Kind.REPOSITORY_CREATED: ("package-plus", _plain("created the repository")),
+    Event.Kind.REPOSITORY_CHANGED: ("pencil", _say_changed),
+    Event.Kind.REPOSITORY_VISIBILITY: ("eye", _say_visibility),
+    Event.Kind.REPOSITORY_RENAMED: ("pencil", _say_renamed),
+    Event.Kind.REPOSITORY_TRANSFERRED: ("send", _say_transferred),
+    Event.Kind.REPOSITORY_DELETED: ("trash-2", _plain("deleted the repository")),
+    Event.Kind.REPOSITORY_RESTORED: ("undo-2", _plain("restored the repository")),
+    Event.Kind.GRANT_SET: ("user-plus", _say_grant),
+    Event.Kind.GRANT_REMOVED: ("user-minus", _say_grant),
+    Event.Kind.TAG_PUSHED: ("upload", _say_push),
+    Event.Kind.TAG_DELETED: ("trash-2", _say_tag_gone),
+    Event.Kind.TAG_RESTORED: ("undo-2", _say_tag_back),
+    Event.Kind.MANIFEST_PUSHED: (
+        "upload",
+        _say_manifest("pushed {digest} without a tag"),
+    ),
+    Event.Kind.MANIFEST_DELETED: (
+        "trash-2",
+        _say_manifest("deleted the manifest {digest}"),
+    ),
+}

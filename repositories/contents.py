@@ -1,0 +1,408 @@
+"""What tags and manifests hold, as pages show it.
+
+A page names many images and asks the database a fixed number of times: everything is
+fetched for all of them at once. Nothing here asks who may see it.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q
+
+from repositories.models import (
+    ImageConfig,
+    Manifest,
+    ManifestReference,
+    Repository,
+    Tag,
+    TagMove,
+)
+from repositories.oci.annotations import About, about, annotations_of
+from repositories.oci.artifacts import (
+    ArtifactKind,
+    cosign_tags,
+    kind_of,
+    read_artifacts,
+)
+from repositories.oci.documents import (
+    Descriptor,
+    ReferenceKind,
+    find_attestations,
+    is_platform,
+    parse_manifest,
+)
+from repositories.oci.history import Layer, Step, steps_of
+from repositories.pictures import HUES, Segment, bar_segments
+
+ALSO_SHOWN = 5  # other names of the same image
+ATTACHMENTS_MAX = 100
+MOVES_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ShownImage:
+    """One image of a tag, or of an index."""
+
+    digest: str
+    platform: str
+    size_bytes: int
+    is_here: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTag:
+    """A tag with all that its block in a list says."""
+
+    tag: Tag
+    images: list[ShownImage]
+    also: list[str]  # other tags of the same manifest
+    more_also: int
+    attached: list[ArtifactKind]
+
+
+def describe_tags(repository: Repository, tags: Sequence[Tag]) -> list[ShownTag]:
+    """Return what a list says of tags that came ``with_content``. Three queries."""
+    children = _children_of(
+        repository,
+        {
+            reference.digest
+            for tag in tags
+            if tag.manifest.is_index
+            for reference in tag.manifest.references.all()
+        },
+    )
+    also = _names_by_manifest(repository, {tag.manifest_id for tag in tags})
+    images = {tag.pk: _images_of(tag, children) for tag in tags}
+    digests = {image.digest for shown in images.values() for image in shown}
+    digests |= {tag.manifest.digest for tag in tags}
+    attached = _attached_kinds(repository, digests)
+    described = []
+    for tag in tags:
+        names = [name for name in also[tag.manifest_id] if name != tag.name]
+        kinds = set(attached[tag.manifest.digest])
+        for image in images[tag.pk]:
+            kinds |= attached[image.digest]
+        described.append(
+            ShownTag(
+                tag=tag,
+                images=images[tag.pk],
+                also=names[:ALSO_SHOWN],
+                more_also=max(0, len(names) - ALSO_SHOWN),
+                attached=[kind for kind in ArtifactKind if kind in kinds],
+            )
+        )
+    return described
+
+
+def _images_of(tag: Tag, children: dict[str, Manifest]) -> list[ShownImage]:
+    manifest = tag.manifest
+    if not manifest.is_index:
+        platform = manifest.image_config.platform if manifest.image_config else ""
+        return [ShownImage(manifest.digest, platform, tag.content_bytes)]
+    references = sorted(manifest.references.all(), key=lambda row: row.position)
+    return list(_entries(references, children))
+
+
+def _entries(
+    references: Iterable[ManifestReference | Descriptor],
+    children: dict[str, Manifest],
+) -> Iterable[ShownImage]:
+    """Yield the images of an index; what BuildKit attests of them is none."""
+    for reference in references:
+        platform = reference.platform
+        child = children.get(str(reference.digest))
+        if platform and not is_platform(platform):
+            continue
+        if not platform and child is not None and child.image_config is not None:
+            platform = child.image_config.platform
+        yield ShownImage(
+            digest=str(reference.digest),
+            platform=platform,
+            size_bytes=child.content_bytes if child is not None else 0,
+            is_here=child is not None,
+        )
+
+
+def _children_of(
+    repository: Repository, digests: Collection[str]
+) -> dict[str, Manifest]:
+    found = Manifest.objects.with_content().filter(
+        repository=repository, digest__in=digests
+    )
+    return {manifest.digest: manifest for manifest in found}
+
+
+def _names_by_manifest(
+    repository: Repository, manifest_ids: Collection[int]
+) -> dict[int, list[str]]:
+    names: dict[int, list[str]] = defaultdict(list)
+    rows = Tag.objects.filter(repository=repository, manifest__in=manifest_ids)
+    for manifest_id, name in rows.order_by("name").values_list("manifest_id", "name"):
+        names[manifest_id].append(name)
+    return names
+
+
+def _attached_kinds(
+    repository: Repository, digests: Collection[str]
+) -> dict[str, set[ArtifactKind]]:
+    kinds: dict[str, set[ArtifactKind]] = defaultdict(set)
+    referrers = Manifest.objects.filter(
+        repository=repository, subject_digest__in=digests
+    )
+    for digest, artifact_type in referrers.values_list(
+        "subject_digest", "artifact_type"
+    ):
+        kinds[digest].add(kind_of(artifact_type))
+    return kinds
+
+
+# --- one image
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStep:
+    """A line of the history; a step that made a layer has a part of the bar."""
+
+    step: Step
+    segment: Segment | None = None
+    hue: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Something that was attached to an image."""
+
+    kind: ArtifactKind
+    type: str
+    digest: str
+    size_bytes: int
+    attached_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShownManifest:
+    """A manifest and, of an index, the one image that was asked for."""
+
+    manifest: Manifest
+    images: list[ShownImage]  # the platforms of an index
+    image: Manifest | None  # whose layers and config are shown
+    steps: list[ShownStep]
+    layer_count: int
+    size_bytes: int
+    config: "ConfigFacts | None"
+    labels: list[tuple[str, str]]
+    about: About
+    attachments: list[Attachment]
+    annotations: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFacts:
+    """What a container of the image starts with."""
+
+    platform: str
+    created_at: datetime | None
+    author: str
+    entrypoint: str
+    command: str
+    user: str
+    directory: str
+    stop_signal: str
+    ports: list[str]
+    volumes: list[str]
+    environment: list[tuple[str, str]]
+
+
+def describe_manifest(
+    repository: Repository, manifest: Manifest, platform: str
+) -> ShownManifest:
+    """Return what the page of a manifest says, for one platform of an index."""
+    images: list[ShownImage] = []
+    image: Manifest | None = manifest
+    if manifest.is_index:
+        entries = _descriptors_of(manifest)
+        children = _children_of(repository, {str(entry.digest) for entry in entries})
+        images = list(_entries(entries, children))
+        image = _chosen(images, children, platform)
+    config = image.image_config if image is not None else None
+    layers = _layers_of(image) if image is not None else []
+    labels = labels_of(config)
+    annotations = annotations_of(bytes(manifest.payload))
+    if image is not None and image.pk != manifest.pk:
+        annotations |= annotations_of(bytes(image.payload))
+    return ShownManifest(
+        manifest=manifest,
+        images=images,
+        image=image,
+        steps=_shown_steps(layers, config),
+        layer_count=len(layers),
+        size_bytes=sum(layer.size_bytes for layer in layers),
+        config=_config_facts(config),
+        labels=sorted(labels.items()),
+        about=about(labels | annotations),
+        attachments=_attachments(repository, manifest, image),
+        annotations=sorted(annotations.items()),
+    )
+
+
+def _descriptors_of(manifest: Manifest) -> tuple[Descriptor, ...]:
+    return parse_manifest(bytes(manifest.payload), manifest.media_type).descriptors
+
+
+def _chosen(
+    images: Iterable[ShownImage], children: dict[str, Manifest], platform: str
+) -> Manifest | None:
+    """Return the image of a platform, whole; else the first that is here."""
+    here = [image for image in images if image.is_here]
+    if not here:
+        return None
+    chosen = next(
+        (image for image in here if platform in (image.platform, image.digest)), here[0]
+    )
+    return Manifest.objects.select_related("config").get(pk=children[chosen.digest].pk)
+
+
+def _layers_of(image: Manifest) -> list[Layer]:
+    layers = (ReferenceKind.LAYER, ReferenceKind.FOREIGN_LAYER)
+    return [
+        Layer(str(descriptor.digest), descriptor.size_bytes, descriptor.media_type)
+        for descriptor in _descriptors_of(image)
+        if descriptor.kind in layers
+    ]
+
+
+def _shown_steps(layers: list[Layer], config: ImageConfig | None) -> list[ShownStep]:
+    history = config.document.get("history", []) if config is not None else []
+    segments = iter(bar_segments([layer.size_bytes for layer in layers]))
+    return [
+        ShownStep(step, next(segments), (step.number - 1) % HUES + 1)
+        if step.number is not None
+        else ShownStep(step)
+        for step in steps_of(layers, history)
+    ]
+
+
+def _settings_of(config: ImageConfig | None) -> dict[str, Any]:
+    return config.document.get("config", {}) if config is not None else {}
+
+
+def _config_facts(config: ImageConfig | None) -> ConfigFacts | None:
+    if config is None:
+        return None
+    settings = _settings_of(config)
+    return ConfigFacts(
+        platform=config.platform,
+        created_at=config.created_at,
+        author=config.document.get("author", ""),
+        entrypoint=_command(settings.get("Entrypoint", [])),
+        command=_command(settings.get("Cmd", [])),
+        user=settings.get("User", ""),
+        directory=settings.get("WorkingDir", ""),
+        stop_signal=settings.get("StopSignal", ""),
+        ports=list(settings.get("ExposedPorts", {})),
+        volumes=list(settings.get("Volumes", {})),
+        environment=[
+            (name, value)
+            for name, _, value in (
+                line.partition("=") for line in settings.get("Env", [])
+            )
+        ],
+    )
+
+
+def _command(words: list[str]) -> str:
+    """Write a command as a Dockerfile's exec form, one word as it is."""
+    if len(words) == 1:
+        return words[0]
+    return json.dumps(words, ensure_ascii=False) if words else ""
+
+
+def _attachments(
+    repository: Repository, manifest: Manifest, image: Manifest | None
+) -> list[Attachment]:
+    """Return referrers, BuildKit's attestations and what cosign's tags point to."""
+    subjects = {manifest.digest}
+    attestations: list[str] = []
+    if image is not None:
+        subjects.add(image.digest)
+        if manifest.is_index:
+            found = find_attestations(bytes(manifest.payload))
+            attestations = found.get(image.digest, [])
+    tags = {name for digest in subjects for name in cosign_tags(digest)}
+    rows = (
+        Manifest.objects.filter(repository=repository)
+        .filter(
+            Q(subject_digest__in=subjects)
+            | Q(digest__in=attestations)
+            | Q(
+                pk__in=Tag.objects.filter(repository=repository, name__in=tags).values(
+                    "manifest"
+                )
+            )
+        )
+        .order_by("-pk")[:ATTACHMENTS_MAX]
+    )
+    return [
+        Attachment(
+            artifact.kind, artifact.type, row.digest, row.size_bytes, row.pushed_at
+        )
+        for row in rows
+        for artifact in read_artifacts(bytes(row.payload), row.artifact_type)
+    ]
+
+
+# --- what became of a tag
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMove:
+    """A step in a tag's history; one that can be gone back to names its manifest."""
+
+    move: TagMove
+    is_current: bool
+    is_restorable: bool
+
+
+def describe_moves(
+    repository: Repository, name: str, current_digest: str
+) -> list[ShownMove]:
+    """Return the newest steps of a tag, and which of them can be gone back to."""
+    manifests = Manifest.objects.filter(
+        repository=OuterRef("repository"), digest=OuterRef("digest")
+    )
+    moves = (
+        TagMove.objects.filter(repository=repository, name=name)
+        .annotate(is_here=Exists(manifests))
+        .order_by("-pk")[:MOVES_SHOWN]
+    )
+    seen_current = False
+    shown = []
+    for move in moves:
+        is_current = move.digest == current_digest and not seen_current
+        seen_current = seen_current or is_current
+        restorable = move.is_here and move.digest != current_digest
+        shown.append(ShownMove(move, is_current, restorable))
+    return shown
+
+
+def featured_config(repository: Repository, tag: Tag) -> ImageConfig | None:
+    """Return the config of a tag that came ``with_content``, or of its first image."""
+    digests = [tag.manifest.digest]
+    digests += [reference.digest for reference in tag.manifest.references.all()]
+    return (
+        ImageConfig.objects.filter(
+            manifest__repository=repository, manifest__digest__in=digests
+        )
+        .order_by("manifest")
+        .first()
+    )
+
+
+def labels_of(config: ImageConfig | None) -> dict[str, str]:
+    """Return an image's labels."""
+    labels: dict[str, str] = _settings_of(config).get("Labels", {})
+    return labels

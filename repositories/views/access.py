@@ -1,0 +1,150 @@
+"""Who may do what with a repository, and why."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.actions import Action
+from accounts.actors import ANONYMOUS, Actor
+from accounts.authentication import actor_of, actor_of_robot
+from accounts.decisions import Decision
+from accounts.models import Robot, Team, User
+from accounts.views.base import tell
+from repositories.grants import GrantExists, add_grant, change_grant, remove_grant
+from repositories.models import Grant, Repository
+from repositories.permissions import decide
+from repositories.repository_forms import (
+    ROLE_CHOICES,
+    ChangedGrantForm,
+    GrantForm,
+    QuestionForm,
+)
+from repositories.views.page import RepositoryPage, open_page
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_access(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
+    """Show grants and answer questions; a POST adds a grant."""
+    page = open_page(request, namespace, name)
+    page.require(Action.GRANT)
+    if request.method != "POST":
+        return _render(page)
+    form = GrantForm(request.POST, repository=page.repository)
+    if form.is_valid() and form.subject is not None:
+        try:
+            add_grant(
+                repository=page.repository,
+                subject=form.subject,
+                role=form.cleaned_data["role"],
+                tag_glob=form.cleaned_data["tags"],
+                actor=page.actor,
+            )
+        except GrantExists as error:
+            form.add_error(None, str(error))
+        else:
+            tell(request, _("%(name)s has access") % {"name": form.data["name"]})
+            return redirect(page.address("access"))
+    return _render(page, form)
+
+
+@require_POST
+def change_access(
+    request: HttpRequest, namespace: str, name: str, grant: int
+) -> HttpResponse:
+    """Change a grant's role and tags, or take it away."""
+    page = open_page(request, namespace, name)
+    page.require(Action.GRANT)
+    row = (
+        Grant.objects.with_subjects()
+        .select_related("repository__namespace")
+        .filter(repository=page.repository, pk=grant)
+        .first()
+    )
+    if row is None:
+        raise Http404
+    if "remove" in request.POST:
+        remove_grant(grant=row, actor=page.actor)
+        tell(request, _("%(name)s has lost this access") % {"name": row.subject_name})
+        return redirect(page.address("access"))
+    form = ChangedGrantForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, _("This is no role or no pattern of tags."))
+        return redirect(page.address("access"))
+    try:
+        change_grant(
+            grant=row,
+            role=form.cleaned_data["role"],
+            tag_glob=form.cleaned_data["tags"],
+            actor=page.actor,
+        )
+    except GrantExists as error:
+        messages.warning(request, str(error))
+    else:
+        tell(
+            request, _("The access of %(name)s is changed") % {"name": row.subject_name}
+        )
+    return redirect(page.address("access"))
+
+
+def _render(page: RepositoryPage, form: GrantForm | None = None) -> HttpResponse:
+    repository = page.repository
+    grants = Grant.objects.with_subjects().filter(repository=repository).order_by("pk")
+    asked = "action" in page.request.GET
+    question = QuestionForm(page.request.GET if asked else None)
+    return page.render(
+        "repositories/access.html",
+        "access",
+        {
+            "grants": list(grants),
+            "roles": ROLE_CHOICES,
+            "administrators": _administrators(repository),
+            "form": form or GrantForm(repository=repository),
+            "question": question,
+            "answer": _answer(repository, question) if asked else None,
+        },
+        status=422 if form else 200,
+    )
+
+
+def _administrators(repository: Repository) -> list[str]:
+    """Return who has every right without a grant: the owner, or the admin teams."""
+    namespace = repository.namespace
+    if namespace.user_id is not None:
+        return [namespace.name]
+    teams = Team.objects.filter(
+        organization=namespace.organization_id, standing=Team.Standing.ADMIN
+    )
+    return list(teams.order_by("name").values_list("name", flat=True))
+
+
+def _answer(repository: Repository, question: QuestionForm) -> Decision | None:
+    if not question.is_valid():
+        return None
+    fields = question.cleaned_data
+    actor = _find_actor(fields["who"].replace("\0", ""), repository)
+    if actor is None:
+        question.add_error("who", _("There is nobody of this name."))
+        return None
+    return decide(actor, Action(fields["action"]), repository, fields["tag"] or None)
+
+
+def _find_actor(who: str, repository: Repository) -> Actor | None:
+    """Return the actor of a login; a robot of others is told from none by nobody."""
+    if who in {"", "anonymous"}:
+        return ANONYMOUS
+    namespace, plus, robot_name = who.partition("+")
+    if plus:
+        robot = (
+            Robot.objects.select_related("namespace")
+            .filter(
+                namespace=repository.namespace_id,
+                namespace__name=namespace,
+                name=robot_name,
+            )
+            .first()
+        )
+        return actor_of_robot(robot) if robot is not None else None
+    user = User.objects.filter(username=who).first()
+    return actor_of(user) if user is not None else None

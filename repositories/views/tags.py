@@ -1,0 +1,171 @@
+"""The tags of a repository: find, sort, delete, bring back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import F
+from django.db.models.expressions import OrderBy
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.actions import Action
+from accounts.views.base import SignInNeeded, tell
+from repositories.contents import describe_tags
+from repositories.models import Repository, Tag, TagMove
+from repositories.models.tags import TagQuerySet
+from repositories.oci.references import is_tag
+from repositories.oci.versions import newest_first
+from repositories.permissions import decide_tags
+from repositories.tags import ManifestGone, TagExists, delete_tag, restore_tag
+from repositories.views.page import RepositoryPage, open_page
+
+PAGE_TAGS = 25
+KEPT = frozenset({"q", "sort", "page", "attached"})  # of the list's address
+AT_ONCE_MAX = 100  # tags of one deletion
+SORTS = {
+    "pushed": gettext_lazy("Last pushed"),
+    "version": gettext_lazy("Version"),
+    "pulled": gettext_lazy("Last pulled"),
+    "size": gettext_lazy("Size"),
+    "name": gettext_lazy("Name"),
+}
+ORDERS: dict[str, tuple[str | OrderBy, ...]] = {
+    "pushed": ("-moved_at", "name"),
+    "pulled": (F("last_pulled_at").desc(nulls_last=True), "name"),
+    "size": ("-content_bytes", "name"),
+    "name": ("name",),
+}
+
+
+@require_safe
+def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
+    """List tags. ``since`` asks for the list only if something was pushed after it."""
+    page = open_page(request, namespace, name)
+    repository = page.repository
+    if "HX-Request" in request.headers and not _is_news(request, repository):
+        return HttpResponse(status=204)
+    words = request.GET.get("q", "").replace("\0", "").strip()
+    sort = request.GET.get("sort", "")
+    sort = sort if sort in SORTS else "pushed"
+    shows_all = "attached" in request.GET
+    tags = repository.tags.all() if shows_all else repository.tags.of_images()
+    if words:
+        tags = tags.filter(name__icontains=words)
+    listed, paginator_page = _page_of(tags, sort, request.GET.get("page", "1"))
+    return page.render(
+        "repositories/tags.html",
+        "tags",
+        {
+            "tags": describe_tags(repository, listed),
+            "page": paginator_page,
+            "words": words,
+            "sort": sort,
+            "sorts": SORTS.items(),
+            "shows_all": shows_all,
+            "gone": _deleted(request, repository),
+            "back": request.GET.urlencode(),
+        },
+    )
+
+
+def _is_news(request: HttpRequest, repository: Repository) -> bool:
+    if "since" not in request.GET:
+        return True
+    since = parse_datetime(request.GET["since"]) if request.GET["since"] else None
+    return repository.pushed_at != since
+
+
+def _page_of(tags: TagQuerySet, sort: str, number: str) -> tuple[list[Tag], Page[Any]]:
+    """Return one page of tags. Versions are compared here: no database knows how."""
+    if sort != "version":
+        ordered = tags.with_content().order_by(*ORDERS[sort])
+        page = Paginator(ordered, PAGE_TAGS).get_page(number)
+        return list(page.object_list), page
+    names = sorted(tags.values_list("name", flat=True), key=newest_first)
+    page_of_names = Paginator(names, PAGE_TAGS).get_page(number)
+    wanted = list(page_of_names.object_list)
+    found = {tag.name: tag for tag in tags.with_content().filter(name__in=wanted)}
+    return [found[name] for name in wanted if name in found], page_of_names
+
+
+def _deleted(request: HttpRequest, repository: Repository) -> list[TagMove]:
+    """Return the last move of the tags that were just deleted, while they are gone."""
+    names = [name for name in request.GET.getlist("deleted") if is_tag(name)]
+    if not names:
+        return []
+    moves = TagMove.objects.filter(repository=repository, name__in=names[:AT_ONCE_MAX])
+    last = {move.name: move for move in moves.order_by("pk")}
+    return [move for move in last.values() if not move.digest]
+
+
+@require_POST
+def delete_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
+    """Delete the tags that were chosen; those that may not be stay, and it is said."""
+    page = open_page(request, namespace, name)
+    permitted = _permitted(page, Action.DELETE)
+    deleted = [
+        tag
+        for tag in permitted
+        if delete_tag(repository=page.repository.facts, name=tag, actor=page.actor)
+    ]
+    return _back(page, deleted=deleted)
+
+
+@require_POST
+def restore_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
+    """Bring back tags that were deleted, where they pointed to at last."""
+    page = open_page(request, namespace, name)
+    restored = [tag for tag in _permitted(page, Action.PUSH) if _restore(page, tag)]
+    if restored:
+        text = ngettext("%(tag)s is back", "%(count)s tags are back", len(restored))
+        tell(request, text % {"tag": restored[0], "count": len(restored)})
+    return _back(page)
+
+
+def _restore(page: RepositoryPage, name: str) -> bool:
+    """Bring one tag back, or say why not."""
+    try:
+        if restore_tag(repository=page.repository.facts, name=name, actor=page.actor):
+            return True
+        messages.warning(page.request, _("There was nothing to bring back"))
+    except (TagExists, ManifestGone) as error:
+        messages.warning(page.request, str(error))
+    return False
+
+
+def _permitted(page: RepositoryPage, action: Action) -> list[str]:
+    """Return those of the chosen tags that the actor may do this to.
+
+    Says why of the others. Refuses if none is left.
+    """
+    request = page.request
+    only = request.POST.get("only")
+    given = [only] if only else request.POST.getlist("tag")[:AT_ONCE_MAX]
+    chosen = [tag for tag in dict.fromkeys(given) if is_tag(tag)]
+    if page.actor.is_anonymous:
+        raise SignInNeeded
+    decisions = decide_tags(
+        page.actor, dict.fromkeys(chosen, action), page.repository.facts
+    )
+    refused = [decision for decision in decisions if not decision]
+    if chosen and len(refused) == len(chosen):
+        raise PermissionDenied(refused[0].reason)
+    for decision in refused:
+        messages.warning(request, decision.reason)
+    return [tag for tag, may in zip(chosen, decisions, strict=True) if may]
+
+
+def _back(page: RepositoryPage, *, deleted: Sequence[str] = ()) -> HttpResponse:
+    """Go back to the list as it was, with a strip for each tag that is gone."""
+    query = QueryDict(page.request.POST.get("back", "")[:2000], mutable=True)
+    for name in [name for name in query if name not in KEPT]:
+        del query[name]
+    query.setlist("deleted", list(deleted))
+    return redirect(f"{page.address('tags')}?{query.urlencode()}")

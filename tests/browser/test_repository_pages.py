@@ -1,0 +1,184 @@
+"""The pages of a repository in a browser: in order, in both themes, wide and narrow."""
+
+import json
+
+import pytest
+
+from accounts.actors import ANONYMOUS
+from repositories.lifecycle import describe_repository
+from repositories.models import Repository
+from tests.browser.checks import check_page
+from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
+from tests.conftest import Cast
+from tests.images import Image, artifact, image, index
+from tests.registry_client import RegistryClient
+
+README = """
+# Orders
+
+- [x] signed
+- `amd64` and <b>more</b>
+
+| tag | size |
+|---|--:|
+| v1 | 12 |
+
+```python
+def f(): return "x"
+```
+
+![logo](https://images.example.com/logo.png) [link](https://example.com)
+<img src=x onerror="document.title='broken'"><script>document.title='broken'</script>
+"""
+CANARY = "<img src=x onerror=\"document.title='broken'\">"
+CONFIG = {
+    "os": "linux",
+    "architecture": "amd64",
+    "created": "2026-01-02T03:04:05Z",
+    "config": {
+        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"],
+        "Entrypoint": ["/srv/serve", CANARY],
+        "Labels": {
+            CANARY: CANARY,
+            "org.opencontainers.image.source": "https://x.example",
+        },
+    },
+    "history": [
+        {"created_by": f"RUN /bin/sh -c {CANARY} {'very-long-word-' * 20} # buildkit"},
+        {"created_by": "ENV A=1", "empty_layer": True},
+        {"created_by": "COPY . /srv # buildkit"},
+    ],
+}
+
+
+def full_image() -> Image:
+    return image(
+        b"a" * 9000,
+        b"b" * 500,
+        config=json.dumps(CONFIG).encode(),
+        annotations={CANARY: CANARY},
+    )
+
+
+@pytest.fixture
+def filled(private_api: Repository, alice: RegistryClient, cast: Cast) -> str:
+    """The address of a repository with everything that its pages can show."""
+    name = private_api.full_name
+    describe_repository(
+        repository=private_api, actor=ANONYMOUS, readme=README, description=CANARY
+    )
+    one = full_image()
+    both = index(one, image())
+    alice.push(f"{name}:v1", image())
+    alice.push(f"{name}:v1", both)
+    alice.push(f"{name}:a-tag-with-a-very-long-name-{'x' * 90}", both)
+    alice.push(name, artifact(one, artifact_type="application/spdx+json"))
+    alice.push(f"{name}:gone", image())
+    alice.delete(f"/v2/{name}/manifests/gone")
+    return f"/{name}"
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+def test_every_page_is_in_order(
+    open_browser: OpenBrowser, cast: Cast, filled: str, width: int, scheme: Scheme
+) -> None:
+    page = open_browser(cast.alice, width=width, scheme=scheme)
+    for rest in (
+        *("", ":v1", "/-/tags", "/-/tags?deleted=gone", "/-/activity", "/-/settings"),
+        *("/-/access", f"/-/access?who={cast.carol.username}&action=push"),
+        *("/-/settings/readme", "/-/tags?q=nothing-like-it"),
+    ):
+        page.goto(filled + rest)
+        check_page(page)
+        assert page.title() != "broken"
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+def test_an_empty_repository_is_in_order(
+    open_browser: OpenBrowser, cast: Cast, api: str, width: int, scheme: Scheme
+) -> None:
+    for user in (cast.bob, cast.carol):
+        page = open_browser(user, width=width, scheme=scheme)
+        page.goto(f"/{api}")
+        check_page(page)
+
+
+def test_the_first_push_is_seen_without_a_reload(
+    open_browser: OpenBrowser, cast: Cast, api: str, alice: RegistryClient
+) -> None:
+    page = open_browser(cast.bob)
+    page.goto(f"/{api}")
+    page.get_by_text("Waiting for your first push").wait_for()
+    alice.push(f"{api}:v1", image())
+    page.wait_for_url(f"**/{api}/-/tags")
+    page.get_by_role("link", name="v1", exact=True).first.wait_for()
+    alice.push(f"{api}:v2", image())
+    page.get_by_role("link", name="v2", exact=True).first.wait_for()
+    check_page(page)
+
+
+def test_a_list_that_is_being_worked_on_is_left_alone(
+    open_browser: OpenBrowser, cast: Cast, api: str, alice: RegistryClient
+) -> None:
+    alice.push(f"{api}:v1", image())
+    page = open_browser(cast.bob)
+    page.goto(f"/{api}/-/tags")
+    page.get_by_role("checkbox", name="Select v1").check()
+    page.get_by_text("1 selected").wait_for()
+    alice.push(f"{api}:v2", image())
+    page.wait_for_timeout(6000)
+    assert page.get_by_role("checkbox", name="Select v1").is_checked()
+    assert page.get_by_role("checkbox", name="Select v2").count() == 0
+    check_page(page)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_tag_is_deleted_and_brought_back(
+    open_browser: OpenBrowser,
+    cast: Cast,
+    api: str,
+    alice: RegistryClient,
+    scripts: bool,
+) -> None:
+    alice.push(f"{api}:v1", image())
+    alice.push(f"{api}:v2", image())
+    page = open_browser(cast.bob, scripts=scripts)
+    page.goto(f"/{api}/-/tags")
+    page.get_by_role("button", name="Actions for v1").click()
+    page.get_by_role("button", name="Delete tag").locator("visible=true").click()
+    page.get_by_text("v1 deleted.").wait_for()
+    assert page.get_by_role("checkbox", name="Select v1").count() == 0
+    if scripts:
+        page.keyboard.press("z")
+    else:
+        page.get_by_role("button", name="Undo v1").click()
+    page.get_by_role("checkbox", name="Select v1").wait_for()
+    page.get_by_text("v1 is back").wait_for()
+
+
+def test_typing_filters_the_list(
+    open_browser: OpenBrowser, cast: Cast, api: str, alice: RegistryClient
+) -> None:
+    for tag in ("main-1", "main-2", "v1"):
+        alice.push(f"{api}:{tag}", image())
+    page = open_browser(cast.carol)
+    page.goto(f"/{api}/-/tags")
+    page.get_by_role("searchbox", name="Filter tags").fill("main")
+    page.wait_for_url("**q=main**")
+    page.get_by_role("link", name="v1", exact=True).wait_for(state="detached")
+    assert page.get_by_role("link", name="main-1", exact=True).count() == 1
+
+
+def test_a_platform_and_a_preview_come_without_a_new_page(
+    open_browser: OpenBrowser, cast: Cast, filled: str
+) -> None:
+    page = open_browser(cast.alice)
+    page.goto(f"{filled}:v1")
+    page.get_by_role("link", name="linux/arm64").click()
+    page.wait_for_url("**platform=linux/arm64")
+    check_page(page)
+    page.goto(f"{filled}/-/settings/readme")
+    page.get_by_role("textbox", name="README").fill("# Something new")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("heading", name="Something new").wait_for()
+    check_page(page)

@@ -1,0 +1,86 @@
+"""What happened in a repository."""
+
+import re
+
+from accounts.actors import Actor
+from repositories.activity import tell_events
+from repositories.events import record_event
+from repositories.models import Event, Repository
+from tests.images import image
+from tests.registry_client import RegistryClient
+from tests.repositories.views.conftest import Browse
+
+
+def test_it_tells_in_sentences(
+    browse: Browse, private_api: Repository, alice: RegistryClient, bob: RegistryClient
+) -> None:
+    api = private_api.full_name
+    old, new = image(), image()
+    alice.push(f"{api}:v1", old)
+    bob.push(f"{api}:v1", new)
+    bob.delete(f"/v2/{api}/manifests/v1")
+    page = browse("carol").get(f"/{api}/-/activity").text
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page))
+    assert f"{alice.username} pushed v1, {old.digest[:19]}" in text
+    assert (
+        f"{bob.username} moved v1 from {old.digest[:19]} to {new.digest[:19]}" in text
+    )
+    assert f"{bob.username} deleted the tag v1, which was {new.digest[:19]}" in text
+    assert "created the repository" in text
+    assert f'href="/{api}@{old.digest}"' in page
+
+
+def test_only_those_who_grant_see_who_got_what_and_from_where(
+    browse: Browse, private_api: Repository, alice: RegistryClient
+) -> None:
+    path = f"{private_api.get_absolute_url()}/-/access"
+    client = browse("alice")
+    fields = {"kind": "user", "name": "nobody-of-note", "role": "read", "tags": ""}
+    refused = client.post(path, fields, client.get(path))
+    assert "There is no user called nobody-of-note here." in refused.text
+    grant = private_api.grants.filter(user__isnull=False).first()
+    assert grant is not None
+    fields = {"role": "write", "tags": "dev-*"}
+    client.post(f"{path}/{grant.pk}", fields, client.get(path))
+    log = f"{private_api.get_absolute_url()}/-/activity"
+    own = client.get(log).text
+    assert "dev-*" in own
+    assert "127.0.0.1" in own
+    others = browse("carol").get(log).text
+    assert "dev-*" not in others
+    assert "127.0.0.1" not in others
+
+
+def test_every_kind_has_a_sentence(private_api: Repository, database: None) -> None:
+    actor = Actor(name="<b>mallory</b>")
+    for kind in Event.Kind:
+        record_event(
+            kind=kind,
+            repository=private_api.facts,
+            actor=actor,
+            detail={"tag": "<i>", "digest": "<script>", "subject": "<u>", "role": 1},
+        )
+    events = list(Event.objects.filter(repository=private_api))
+    for line in tell_events(private_api, events):
+        for canary in ("<i>", "<script>", "<u>"):
+            assert canary not in line.sentence
+        is_ours = line.event.kind.startswith(("tag.", "manifest.", "grant."))
+        if is_ours:
+            assert line.event.kind not in line.sentence
+
+
+def test_a_long_log_has_pages(browse: Browse, private_api: Repository) -> None:
+    Event.objects.bulk_create(
+        Event(repository=private_api, kind="repository.changed", actor_name=f"p{n}")
+        for n in range(120)
+    )
+    client, seen = browse("carol"), []
+    path: str | None = f"{private_api.get_absolute_url()}/-/activity"
+    while path:
+        page = client.get(path)
+        seen += re.findall(r"<b>(p\d+)</b>", page.text)
+        match = re.search(r'href="(\?before=\d+)"', page.text)
+        path = (
+            f"{private_api.get_absolute_url()}/-/activity{match[1]}" if match else None
+        )
+    assert seen == [f"p{n}" for n in reversed(range(120))]

@@ -1,0 +1,79 @@
+"""How often a page of a repository asks the database."""
+
+import itertools
+import json
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from repositories.models import Repository
+from tests import make
+from tests.conftest import Cast
+from tests.images import artifact, image, index
+from tests.pages import session_cookie
+from tests.registry_client import RegistryClient
+
+MOST = 12
+_serial = itertools.count()
+
+
+def add_content(
+    client: RegistryClient, cast: Cast, repository: Repository, count: int
+) -> None:
+    name = repository.full_name
+    for _ in range(count):
+        number = next(_serial)
+        one = image(
+            config=json.dumps(
+                {"os": "linux", "architecture": "arm64", "n": number}
+            ).encode()
+        )
+        both = index(one, image())
+        client.push(f"{name}:v{number}", both)
+        client.push(f"{name}:also{number}", both)
+        client.push(name, artifact(one))
+        make.grant(repository, make.user(), "read")
+        client.push(f"{name}:moving", one)
+
+
+def count_queries(path: str, cast: Cast) -> int:
+    browser = Client(HTTP_HOST=settings.BERTH_SERVICE)
+    browser.cookies[settings.SESSION_COOKIE_NAME] = session_cookie(cast.alice)
+    with CaptureQueriesContext(connection) as queries:
+        page = browser.get(path)
+    assert page.status_code == 200, page.content
+    return len(queries)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *("", ":moving", "/-/tags", "/-/tags?sort=version", "/-/tags?sort=size"),
+        *("/-/tags?q=v&deleted=moving", "/-/activity", "/-/access", "/-/settings"),
+        "/-/access?who={bob}&action=push",
+        "/-/settings/readme",
+    ],
+)
+def test_a_longer_page_asks_no_more(
+    alice: RegistryClient, cast: Cast, private_api: Repository, rest: str
+) -> None:
+    path = private_api.get_absolute_url() + rest.format(bob=cast.bob.username)
+    counts = []
+    for _ in range(2):
+        add_content(alice, cast, private_api, 10)
+        counts.append(count_queries(path, cast))
+    assert counts[0] == counts[1] <= MOST
+
+
+def test_an_index_asks_no_more_than_an_image(
+    alice: RegistryClient, cast: Cast, private_api: Repository
+) -> None:
+    counts = []
+    for images in (2, 20):
+        many = index(*(image() for _ in range(images)))
+        alice.push(f"{private_api.full_name}:many", many)
+        counts.append(count_queries(f"{private_api.get_absolute_url()}:many", cast))
+    assert counts[0] == counts[1] <= MOST

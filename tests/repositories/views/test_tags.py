@@ -1,0 +1,157 @@
+"""The list of tags: find, sort, delete, bring back."""
+
+import re
+
+import httpx
+import pytest
+
+from repositories.models import Manifest, Repository, Tag
+from tests import make
+from tests.conftest import Cast
+from tests.distribution.test_tags import make_tags as make_tag_rows
+from tests.images import OCI_MANIFEST, artifact, image, index
+from tests.registry_client import RegistryClient
+from tests.repositories.views.conftest import Browse
+
+HTMX = {"HX-Request": "true"}
+
+
+def make_tags(repository: Repository, names: list[str]) -> None:
+    """Make tags, all on one manifest."""
+    Manifest.objects.create(
+        repository=repository,
+        digest="sha256:" + "1" * 64,
+        media_type=OCI_MANIFEST,
+        payload=b"{}",
+        size_bytes=2,
+    )
+    make_tag_rows(repository, names)
+
+
+def names(page: httpx.Response) -> list[str]:
+    """Return the tags of a list, in its order."""
+    return re.findall(r'<article class="tag panel" aria-label="([^"]*)"', page.text)
+
+
+def test_a_tag_says_what_is_in_it(
+    browse: Browse, api: str, alice: RegistryClient
+) -> None:
+    one, two = image(), image()
+    both = index(one, two)
+    alice.push(f"{api}:both", both)
+    alice.push(f"{api}:same", both)
+    alice.push(api, artifact(one, artifact_type="application/vnd.x.signature.v1"))
+    alice.push(api, artifact(both, artifact_type="application/spdx+json"))
+    alice.get(f"/v2/{api}/manifests/both")
+    page = browse("carol").get(f"/{api}/-/tags")
+    assert names(page) == ["same", "both"]
+    for word in ("linux/amd64", "linux/arm64", one.digest, two.digest, "SBOM"):
+        assert page.text.count(word) >= 2, word
+    assert page.text.count("Signature") >= 2
+    assert f'<a href="/{api}:same"><code>same</code></a>' in page.text
+    size = sum(map(len, one.blobs))
+    assert f'<data value="{size}">' in page.text
+    assert "Select both" not in page.text
+    assert "Select both" in browse("bob").get(f"/{api}/-/tags").text
+
+
+def test_tags_are_filtered_and_sorted(browse: Browse, private_api: Repository) -> None:
+    make_tags(private_api, ["1.9", "1.10", "latest", "1.10-rc1", "1.2_x", "V1.1"])
+    client, path = browse("carol"), f"{private_api.get_absolute_url()}/-/tags"
+    assert names(client.get(f"{path}?sort=name&q=1.1")) == ["1.10", "1.10-rc1", "V1.1"]
+    versions = ["1.10", "1.10-rc1", "1.9", "1.2_x", "V1.1", "latest"]
+    assert names(client.get(f"{path}?sort=version")) == versions
+    assert set(names(client.get(f"{path}?sort=nonsense&page=zero"))) == set(versions)
+    assert names(client.get(f"{path}?q=%25")) == []
+    assert "No tag matches" in client.get(f"{path}?q=none").text
+    for sort in ("pushed", "pulled", "size"):
+        assert len(names(client.get(f"{path}?sort={sort}"))) == 6
+
+
+@pytest.mark.parametrize("sort", ["pushed", "version", "size", "pulled", "name"])
+def test_pages_show_every_tag_once(
+    browse: Browse, private_api: Repository, sort: str
+) -> None:
+    made = [f"v{number}" for number in range(60)]
+    make_tags(private_api, made)
+    path = f"{private_api.get_absolute_url()}/-/tags?sort={sort}"
+    seen = [
+        name
+        for number in (1, 2, 3)
+        for name in names(browse("carol").get(f"{path}&page={number}"))
+    ]
+    assert sorted(seen) == sorted(made)
+
+
+def test_tags_of_signatures_are_shown_when_asked_for(
+    browse: Browse, private_api: Repository
+) -> None:
+    signature = f"sha256-{'ab' * 32}.sig"
+    make_tags(private_api, ["v1", signature])
+    path = f"{private_api.get_absolute_url()}/-/tags"
+    assert names(browse("carol").get(path)) == ["v1"]
+    assert set(names(browse("carol").get(f"{path}?attached=on"))) == {"v1", signature}
+
+
+def test_a_deleted_tag_leaves_a_strip_that_brings_it_back(
+    browse: Browse, api: str, alice: RegistryClient
+) -> None:
+    pushed = image()
+    alice.push(f"{api}:v1", pushed)
+    alice.push(f"{api}:v2", image())
+    client, path = browse("bob"), f"/{api}/-/tags"
+    back = {"back": "q=v&sort=name&deleted=x&evil=1"}
+    page = client.get(path)
+    done = client.post(f"{path}/delete", {"only": "v1", **back}, page)
+    assert done.headers["Location"] == f"{path}?q=v&sort=name&deleted=v1"
+    assert alice.get(f"/v2/{api}/manifests/v1").status_code == 404
+    after = client.get(done.headers["Location"])
+    assert names(after) == ["v2"]
+    assert '<b class="mono">v1</b> deleted' in after.text
+    undone = client.post(f"{path}/restore", {"only": "v1"}, after)
+    assert undone.status_code == 302
+    assert alice.pull(f"{api}:v1").digest == pushed.digest
+    again = client.post(f"{path}/restore", {"only": "v1"}, client.get(path))
+    assert "there is a tag" in client.get(again.headers["Location"]).text
+
+
+def test_many_are_deleted_at_once(browse: Browse, private_api: Repository) -> None:
+    make_tags(private_api, ["v1", "v2", "v3"])
+    client, path = browse("bob"), f"{private_api.get_absolute_url()}/-/tags"
+    chosen = {"tag": ["v1", "v3", "absent", "-", "v1"]}
+    done = client.post(f"{path}/delete", chosen, client.get(path))
+    assert done.headers["Location"] == f"{path}?deleted=v1&deleted=v3"
+    assert names(client.get(path)) == ["v2"]
+
+
+def test_what_may_not_be_deleted_stays_and_it_is_said(
+    browse: Browse, cast: Cast
+) -> None:
+    repository = make.repository(cast.acme.namespace, make.unique("api"))
+    make.grant(repository, cast.carol, "write", tags="dev-*")
+    make_tags(repository, ["dev-1", "prod"])
+    client, path = browse("carol"), f"{repository.get_absolute_url()}/-/tags"
+    page = client.get(path)
+    done = client.post(f"{path}/delete", {"tag": ["dev-1", "prod"]}, page)
+    after = client.get(done.headers["Location"])
+    assert names(after) == ["prod"]
+    assert "only for tags like" in after.text
+    refused = client.post(f"{path}/delete", {"only": "prod"}, page)
+    assert refused.status_code == 403
+    assert Tag.objects.filter(repository=repository, name="prod").exists()
+
+
+def test_new_pushes_are_told_without_a_reload(
+    browse: Browse, api: str, alice: RegistryClient
+) -> None:
+    alice.push(f"{api}:v1", image())
+    client = browse("carol")
+    page = client.get(f"/{api}/-/tags?q=v")
+    match = re.search(r'hx-get="([^"]*since=[^"]*)" hx-trigger="every', page.text)
+    assert match
+    ask = match[1].replace("&amp;", "&")
+    assert client.get(ask, headers=HTMX).status_code == 204
+    alice.push(f"{api}:v2", image())
+    told = client.get(ask, headers=HTMX)
+    assert told.status_code == 200
+    assert names(told) == ["v2", "v1"]
