@@ -194,7 +194,7 @@ class QuestionForm(forms.Form):
         max_length=100,
         required=False,
         help_text=gettext_lazy(
-            "A user or a robot; empty for those who did not sign in."
+            "A user, a robot, or anonymous. Empty: everybody who can."
         ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )

@@ -13,6 +13,7 @@ from accounts.decisions import Decision
 from accounts.models import Robot, Team, User
 from accounts.views.base import tell
 from repositories.grants import GrantExists, add_grant, change_grant, remove_grant
+from repositories.holders import Holder, holders_of
 from repositories.models import Grant, Repository
 from repositories.permissions import decide
 from repositories.repository_forms import (
@@ -93,6 +94,7 @@ def _render(page: RepositoryPage, form: GrantForm | None = None) -> HttpResponse
     grants = Grant.objects.with_subjects().filter(repository=repository).order_by("pk")
     asked = "action" in page.request.GET
     question = QuestionForm(page.request.GET if asked else None)
+    answer, holders = _answer(repository, question) if asked else (None, None)
     return page.render(
         "repositories/access.html",
         "access",
@@ -102,7 +104,8 @@ def _render(page: RepositoryPage, form: GrantForm | None = None) -> HttpResponse
             "administrators": _administrators(repository),
             "form": form or GrantForm(repository=repository),
             "question": question,
-            "answer": _answer(repository, question) if asked else None,
+            "answer": answer,
+            "holders": holders,
         },
         status=422 if form else 200,
     )
@@ -119,20 +122,26 @@ def _administrators(repository: Repository) -> list[str]:
     return list(teams.order_by("name").values_list("name", flat=True))
 
 
-def _answer(repository: Repository, question: QuestionForm) -> Decision | None:
+def _answer(
+    repository: Repository, question: QuestionForm
+) -> tuple[Decision | None, list[Holder] | None]:
+    """Return why somebody may or may not, or, asked for nobody, who may."""
     if not question.is_valid():
-        return None
+        return None, None
     fields = question.cleaned_data
-    actor = _find_actor(fields["who"].replace("\0", ""), repository)
+    who, action = fields["who"].replace("\0", ""), Action(fields["action"])
+    if not who:
+        return None, holders_of(repository, action, fields["tag"] or None)
+    actor = _find_actor(who, repository)
     if actor is None:
         question.add_error("who", _("There is nobody of this name."))
-        return None
-    return decide(actor, Action(fields["action"]), repository, fields["tag"] or None)
+        return None, None
+    return decide(actor, action, repository, fields["tag"] or None), None
 
 
 def _find_actor(who: str, repository: Repository) -> Actor | None:
     """Return the actor of a login; a robot of others is told from none by nobody."""
-    if who in {"", "anonymous"}:
+    if who == "anonymous":
         return ANONYMOUS
     namespace, plus, robot_name = who.partition("+")
     if plus:

@@ -65,5 +65,13 @@ def test_it_says_why(browse: Browse, cast: Cast, path: str) -> None:
     assert client.get(path, params={"action": "fly"}).status_code == 200
 
 
+def test_it_lists_who_can(browse: Browse, cast: Cast, path: str) -> None:
+    page = browse("alice").get(path, params={"who": "", "action": "push"}).text
+    answer = page[page.index('id="why-answer"') :]
+    for person in (cast.alice, cast.bob, cast.robby):
+        assert f"<b>{person.username}</b>" in answer
+    assert cast.carol.username not in answer
+
+
 def test_the_page_says_who_needs_no_grant(browse: Browse, path: str) -> None:
     assert "Members of owners can do everything" in browse("alice").get(path).text

@@ -53,7 +53,7 @@ def count_queries(path: str, cast: Cast) -> int:
     [
         *("", ":moving", "/-/tags", "/-/tags?sort=version", "/-/tags?sort=size"),
         *("/-/tags?q=v&deleted=moving", "/-/activity", "/-/access", "/-/settings"),
-        "/-/access?who={bob}&action=push",
+        *("/-/access?who={bob}&action=push", "/-/access?who=&action=push"),
         "/-/settings/readme",
     ],
 )

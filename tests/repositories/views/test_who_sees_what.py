@@ -78,7 +78,11 @@ def patterns() -> list[URLPattern]:
         if getattr(resolver, "namespace", "") == "repositories"
     ]
     assert isinstance(resolver, URLResolver)
-    return [row for row in resolver.url_patterns if isinstance(row, URLPattern)]
+    return [
+        row
+        for row in resolver.url_patterns
+        if isinstance(row, URLPattern) and "namespace" in row.pattern.converters
+    ]
 
 
 def pattern_of(name: str) -> URLPattern:
