@@ -598,6 +598,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "distribution.tasks.collect_garbage",
         "schedule": crontab(hour=3, minute=40),
     },
+    "refresh search": {
+        "task": "repositories.tasks.refresh_search",
+        "schedule": crontab(minute=10),
+    },
 }
 
 # --- mail ---------------------------------------------------------------------------

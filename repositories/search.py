@@ -1,54 +1,462 @@
 """Find repositories by words; everybody finds only what they may see.
 
-Ranking: the exact name, then names that begin so, then names, then descriptions; in
-each, official and verified ones first, then stars, then pulls.
+Ranking: a word is the exact name, then names that begin with one, then names that have
+them all, then descriptions; in each, official and verified ones first, then stars, then
+pulls (SearchEntry.weight), then the older one.
+
+A million repositories are searched without reading a million rows:
+
+* What is public and what is the actor's own are asked separately, since each has an
+  index of its own.
+* Common words are found among the best WALK_ROWS entries, in their order. Only words
+  that are too rare to fill a page there are looked up in the index of trigrams, and
+  then there are not many of them. So neither depends on what the database guesses.
+* Nothing is counted beyond RESULTS_MAX.
+
+The entries say what is found and in which order; the repositories are then fetched
+through visible_to, which has the last word.
 """
 
-from django.db.models import Case, IntegerField, Q, Value, When
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import and_, or_
+from typing import Any
 
+from django.db import connection
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+from django.db.models.expressions import RawSQL
+
+from accounts.actions import Action
 from accounts.actors import Actor
-from repositories.models import Repository
-from repositories.models.repositories import RepositoryQuerySet
+from accounts.models import Namespace
+from repositories.models import (
+    Category,
+    Repository,
+    RepositoryLabel,
+    SearchEntry,
+    Star,
+)
+from repositories.models.repositories import (
+    RepositoryQuerySet,
+    granted_to,
+    may_pull,
+    namespaces_of,
+    within_ceiling,
+)
+from repositories.platforms import architectures_of, bits_of, systems_of
+from repositories.queries import (
+    PAGE_SIZE,
+    RESULTS_MAX,
+    SearchQuery,
+    Sort,
+    is_short,
+    parse_query,
+)
 
-WORDS_MAX = 10
-QUERY_MAX_LENGTH = 200
+WALK_ROWS = 5000
+EXACT, BEGINNING, NAMED, DESCRIBED = range(4)  # ranks
+_LAST = chr(0x10FFFF)  # behind every text that begins so
+_COLUMN = {
+    Sort.BEST: "weight",
+    Sort.UPDATED: "updated_at",
+    Sort.PULLS: "pull_count",
+    Sort.STARS: "star_count",
+}
+
+Arm = tuple[str, tuple[Any, ...]]  # SQL and its parameters
 
 
-def search_repositories(actor: Actor, query: str) -> RepositoryQuerySet:
-    """Return what matches every word of the query, best first; no words match all."""
-    text = query.replace("\0", "")[:QUERY_MAX_LENGTH].strip().lower()
-    found = Repository.objects.visible_to(actor).with_full_name()
-    for word in text.split()[:WORDS_MAX]:
-        found = found.filter(_matches(word))
-    return found.annotate(rank=_rank(text)).order_by(
-        "rank",
-        "-namespace__is_official",
-        "-namespace__is_verified",
-        "-star_count",
-        "-pull_count",
-        "namespace__name",
-        "name",
+@dataclass(frozen=True, slots=True)
+class BoundedCount:
+    """How many there are; ``is_exact`` is False for "at least so many"."""
+
+    value: int
+    is_exact: bool = True
+
+
+@dataclass(frozen=True)
+class Facets:
+    """How many of what the words find have which property; at least, if not exact."""
+
+    total: BoundedCount
+    official: int = 0
+    verified: int = 0
+    starred: int = 0
+    systems: Counter[str] = field(default_factory=Counter)
+    architectures: Counter[str] = field(default_factory=Counter)
+    categories: list[tuple[Category, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Results:
+    """One page of what was found."""
+
+    query: SearchQuery
+    repositories: list[Repository]
+    size: int
+    has_next: bool
+
+    @property
+    def first(self) -> int:
+        """The place of the first one on the page, counted from 1."""
+        return (self.query.page - 1) * self.size + 1
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.repositories) - 1
+
+
+def search(actor: Actor, query: SearchQuery, *, size: int = PAGE_SIZE) -> Results:
+    """Return one page of what the actor may see of it, best first."""
+    start = (query.page - 1) * size
+    if start >= RESULTS_MAX:
+        return Results(query, [], size, has_next=False)
+    ids = _Search(actor, query).find(start + size + 1)[start:]
+    return Results(
+        query,
+        fetch_in_order(actor, ids[:size]),
+        size,
+        has_next=len(ids) > size and start + size < RESULTS_MAX,
     )
 
 
-def _matches(word: str) -> Q:
-    namespace, slash, name = word.partition("/")
-    anywhere = Q(name__contains=word) | Q(description__icontains=word)
-    if slash:  # "acme/api", with or without the rest of either
-        return anywhere | Q(namespace__name=namespace, name__startswith=name)
-    return anywhere | Q(namespace__name__contains=word)
+def count_matches(actor: Actor, query: SearchQuery) -> BoundedCount:
+    """Count what a search finds on all its pages, up to RESULTS_MAX."""
+    return _bounded(sum(row[-1] for row in _Search(actor, query).count()))
 
 
-def _rank(text: str) -> Case:
-    namespace, slash, name = text.partition("/")
-    exact, beginning = Q(name=text), Q(name__startswith=text)
-    if slash:
-        exact |= Q(namespace__name=namespace, name=name)
-        beginning |= Q(namespace__name=namespace, name__startswith=name)
-    return Case(
-        When(exact, then=Value(0)),
-        When(beginning, then=Value(1)),
-        When(Q(name__contains=text) | Q(namespace__name=text), then=Value(2)),
-        default=Value(3),
-        output_field=IntegerField(),
+def count_facets(actor: Actor, query: SearchQuery) -> Facets:
+    """Count what the words of the query find, its filters apart, by property."""
+    words = _Search(actor, query.without_filters())
+    official = verified = total = 0
+    systems: Counter[str] = Counter()
+    architectures: Counter[str] = Counter()
+    for platforms, is_official, is_verified, count in words.count(
+        "platforms", "is_official", "is_verified"
+    ):
+        total += count
+        official += count if is_official else 0
+        verified += count if is_verified else 0
+        for system in systems_of(platforms):
+            systems[system] += count
+        for architecture in architectures_of(platforms):
+            architectures[architecture] += count
+    return Facets(
+        total=_bounded(total),
+        official=official,
+        verified=verified,
+        starred=words.count_starred(),
+        systems=systems,
+        architectures=architectures,
+        categories=words.count_categories(),
     )
+
+
+def suggest(actor: Actor, text: str, *, size: int = 8) -> list[Repository]:
+    """Return what somebody who has typed so far may be looking for."""
+    query = parse_query(text)
+    if not query.words:
+        return []
+    return search(actor, query, size=size).repositories
+
+
+def fetch_in_order(actor: Actor, ids: Sequence[int]) -> list[Repository]:
+    """Return the repositories of these ids that the actor may see, in their order."""
+    rows = with_search_results(
+        Repository.objects.visible_to(actor).filter(pk__in=ids), actor
+    )
+    found = {row.pk: row for row in rows}
+    return [found[pk] for pk in ids if pk in found]
+
+
+def with_search_results(rows: RepositoryQuerySet, actor: Actor) -> RepositoryQuerySet:
+    """Add what a list of results shows: owner, platforms, shelves, is_starred."""
+    stars = Star.objects.filter(user=actor.user_id, repository=OuterRef("pk"))
+    is_starred = Value(False) if actor.user_id is None else Exists(stars)
+    return (
+        rows.select_related(
+            "namespace__organization", "namespace__user", "search_entry"
+        )
+        .prefetch_related(Prefetch("categories", Category.objects.all()))
+        .annotate(is_starred=is_starred)
+        .defer("readme")
+    )
+
+
+def _bounded(count: int) -> BoundedCount:
+    return BoundedCount(min(count, RESULTS_MAX), is_exact=count <= RESULTS_MAX)
+
+
+class _Search:
+    """One query of one actor, as the arms of one or two statements."""
+
+    def __init__(self, actor: Actor, query: SearchQuery) -> None:
+        self.actor = actor
+        self.query = query
+        self.words = query.words
+        self.column = _COLUMN[query.sort]
+        self.is_ranked = query.sort is Sort.BEST and bool(query.words)
+
+    def find(self, wanted: int) -> list[int]:
+        """Return the ids of the best entries, so many as are wanted or there are."""
+        if Action.PULL not in self.actor.ceiling.actions:
+            return []
+        arms = [
+            *self._named_exactly(wanted),
+            self._walk(wanted),
+            *(
+                _arm(self._ranked(own), wanted, self.column)
+                for own in self._own(self._matching())
+            ),
+        ]
+        rows = _fetch(arms)
+        public = {pk: rank for pk, is_public, rank, _ in rows if is_public}
+        named = sum(rank < DESCRIBED for rank in public.values())
+        if len(public) < wanted:
+            rows += _fetch([self._looked_up(self._matching(), wanted)])
+        elif self.is_ranked and named < wanted:
+            rows += _fetch([self._looked_up(self._matching("full_name"), wanted)])
+        return _best(rows, wanted)
+
+    def count(self, *columns: str) -> list[tuple[Any, ...]]:
+        """Count matches by these columns, at most one more than RESULTS_MAX of each."""
+        if Action.PULL not in self.actor.ceiling.actions:
+            return []
+        found = [
+            entries.values_list("repository_id", *columns)
+            for entries in (
+                *self._own(self._matching()),
+                self._public().filter(self._matching()),
+            )
+        ]
+        # Own ones may be owned and granted; none of them is among the public ones.
+        arms = [_sql(entries[: RESULTS_MAX + 1]) for entries in found]
+        union = " UNION ".join(f"SELECT * FROM ({sql}) AS own" for sql, _ in arms[:-1])
+        public = f"SELECT * FROM ({arms[-1][0]}) AS found"
+        sql = f"{union} UNION ALL {public}" if union else public
+        listed = "".join(f"{column}, " for column in columns)
+        by = f" GROUP BY {', '.join(columns)}" if columns else ""
+        return _execute(
+            f"SELECT {listed}COUNT(*) FROM ({sql}) AS hits{by}",
+            [value for _, parameters in arms for value in parameters],
+        )
+
+    def count_starred(self) -> int:
+        if self.actor.user_id is None:
+            return 0
+        starred = Star.objects.filter(user=self.actor.user_id).values("repository")
+        return self._visible().filter(repository__in=starred).count()
+
+    def count_categories(self) -> list[tuple[Category, int]]:
+        """Return the shelves in their order, with how many matches stand on each."""
+        through = Repository.categories.through
+        shelved = (
+            self._visible()
+            .filter(repository__in=through.objects.values("repository_id"))
+            .values("repository_id")
+        )
+        categories = Category.objects.annotate(
+            match_count=Count(
+                "repositories", filter=Q(repositories__in=shelved), distinct=True
+            )
+        )
+        return [(category, category.match_count) for category in categories]
+
+    # --- which entries
+
+    def _visible(self) -> QuerySet[SearchEntry]:
+        """The matches that the actor may see, in one set; for few of them."""
+        right = may_pull(
+            self.actor, is_public=Q(is_public=True), repository="repository"
+        )
+        return _limited(SearchEntry.objects.filter(right), self).filter(
+            self._matching()
+        )
+
+    def _public(self) -> QuerySet[SearchEntry]:
+        return _limited(SearchEntry.objects.filter(is_public=True), self)
+
+    def _own(self, matching: Q) -> list[QuerySet[SearchEntry]]:
+        """What is private, and the actor's by namespace or by grant."""
+        if self.actor.is_anonymous:
+            return []
+        private = _limited(SearchEntry.objects.filter(is_public=False), self)
+        matches = private.filter(matching)
+        return [
+            matches.filter(namespace__in=namespaces_of(self.actor)),
+            matches.filter(repository__in=granted_to(self.actor)),
+        ]
+
+    def _matching(self, column: str = "text") -> Q:
+        """Return what finds entries that have every word in this column."""
+        indexed = [word for word in self.words if len(word) >= 3]
+        others = [word for word in self.words if len(word) < 3]
+        if connection.vendor != "sqlite" or not indexed:
+            return _contains(self.words, column)
+        text = " AND ".join(f'{column} : "{_quoted(word)}"' for word in indexed)
+        rowids = RawSQL(
+            "SELECT rowid FROM repositories_searchtext "
+            "WHERE repositories_searchtext MATCH %s",
+            (text,),
+        )
+        return _contains(others, column) & Q(repository__in=rowids)
+
+    # --- arms
+
+    def _named_exactly(self, wanted: int) -> list[Arm]:
+        """Public entries whose name is a word, or begins with one."""
+        if not self.is_ranked:
+            return []
+        public = self._public().filter(_contains(self.words, "text"))
+        exact, beginning = _is_exact(self.words), _begins(self.words)
+        return [
+            _arm(public.filter(named).annotate(rank=Value(rank)), wanted, None)
+            for named, rank in ((exact, EXACT), (beginning, BEGINNING))
+        ]
+
+    def _walk(self, wanted: int) -> Arm:
+        """Public matches among the first entries of the order."""
+        # The name stands for the first rows of the table, for this arm only.
+        table = SearchEntry._meta.db_table
+        source = f"main.{table}" if connection.vendor == "sqlite" else table
+        matches = self._public().filter(_contains(self.words, "text"))
+        sql, parameters = _arm(self._ranked(matches), wanted, self.column)
+        return (
+            f"WITH {table} AS (SELECT * FROM {source} WHERE is_public ORDER BY "
+            f"{self.column} DESC, repository_id LIMIT {WALK_ROWS}) {sql}",
+            parameters,
+        )
+
+    def _looked_up(self, matching: Q, wanted: int) -> Arm:
+        return _arm(self._ranked(self._public().filter(matching)), wanted, self.column)
+
+    def _ranked(self, entries: QuerySet[SearchEntry]) -> QuerySet[SearchEntry]:
+        if not self.is_ranked:
+            # No number, so that no index is walked for the sake of the order.
+            nothing = Case(When(is_public=True, then=Value(0)), default=Value(0))
+            return entries.annotate(rank=nothing)
+        return entries.annotate(
+            rank=Case(
+                When(_is_exact(self.words), then=Value(EXACT)),
+                When(_begins(self.words), then=Value(BEGINNING)),
+                When(_contains(self.words, "full_name"), then=Value(NAMED)),
+                default=Value(DESCRIBED),
+                output_field=IntegerField(),
+            )
+        )
+
+
+def _limited(entries: QuerySet[SearchEntry], search: _Search) -> QuerySet[SearchEntry]:
+    """Keep what the query's filters and the actor's token let through."""
+    query = search.query
+    entries = entries.filter(within_ceiling(search.actor, repository="repository"))
+    marks = [
+        Q(**{mark: True})
+        for mark in ("is_official", "is_verified")
+        if getattr(query, mark)
+    ]
+    if marks:
+        entries = entries.filter(reduce(or_, marks))
+    if query.is_starred:
+        stars = Star.objects.filter(user=search.actor.user_id)
+        entries = entries.filter(repository__in=stars.values("repository"))
+    if query.namespaces:
+        named = Namespace.objects.filter(name__in=query.namespaces)
+        entries = entries.filter(namespace__in=named.values("pk"))
+    if query.systems or query.architectures:
+        bits = bits_of(query.systems, query.architectures)
+        entries = entries.annotate(wanted=F("platforms").bitand(bits))
+        entries = entries.filter(wanted__gt=0)
+    if query.categories:
+        shelved = Repository.categories.through.objects.filter(
+            category__slug__in=query.categories
+        )
+        entries = entries.filter(repository__in=shelved.values("repository_id"))
+    for key, value in query.labels:
+        labels = RepositoryLabel.objects.filter(key=key)
+        if value is not None:
+            labels = labels.filter(value=value)
+        entries = entries.filter(repository__in=labels.values("repository_id"))
+    return entries
+
+
+def _contains(words: Iterable[str], column: str) -> Q:
+    conditions = [
+        _starts("name", word) | _starts("full_name", word)
+        if is_short(word)
+        else Q(**{f"{column}__contains": word})
+        for word in words
+    ]
+    return reduce(and_, conditions, Q())
+
+
+def _is_exact(words: Sequence[str]) -> Q:
+    return Q(name__in=words) | Q(full_name__in=words)
+
+
+def _begins(words: Sequence[str]) -> Q:
+    return reduce(
+        or_,
+        [_starts("full_name" if "/" in word else "name", word) for word in words],
+    )
+
+
+def _starts(column: str, word: str) -> Q:
+    """Return a condition that an index of the bytewise column answers."""
+    return Q(**{f"{column}__gte": word, f"{column}__lt": word + _LAST})
+
+
+def _quoted(word: str) -> str:
+    return word.replace('"', '""')
+
+
+def _arm(entries: QuerySet[SearchEntry], wanted: int, column: str | None) -> Arm:
+    """Return the statement of the best entries: id, is_public, rank, key.
+
+    By rank and column; without a column by weight alone.
+    """
+    order = ["-weight"] if column is None else ["rank", f"-{column}"]
+    rows = entries.order_by(*order, "repository_id").values_list(
+        "repository_id", "is_public", "rank", column or "weight"
+    )
+    return _sql(rows[:wanted])
+
+
+def _sql(rows: "QuerySet[SearchEntry, Any]") -> Arm:
+    return rows.query.sql_with_params()
+
+
+def _fetch(arms: Sequence[Arm]) -> list[tuple[Any, ...]]:
+    sql = " UNION ALL ".join(
+        f"SELECT * FROM ({sql}) AS arm{place}" for place, (sql, _) in enumerate(arms)
+    )
+    return _execute(sql, [value for _, parameters in arms for value in parameters])
+
+
+def _execute(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def _best(rows: Iterable[tuple[Any, ...]], wanted: int) -> list[int]:
+    """Return the ids of the best rows, each once, by its best rank."""
+    best = sorted(rows, key=lambda row: row[0])
+    best.sort(key=lambda row: row[3], reverse=True)
+    best.sort(key=lambda row: row[2])
+    return list(dict.fromkeys(row[0] for row in best))[:wanted]

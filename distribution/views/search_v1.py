@@ -1,6 +1,7 @@
 """What `docker search` and `podman search` ask (SRCH-1 .. SRCH-5)."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +13,9 @@ from distribution.endpoints import identify, open_to_all, text_response
 from distribution.errors import RequestInvalid
 from distribution.pagination import page_size
 from repositories.models import Repository
-from repositories.search import search_repositories
+from repositories.queries import parse_query
+from repositories.search import count_matches
+from repositories.search import search as search_repositories
 
 RESULTS_DEFAULT = 25
 RESULTS_MAX = 100
@@ -34,9 +37,9 @@ def search(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "")
     size = min(page_size(request.GET, RESULTS_DEFAULT), RESULTS_MAX) or RESULTS_DEFAULT
     page = _page_number(request.GET.get("page", "1"))
-    found = search_repositories(actor, query)
-    count = found.count()
-    results = found[(page - 1) * size : page * size]
+    asked = replace(parse_query(query), page=page)
+    count = count_matches(actor, asked).value
+    results = search_repositories(actor, asked, size=size).repositories
     body = {
         "query": query,
         "num_results": count,

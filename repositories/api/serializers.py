@@ -18,6 +18,7 @@ from repositories.oci.references import (
     NAME_MAX_LENGTH,
     is_tag,
 )
+from repositories.platforms import pairs_of
 from repositories.readme import README_MAX_LENGTH
 
 NAME_PATTERN = rf"^{COMPONENT_PATTERN}(?:/{COMPONENT_PATTERN})*\Z"
@@ -112,6 +113,42 @@ class DeletedRepositorySerializer(RepositorySerializer):
 
 class RestoredNameSerializer(serializers.Serializer[Any]):
     name = RepositoryNameField(required=False)
+
+
+class FoundRepositorySerializer(RepositorySerializer):
+    """A repository as a search lists it: with its platforms, without its readme."""
+
+    platforms = serializers.SerializerMethodField()
+    categories = serializers.SerializerMethodField()
+
+    class Meta(RepositorySerializer.Meta):
+        fields = (  # type: ignore[assignment]
+            *(name for name in RepositorySerializer.Meta.fields if name != "readme"),
+            "platforms",
+            "categories",
+        )
+
+    def get_platforms(self, repository: Repository) -> list[str]:
+        """``os/architecture`` of the repository's images."""
+        pairs = pairs_of(repository.search_entry.platforms)
+        return [f"{system}/{architecture}" for system, architecture in pairs]
+
+    def get_categories(self, repository: Repository) -> list[str]:
+        return [category.slug for category in repository.categories.all()]
+
+
+class FoundPageSerializer(serializers.Serializer[Any]):
+    """One page of a search."""
+
+    count = serializers.IntegerField()
+    count_is_exact = serializers.BooleanField()
+    next = serializers.URLField(allow_null=True)
+    results = FoundRepositorySerializer(many=True)
+
+
+class StarredSerializer(serializers.Serializer[Any]):
+    starred = serializers.BooleanField()
+    star_count = serializers.IntegerField()
 
 
 class NewRepositorySerializer(serializers.Serializer[Any]):

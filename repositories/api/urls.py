@@ -8,6 +8,7 @@ from repositories.api.views import (
     grants,
     repositories,
     robots,
+    search,
     statistics,
     tags,
     tokens,
@@ -50,7 +51,8 @@ urlpatterns = [
         defaults.DefaultView.as_view(),
         name="default",
     ),
-    path("search", repositories.SearchView.as_view(), name="search"),
+    path("user/stars", search.StarredView.as_view(), name="stars"),
+    path("search", search.SearchView.as_view(), name="search"),
     path("repositories", repositories.RepositoriesView.as_view(), name="repositories"),
     path(
         "deleted-repositories",
@@ -75,6 +77,7 @@ urlpatterns = [
     ),
     re_path(rf"^{NAME}/access$", grants.AccessView.as_view(), name="access"),
     re_path(rf"^{NAME}/who$", grants.HoldersView.as_view(), name="who"),
+    re_path(rf"^{NAME}/star$", search.StarView.as_view(), name="star"),
     re_path(
         rf"^{NAME}/statistics$", statistics.StatisticsView.as_view(), name="statistics"
     ),

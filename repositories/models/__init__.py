@@ -11,6 +11,7 @@ from repositories.models.repositories import (
     RepositoryFacts,
     add_stored_bytes,
 )
+from repositories.models.search import RepositoryLabel, SearchEntry
 from repositories.models.stars import Star
 from repositories.models.tags import Tag, TagMove
 
@@ -28,6 +29,8 @@ __all__ = [
     "ManifestReference",
     "Repository",
     "RepositoryFacts",
+    "RepositoryLabel",
+    "SearchEntry",
     "Star",
     "Tag",
     "TagMove",

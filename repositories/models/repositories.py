@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.actions import Action, Role
 from accounts.actors import Actor
-from accounts.models import AccessToken, Membership, Robot, Team, User
+from accounts.models import AccessToken, Namespace, Robot, Team, User
 from accounts.models.fields import BytewiseCharField
 from repositories.models.grants import Grant
 from repositories.oci.references import NAME_MAX_LENGTH
@@ -40,10 +40,10 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
         This is permissions.decide for the action pull, said as a set; a test over
         generated people and repositories holds the two against each other.
         """
-        if Action.PULL not in actor.ceiling.actions:
-            return self.none()
-        right = Q(visibility=Repository.Visibility.PUBLIC) | _with_role(actor)
-        return self.filter(right, deleted_at=None).within(actor)
+        return self.filter(
+            may_pull(actor, is_public=Q(visibility=Repository.Visibility.PUBLIC)),
+            deleted_at=None,
+        )
 
     def restorable_by(self, actor: Actor) -> "RepositoryQuerySet":
         """Keep the deleted ones whose time is not over and that the actor may restore.
@@ -53,17 +53,11 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
         """
         if Action.DESTROY not in actor.ceiling.actions or actor.is_anonymous:
             return self.none()
-        right = _with_role(actor, role=Role.ADMIN, tag_glob="")
-        return self.filter(right, deleted_at__gt=restorable_since()).within(actor)
-
-    def within(self, actor: Actor) -> "RepositoryQuerySet":
-        """Keep those that the actor's token reaches."""
-        ceiling = actor.ceiling
-        if ceiling.repository_ids is None and ceiling.namespace_ids is None:
-            return self
+        right = Q(namespace__in=namespaces_of(actor)) | Q(
+            pk__in=granted_to(actor, role=Role.ADMIN, tag_glob="")
+        )
         return self.filter(
-            Q(pk__in=ceiling.repository_ids or ())
-            | Q(namespace__in=ceiling.namespace_ids or ())
+            right, within_ceiling(actor), deleted_at__gt=restorable_since()
         )
 
     def past_restoring(self) -> "RepositoryQuerySet":
@@ -91,49 +85,80 @@ def restorable_since() -> datetime:
     return timezone.now() - timedelta(days=settings.BERTH_RESTORE_DAYS)
 
 
-def _with_role(actor: Actor, **grant: str) -> Q:
-    """Say who owns or administers a repository, or has such a grant on it."""
-    if actor.user_id is not None:
-        return Q(Exists(_live_user(actor))) & (
-            Q(namespace__user=actor.user_id)
-            | Exists(_memberships(user=actor.user_id))
-            | Exists(_grants(user=actor.user_id).filter(**grant))
-        )
-    if actor.robot_id is None:
+def may_pull(actor: Actor, *, is_public: Q, repository: str = "pk") -> Q:
+    """Return the rule of visible_to for a table of repositories or of their entries.
+
+    ``is_public`` says there what is public, ``repository`` names its column of ids;
+    ``namespace`` both have.
+    """
+    ceiling = actor.ceiling
+    if Action.PULL not in ceiling.actions:
         return Q(pk__in=())
-    live_robot = Robot.objects.live().filter(pk=actor.robot_id)
-    return Q(Exists(live_robot)) & (
-        Exists(_memberships(robot=actor.robot_id))
-        | Exists(_grants(robot=actor.robot_id).filter(**grant))
+    right = (
+        is_public
+        | Q(namespace__in=namespaces_of(actor))
+        | Q(**{f"{repository}__in": granted_to(actor)})
+    )
+    return right & within_ceiling(actor, repository=repository)
+
+
+def within_ceiling(actor: Actor, *, repository: str = "pk") -> Q:
+    """Return what the actor's token reaches, of repositories or of their entries."""
+    ceiling = actor.ceiling
+    if ceiling.repository_ids is None and ceiling.namespace_ids is None:
+        return Q()
+    return Q(**{f"{repository}__in": ceiling.repository_ids or ()}) | Q(
+        namespace__in=ceiling.namespace_ids or ()
     )
 
 
-def _live_user(actor: Actor) -> models.QuerySet[User]:
-    assert actor.user_id is not None, "asked for users only"
+def namespaces_of(actor: Actor) -> "models.QuerySet[Namespace, Any]":
+    """Return the namespaces in which the actor has every right on everything."""
+    if actor.is_anonymous:
+        return Namespace.objects.none()
+    teams = Team.objects.filter(
+        standing=Team.Standing.ADMIN, **_member_of_team(actor)
+    ).values("organization")
+    own = Q(organization__in=teams)
+    if actor.user_id is not None:
+        own |= Q(user=actor.user_id)
+    return Namespace.objects.filter(_is_live(actor), own).values("pk")
+
+
+def granted_to(actor: Actor, **grant: str) -> "models.QuerySet[Grant, Any]":
+    """Return the ids of repositories that the actor or a team of it has a grant on.
+
+    Every role has pull; ``grant`` wants one with these columns.
+    """
+    if actor.is_anonymous:
+        return Grant.objects.none().values("repository")
+    direct = (
+        Q(user=actor.user_id) if actor.user_id is not None else Q(robot=actor.robot_id)
+    )
+    teams = Team.objects.filter(**_member_of_team(actor)).values("pk")
+    return Grant.objects.filter(
+        _is_live(actor), direct | Q(team__in=teams), **grant
+    ).values("repository")
+
+
+def _member_of_team(actor: Actor) -> dict[str, int | None]:
+    if actor.user_id is not None:
+        return {"memberships__user": actor.user_id}
+    return {"memberships__robot": actor.robot_id}
+
+
+def _is_live(actor: Actor) -> Exists:
+    """Tell whether the actor, authenticated a moment ago, may still act."""
+    if actor.robot_id is not None:
+        return Exists(Robot.objects.live().filter(pk=actor.robot_id))
+    assert actor.user_id is not None, "nobody is never live"
     users = User.objects.filter(pk=actor.user_id, is_active=True)
-    if actor.access_token_id is None:
-        return users
-    tokens = AccessToken.objects.filter(
-        pk=actor.access_token_id, user=OuterRef("pk"), revoked_at=None
-    ).filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
-    return users.filter(Exists(tokens))
-
-
-def _memberships(**member: int) -> models.QuerySet[Membership]:
-    """Memberships in an admin team of the organization that the repository is in."""
-    return Membership.objects.filter(
-        team__standing=Team.Standing.ADMIN,
-        team__organization=OuterRef("namespace__organization"),
-        **member,
-    )
-
-
-def _grants(**subject: int) -> models.QuerySet[Grant]:
-    """Grants on the repository, direct or through a team; every role has pull."""
-    through_team = {f"team__memberships__{kind}": pk for kind, pk in subject.items()}
-    return Grant.objects.filter(repository=OuterRef("pk")).filter(
-        Q(**subject) | Q(**through_team)
-    )
+    if actor.access_token_id is not None:
+        tokens = AccessToken.objects.live().filter(
+            pk=actor.access_token_id, user=OuterRef("pk")
+        )
+        users = users.filter(Exists(tokens))
+    return Exists(users)
 
 
 class Repository(models.Model):

@@ -130,6 +130,9 @@ TABLE: list[Any] = [
     Route("GET", "/deleted-repositories/{deleted}", reach=HIDDEN),
     Route("POST", "/deleted-repositories/{deleted}/restore", reach=HIDDEN),
     Route("DELETE", "/deleted-repositories/{deleted}", status=204, reach=HIDDEN),
+    Route("GET", "/user/stars", for_=PEOPLE, needs=READ, reach=UNRESTRICTED),
+    Route("PUT", f"{API}/star", for_=READERS),
+    Route("DELETE", f"{API}/star", for_=READERS),
     # At the end, since it succeeds for the owner.
     Route("DELETE", API, status=204),
 ]

@@ -1,4 +1,4 @@
-"""Repositories (/repositories, /search)."""
+"""Repositories (/repositories, /deleted-repositories)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actions import Action
 from accounts.api.base import ApiView, check_types, require
 from accounts.api.errors import Conflict
-from accounts.api.paging import page_size_of
 from accounts.models import Namespace
 from repositories.access import (
     find_namespace,
@@ -43,7 +41,6 @@ from repositories.lifecycle import (
 )
 from repositories.models import Repository
 from repositories.permissions import decide, may_create
-from repositories.search import search_repositories
 
 
 class RepositoriesView(ApiView):
@@ -216,41 +213,3 @@ def name_conflicts() -> Iterator[None]:
         raise Conflict(str(error)) from error
     except (Repository.DoesNotExist, Namespace.DoesNotExist) as error:
         raise Http404 from error
-
-
-class SearchPages(PageNumberPagination):
-    """Pages by number: a ranked list has no cursor."""
-
-    page_size = 25
-    page_size_query_param = "page_size"
-    max_page_size = 100
-
-    def get_page_size(self, request: Request) -> int:
-        return page_size_of(request, default=self.page_size, most=self.max_page_size)
-
-    def get_paginated_response(self, data: object) -> Response:
-        assert self.page is not None, "asked for before a page was made"
-        return Response(
-            {
-                "count": self.page.paginator.count,
-                "next": self.get_next_link(),
-                "results": data,
-            }
-        )
-
-
-class SearchView(ApiView):
-    """What `docker search` finds, best first."""
-
-    serializer_class = RepositorySerializer
-    is_list = True
-    pagination_class = SearchPages
-    for_anonymous = True
-
-    @extend_schema(parameters=[OpenApiParameter("q", OpenApiTypes.STR)])
-    def get(self, request: Request) -> Response:
-        found = search_repositories(self.actor, request.query_params.get("q", ""))
-        try:
-            return self.answer_list(found, RepositorySerializer)
-        except OverflowError as error:  # the number of a page that no database has
-            raise Http404 from error

@@ -1,0 +1,122 @@
+"""Search and stars (/search, /user/stars, …/star)."""
+
+from collections.abc import Callable
+
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+
+from accounts.actions import Action
+from accounts.actors import Actor
+from accounts.api.base import ApiView
+from accounts.models import User
+from repositories.access import visible_repository
+from repositories.api.serializers import (
+    FoundPageSerializer,
+    FoundRepositorySerializer,
+    RepositorySerializer,
+    StarredSerializer,
+)
+from repositories.models import Repository
+from repositories.queries import PAGE_SIZE, Sort, parse_query
+from repositories.search import count_matches, search
+from repositories.stars import star, unstar
+
+PAGE_SIZE_MAX = 100
+
+SEARCH_PARAMETERS = [
+    OpenApiParameter("q", OpenApiTypes.STR),
+    OpenApiParameter("type", OpenApiTypes.STR, many=True),
+    OpenApiParameter("os", OpenApiTypes.STR, many=True),
+    OpenApiParameter("arch", OpenApiTypes.STR, many=True),
+    OpenApiParameter("category", OpenApiTypes.STR, many=True),
+    OpenApiParameter("sort", OpenApiTypes.STR, enum=[sort.value for sort in Sort]),
+    OpenApiParameter("page", OpenApiTypes.INT),
+    OpenApiParameter("page_size", OpenApiTypes.INT),
+]
+
+
+class SearchView(ApiView):
+    """What the search page finds, best first.
+
+    Pages go by number, since a ranked list has no cursor. ``count`` ends at 10,000, and
+    so do the pages.
+    """
+
+    serializer_class = FoundRepositorySerializer
+    is_list = True
+    for_anonymous = True
+
+    @extend_schema(parameters=SEARCH_PARAMETERS, responses=FoundPageSerializer)
+    def get(self, request: Request) -> Response:
+        given = dict(request.query_params.lists())
+        query = parse_query(request.query_params.get("q", ""), given)
+        size = _page_size(request.query_params.get("page_size", ""))
+        results = search(self.actor, query, size=size)
+        if not results.repositories and query.page > 1:
+            raise Http404
+        count = count_matches(self.actor, query)
+        url = request.build_absolute_uri()
+        return Response(
+            {
+                "count": count.value,
+                "count_is_exact": count.is_exact,
+                "next": replace_query_param(url, "page", query.page + 1)
+                if results.has_next
+                else None,
+                "results": FoundRepositorySerializer(
+                    results.repositories, many=True
+                ).data,
+            }
+        )
+
+
+def _page_size(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not int(text[:9]):
+        return PAGE_SIZE
+    return min(int(text[:9]), PAGE_SIZE_MAX)
+
+
+class StarView(ApiView):
+    """One's own star on a repository."""
+
+    serializer_class = StarredSerializer
+
+    def put(self, request: Request, namespace: str, name: str) -> Response:
+        return self.answer(namespace, name, star)
+
+    def delete(self, request: Request, namespace: str, name: str) -> Response:
+        return self.answer(namespace, name, unstar)
+
+    def answer(self, namespace: str, name: str, change: Callable[..., int]) -> Response:
+        repository = visible_repository(self.actor, namespace, name)
+        user = starring_user(self.actor)
+        count = change(repository=repository, user=user)
+        return Response({"starred": change is star, "star_count": count})
+
+
+class StarredView(ApiView):
+    """The repositories that one starred, and may still see."""
+
+    serializer_class = RepositorySerializer
+    is_list = True
+
+    def get(self, request: Request) -> Response:
+        user_id = self.actor.user_id
+        if user_id is None:
+            raise PermissionDenied("a robot has no stars")
+        rows = Repository.objects.visible_to(self.actor).with_full_name()
+        return self.answer_list(rows.filter(stars__user=user_id), RepositorySerializer)
+
+
+def starring_user(actor: Actor) -> User:
+    """Return who stars: a person, and with a token one that may write."""
+    if actor.user_id is None:
+        raise PermissionDenied("a robot has no stars")
+    if Action.PUSH not in actor.ceiling.actions:
+        raise PermissionDenied("this token only reads")
+    return User.objects.get(pk=actor.user_id)

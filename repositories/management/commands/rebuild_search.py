@@ -1,0 +1,18 @@
+"""Write what the search looks into anew."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from repositories import search_index, trends
+
+
+class Command(BaseCommand):
+    help = "Write the search's entries, platforms, labels and trends anew."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        count = search_index.rebuild()
+        trends.refresh()
+        self.stdout.write(f"{count} repositories can be found")
+        if not search_index.has_trigrams():
+            self.stdout.write("without pg_trgm: words are found by reading all entries")
