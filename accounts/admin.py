@@ -234,6 +234,7 @@ class NamespaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Only what administrators vouch for can be changed."""
 
     list_display = ("name", "is_official", "is_verified", "created_at")
+    list_filter = ("is_official", "is_verified")
     search_fields = ("name",)
     fields = ("name", "user", "organization", "is_official", "is_verified")
     readonly_fields = ("name", "user", "organization")

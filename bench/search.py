@@ -145,7 +145,7 @@ def fill(count: int) -> Any:
         Grant(repository=repository, user=many, role="read")
         for repository in foreign.order_by("pk")[: count // 200]
     )
-    search_index.rebuild()
+    search_index.install()
     with connection.cursor() as cursor:
         # Most images are for linux/amd64, half also for arm64, some for others.
         cursor.execute(

@@ -7,12 +7,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.views.base import actor_of_page
+from repositories.official import official_address
+
 log = logging.getLogger(__name__)
-
-
-def home(request: HttpRequest) -> HttpResponse:
-    """Say what this is and how to push the first image."""
-    return render(request, "home.html")
 
 
 def favicon(request: HttpRequest) -> HttpResponse:
@@ -40,6 +38,10 @@ def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_for_program(request):
         return api_not_found(request)
+    """Say so, unless a client would have found it: /java is /library/java (D-13)."""
+    address = official_address(actor_of_page(request), request.path)
+    if address is not None and request.method == "GET":
+        return HttpResponseRedirect(address)
     return render(request, "404.html", status=404)
 
 

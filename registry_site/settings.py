@@ -246,7 +246,10 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "registry_site.context.site",
             ],
-            "builtins": ["registry_site.templatetags.berth"],
+            "builtins": [
+                "registry_site.templatetags.berth",
+                "registry_site.templatetags.search",
+            ],
         },
     }
 ]

@@ -5,8 +5,9 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.views.invitations import invitation_page
-from registry_site import health, metrics, pages
+from registry_site import health, metrics, pages, state
 from registry_site.assets import serve_asset
+from repositories.views.explore import show_explore
 
 # The administration has the sign-in of all pages, with its second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -17,7 +18,8 @@ handler404 = "registry_site.pages.not_found"
 handler500 = "registry_site.pages.server_error"
 
 urlpatterns = [
-    path("", pages.home, name="home"),
+    path("", show_explore, name="home"),
+    path("-/admin/site/", state.show_state, name="site-state"),
     path("-/admin/", admin.site.urls),
     path("-/assets/<str:name>", serve_asset, name="asset"),
     path("favicon.ico", pages.favicon),

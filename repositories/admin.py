@@ -6,13 +6,14 @@ Every change goes through the verb that the API uses too (accounts/admin.py).
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
 from accounts.admin import changes_of
 from accounts.views.base import actor_of_page
 from repositories.grants import Subject, add_grant, change_grant, remove_grant
 from repositories.lifecycle import change_visibility, describe_repository
-from repositories.models import Event, Grant, Repository
+from repositories.models import Category, Event, Grant, Repository
 
 
 class GrantInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -26,11 +27,15 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Visibility, description and grants; what is in it is the clients' business."""
 
     list_display = ("full_name", "visibility", "size_bytes", "pushed_at", "deleted_at")
-    list_filter = ("visibility",)
+    list_filter = ("visibility", "categories", "namespace__is_official")
     list_select_related = ("namespace",)
     search_fields = ("name", "namespace__name")
-    fields = ("namespace", "name", "visibility", "description", "readme")
+    fields = (
+        *("namespace", "name", "visibility", "description", "readme"),
+        "categories",
+    )
     readonly_fields = ("namespace", "name")
+    autocomplete_fields = ("categories",)
     inlines = (GrantInline,)
 
     def save_model(
@@ -40,6 +45,7 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         actor = actor_of_page(request)
         texts = changes_of(form)
         visibility = texts.pop("visibility", kept.visibility)
+        texts.pop("categories", None)  # of another table; save_related writes them
         describe_repository(repository=kept, actor=actor, **texts)
         change_visibility(repository=kept, visibility=visibility, actor=actor)
 
@@ -74,6 +80,26 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+@admin.register(Category)
+class CategoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Shelves, in their order; repositories are put there on their own pages."""
+
+    list_display = ("name", "slug", "position", "repository_count")
+    list_editable = ("position",)
+    search_fields = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Category]:
+        counted = Count("repositories", filter=Q(repositories__deleted_at=None))
+        rows: QuerySet[Category] = super().get_queryset(request)
+        return rows.annotate(repository_count=counted)
+
+    @admin.display(description="repositories", ordering="repository_count")
+    def repository_count(self, category: Category) -> int:
+        count: int = getattr(category, "repository_count", 0)
+        return count
 
 
 @admin.register(Event)

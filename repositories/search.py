@@ -134,6 +134,11 @@ def search(actor: Actor, query: SearchQuery, *, size: int = PAGE_SIZE) -> Result
     )
 
 
+def find_ids(actor: Actor, query: SearchQuery, count: int) -> list[int]:
+    """Return the ids of the best matches; fetch_in_order has the last word on them."""
+    return _Search(actor, query).find(count)
+
+
 def count_matches(actor: Actor, query: SearchQuery) -> BoundedCount:
     """Count what a search finds on all its pages, up to RESULTS_MAX."""
     return _bounded(sum(row[-1] for row in _Search(actor, query).count()))

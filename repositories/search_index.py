@@ -89,13 +89,19 @@ def _put_sql(which: str) -> str:
         "updated_at": "COALESCE(r.pushed_at, r.created_at)",
         "weight": weight_sql("n", "r.star_count", "r.pull_count"),
     }
-    changes = ", ".join(f"{c} = excluded.{c}" for c in columns if c != "repository_id")
+    entry = "repositories_searchentry"
+    changing = [column for column in columns if column != "repository_id"]
+    changes = ", ".join(f"{column} = excluded.{column}" for column in changing)
+    old = ", ".join(f"{entry}.{column}" for column in changing)
+    new = ", ".join(f"excluded.{column}" for column in changing)
+    differs = "IS DISTINCT FROM" if connection.vendor == "postgresql" else "IS NOT"
     return f"""
-INSERT INTO repositories_searchentry ({", ".join(columns)}, platforms, trend_score)
+INSERT INTO {entry} ({", ".join(columns)}, platforms, trend_score)
 SELECT {", ".join(columns.values())}, 0, 0
   FROM repositories_repository r JOIN accounts_namespace n ON n.id = r.namespace_id
  WHERE r.deleted_at IS NULL AND {which}
-    ON CONFLICT (repository_id) DO UPDATE SET {changes}"""
+    ON CONFLICT (repository_id) DO UPDATE SET {changes}
+ WHERE ({old}) {differs} ({new})"""
 
 
 def _trigger_bodies() -> dict[str, tuple[str, str, str]]:
@@ -160,9 +166,7 @@ def _trigger_bodies() -> dict[str, tuple[str, str, str]]:
 def install() -> None:
     """Make triggers and text index, and the entries that are missing."""
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            _make_trigrams_of_postgres()
-        else:
+        if connection.vendor == "sqlite":
             cursor.execute(
                 "CREATE VIRTUAL TABLE IF NOT EXISTS repositories_searchtext USING "
                 "fts5(full_name, text, content='repositories_searchentry', "
@@ -177,6 +181,8 @@ def install() -> None:
                     "WHERE e.repository_id = r.id)"
                 )
             )
+    if connection.vendor == "postgresql":
+        _make_trigrams_of_postgres()
 
 
 def is_installed() -> bool:

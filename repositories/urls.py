@@ -8,7 +8,9 @@ from repositories.views import (
     activity,
     new,
     overview,
+    search,
     settings,
+    stars,
     tag,
     tags,
     tokens,
@@ -19,6 +21,8 @@ app_name = "repositories"
 HERE = "<namespace:namespace>/<repository:name>"
 
 urlpatterns = [
+    path("search", search.show_results, name="search"),
+    path("search/suggestions", search.suggest_images, name="suggestions"),
     path("new", new.new_repository, name="new"),
     path("new/check", new.check_name, name="check-name"),
     path("settings/tokens", tokens.access_tokens, name="access-tokens"),
@@ -30,6 +34,7 @@ urlpatterns = [
     path(HERE, overview.show_overview, name="overview"),
     path(f"{HERE}:<tag:tag>", tag.show_tag, name="tag"),
     path(f"{HERE}@<digest:digest>", tag.show_manifest, name="manifest"),
+    path(f"{HERE}/-/star", stars.change_star, name="star"),
     path(f"{HERE}/-/tags", tags.show_tags, name="tags"),
     path(f"{HERE}/-/tags/delete", tags.delete_tags, name="delete-tags"),
     path(f"{HERE}/-/tags/restore", tags.restore_tags, name="restore-tags"),
