@@ -1,0 +1,117 @@
+"""`manage.py seed_demo`: what it makes can be looked at, searched and pulled."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.clients.command import Command
+from tests.pages import check_html
+from tests.programs import find_program
+from tests.registry_client import RegistryClient
+from tests.servers import BerthServer
+
+PASSWORD = "a password of the demo"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BerthServer]:
+    """A site of its own with the demo in it, seeded twice."""
+    server = BerthServer(
+        data_folder=tmp_path_factory.mktemp("demo"), BERTH_ADMIN_PASSWORD=PASSWORD
+    )
+    server.manage("prepare")
+    first = server.manage("seed_demo", "--password", PASSWORD)
+    assert "made library/java" in first
+    assert server.manage("seed_demo").strip() == "everything of the demo is there"
+    with server:
+        yield server
+
+
+def test_everything_of_the_demo_is_in_order(demo: BerthServer) -> None:
+    assert "0 problems" in demo.manage("fsck_registry", "--deep")
+
+
+def test_the_first_page_is_alive(demo: BerthServer) -> None:
+    page = httpx.get(demo.url, timeout=60)
+    check_html(page)
+    for word in (
+        "Programming languages",
+        "Official images",
+        'href="/library/java">java</a>',
+        "Trending this week",
+        "spark-line",
+        "Recently updated",
+        "pushed by",
+    ):
+        assert word in page.text, word
+    assert "acme/api" not in page.text
+
+
+def test_the_demo_is_found_by_its_properties(demo: BerthServer) -> None:
+    def found(query: str) -> list[str]:
+        answer = httpx.get(
+            f"{demo.url}/api/v1/search", params={"q": query}, timeout=60
+        ).json()
+        return [repository["full_name"] for repository in answer["results"]]
+
+    assert found("java")[0] == "library/java"
+    assert "acme/java-base" not in found("java")
+    assert "acme/otel-collector" in found("is:verified")
+    assert set(found("category:databases is:official")) == {
+        "library/postgres",
+        "library/redis",
+        "library/valkey",
+    }
+
+
+def test_images_of_the_demo_are_pulled(demo: BerthServer) -> None:
+    """Every platform of an official image, and a private one by a team's member."""
+    with httpx.Client(timeout=60) as http:
+        anonymous = RegistryClient(http, demo.url)
+        pulled = anonymous.pull("library/java:25-jdk")
+        assert len(pulled.children) == 4
+        referrers = anonymous.get(f"/v2/library/java/referrers/{pulled.digest}").json()
+        kinds = {manifest["artifactType"] for manifest in referrers["manifests"]}
+        assert "application/spdx+json" in kinds
+        assert len(kinds) == 2
+        bo = RegistryClient(http, demo.url, "bo", PASSWORD)
+        assert bo.pull("acme/api:2.8.1").children
+        assert anonymous.get("/v2/acme/api/manifests/2.8.1").status_code == 401
+
+
+def test_crane_takes_an_image_of_the_demo(demo: BerthServer, tmp_path: Path) -> None:
+    crane = Command("crane", tmp_path / "home")
+    host = demo.url.removeprefix("http://")
+    name = f"{host}/library/postgres:17"
+    crane("validate", "--remote", name)
+    crane("pull", "--platform=linux/arm64", name, "postgres.tar")
+    config = json.loads(crane("config", "--platform=linux/arm64", name))
+    assert config["architecture"] == "arm64"
+    if find_program("skopeo"):
+        skopeo = Command("skopeo", tmp_path / "skopeo")
+        skopeo(
+            *("--insecure-policy", "copy", "--all", "--src-tls-verify=false"),
+            *(f"docker://{name}", "dir:copy"),
+        )
+
+
+def test_the_demo_stays_away_from_other_people(tmp_path: Path) -> None:
+    server = BerthServer(data_folder=tmp_path)
+    server.manage("prepare")
+    code = (
+        "from accounts.users import create_user; create_user(username='{}', "
+        "password=None)"
+    )
+    server.manage("shell", "-c", code.format("somebody"))
+    with pytest.raises(RuntimeError, match="other people have accounts here"):
+        server.manage("seed_demo")
+    assert "made acme/api" in server.manage("seed_demo", "--beside-others")
+    taken = BerthServer(data_folder=tmp_path / "taken")
+    taken.data_folder.mkdir()
+    taken.manage("prepare")
+    taken.manage("shell", "-c", code.format("ines"))
+    with pytest.raises(RuntimeError, match="names that are taken: ines"):
+        taken.manage("seed_demo", "--beside-others")
