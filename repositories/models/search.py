@@ -51,7 +51,14 @@ class SearchEntry(models.Model):
 
     class Meta:
         indexes = [
-            _order("weight", "search_best"),
+            # With all that words are compared to, so that looking through the best
+            # entries reads neighbours in the index and not rows all over the table.
+            models.Index(
+                fields=["-weight", "repository"],
+                include=["name", "full_name", "text"],
+                condition=Q(is_public=True),
+                name="search_best",
+            ),
             _order("updated_at", "search_updated"),
             _order("pull_count", "search_pulls"),
             _order("star_count", "search_stars"),
