@@ -231,12 +231,7 @@ class _Search:
             ),
         ]
         rows = _fetch(arms)
-        public = {pk: rank for pk, is_public, rank, _ in rows if is_public}
-        named = sum(rank < DESCRIBED for rank in public.values())
-        if len(public) < wanted:
-            rows += _fetch([self._looked_up(self._matching(), wanted)])
-        elif self.is_ranked and named < wanted:
-            rows += _fetch([self._looked_up(self._matching("full_name"), wanted)])
+        rows += _fetch(self._too_rare(rows, wanted))
         return _best(rows, wanted)
 
     def count(self, *columns: str) -> list[tuple[Any, ...]]:
@@ -331,17 +326,33 @@ class _Search:
     # --- arms
 
     def _named_exactly(self, wanted: int) -> list[Arm]:
-        """Public entries whose name is a word, or begins with one."""
+        """Public entries whose name is a word, in the order of their index."""
         if not self.is_ranked:
             return []
-        public = self._public()
-        if len(self.words) > 1:  # else the name alone says it
-            public = public.filter(_contains(self.words, "read_text"))
-        exact, beginning = _is_exact(self.words), _begins(self.words)
+        public = self._public().filter(_contains(self.words, "read_text"))
         return [
-            _arm(public.filter(named).annotate(rank=Value(rank)), wanted, None)
-            for named, rank in ((exact, EXACT), (beginning, BEGINNING))
+            _arm(public.filter(named).annotate(rank=Value(EXACT)), wanted, None)
+            for named in (_is_named(word) for word in self.words)
         ]
+
+    def _too_rare(self, rows: list[tuple[Any, ...]], wanted: int) -> list[Arm]:
+        """Return what has to be looked up, since the walk met too few of it.
+
+        Each of the conditions holds the one before it; whatever the walk met too seldom
+        to fill a page is rare, and so the order of what is looked up costs little.
+        """
+        ranks = {pk: rank for pk, is_public, rank, _ in rows if is_public}.values()
+        if len(ranks) < wanted:
+            rare = self._matching()
+        elif not self.is_ranked:
+            return []
+        elif sum(rank <= NAMED for rank in ranks) < wanted:
+            rare = self._matching("full_name")
+        elif sum(rank <= BEGINNING for rank in ranks) < wanted:
+            rare = _begins(self.words) & _contains(self.words, "read_text")
+        else:
+            return []
+        return [_arm(self._ranked(self._public().filter(rare)), wanted, self.column)]
 
     def _walk(self, wanted: int) -> Arm:
         """Public matches among the first entries of the order."""
@@ -355,9 +366,6 @@ class _Search:
             f"{self.column} DESC, repository_id LIMIT {WALK_ROWS}) {sql}",
             parameters,
         )
-
-    def _looked_up(self, matching: Q, wanted: int) -> Arm:
-        return _arm(self._ranked(self._public().filter(matching)), wanted, self.column)
 
     def _ranked(self, entries: QuerySet[SearchEntry]) -> QuerySet[SearchEntry]:
         if not self.is_ranked:
@@ -425,8 +433,12 @@ def _contains(words: Iterable[str], column: str) -> Q:
     return reduce(and_, conditions, Q())
 
 
+def _is_named(word: str) -> Q:
+    return Q(full_name=word) if "/" in word else Q(name=word)
+
+
 def _is_exact(words: Sequence[str]) -> Q:
-    return Q(name__in=words) | Q(full_name__in=words)
+    return reduce(or_, map(_is_named, words))
 
 
 def _begins(words: Sequence[str]) -> Q:
@@ -462,6 +474,8 @@ def _sql(rows: "QuerySet[SearchEntry, Any]") -> Arm:
 
 
 def _fetch(arms: Sequence[Arm]) -> list[tuple[Any, ...]]:
+    if not arms:
+        return []
     sql = " UNION ALL ".join(
         f"SELECT * FROM ({sql}) AS arm{place}" for place, (sql, _) in enumerate(arms)
     )

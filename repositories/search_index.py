@@ -139,7 +139,8 @@ def _trigger_bodies() -> dict[str, tuple[str, str, str]]:
             repository,
             changed("pushed_at"),
             "UPDATE repositories_searchentry SET updated_at = NEW.pushed_at "
-            f"WHERE repository_id = NEW.id AND updated_at < {a_moment_before};",
+            f"WHERE repository_id = NEW.id AND (updated_at < {a_moment_before} "
+            "OR updated_at > NEW.pushed_at);",
         ),
         "search_marked": (
             namespace,

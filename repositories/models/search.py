@@ -63,7 +63,11 @@ class SearchEntry(models.Model):
             _order("pull_count", "search_pulls"),
             _order("star_count", "search_stars"),
             _order("trend_score", "search_trend"),
-            models.Index(fields=["name", "-weight"], name="search_name"),
+            models.Index(
+                fields=["name", "-weight", "repository"],
+                condition=Q(is_public=True),
+                name="search_name",
+            ),
             models.Index(fields=["full_name"], name="search_full_name"),
             models.Index(fields=["namespace", "is_public"], name="search_own"),
         ]
