@@ -18,7 +18,7 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.actors import Actor
+from accounts.actors import SYSTEM, Actor
 from accounts.authentication import actor_of
 from accounts.memberships import add_member
 from accounts.models import Namespace, Organization, Robot, Team, User
@@ -343,7 +343,9 @@ def seed(*, password: str | None) -> list[str]:
     for name, (title, owner, is_verified) in ORGANIZATIONS.items():
         _organization(name, title, people[owner], is_verified)
     if not Namespace.objects.filter(name="library").exists():
-        create_organization(name="library", owner=people["ana"], is_official=True)
+        create_organization(
+            name="library", owner=people["ana"], is_official=True, actor=SYSTEM
+        )
     acme = Organization.objects.get(namespace__name="acme")
     teams = {
         name: _team(acme, name, standing, [people[member] for member in members])
@@ -370,7 +372,10 @@ def _person(name: str, title: str, password: str | None) -> User:
     user = User.objects.filter(username=name).first()
     if user is None:
         user = create_user(
-            username=name, password=password, email=f"{name}@{MAIL_DOMAIN}"
+            username=name,
+            password=password,
+            email=f"{name}@{MAIL_DOMAIN}",
+            actor=SYSTEM,
         )
         User.objects.filter(pk=user.pk).update(display_name=title)
     return user
@@ -379,7 +384,7 @@ def _person(name: str, title: str, password: str | None) -> User:
 def _organization(name: str, title: str, owner: User, is_verified: bool) -> None:
     if Namespace.objects.filter(name=name).exists():
         return
-    create_organization(name=name, owner=owner, display_name=title)
+    create_organization(name=name, owner=owner, display_name=title, actor=SYSTEM)
     Namespace.objects.filter(name=name).update(is_verified=is_verified)
 
 
@@ -391,14 +396,14 @@ def _team(
     )
     if is_new:
         for member in members:
-            add_member(team=team, user=member)
+            add_member(team=team, user=member, actor=SYSTEM)
     return team
 
 
 def _robot(namespace: Namespace) -> Robot:
     """Make acme+ci-deploy; nobody learns its token, who wants one replaces it."""
     robot = Robot.objects.filter(namespace=namespace, name="ci-deploy").first()
-    return robot or create_robot(namespace=namespace, name="ci-deploy")[0]
+    return robot or create_robot(namespace=namespace, name="ci-deploy", actor=SYSTEM)[0]
 
 
 # --- what
@@ -592,7 +597,7 @@ def _image(
         }
     )
     for blob in (config, base, own):
-        _push_blob(repository, blob)
+        _push_blob(repository, blob, actor)
     return _json(
         {
             "schemaVersion": 2,
@@ -618,7 +623,7 @@ def _attach(repository: RepositoryFacts, digest: str, actor: Actor) -> None:
         ("application/vnd.dev.cosign.simplesigning.v1+json", signature, "signature"),
     ):
         for blob in (b"{}", content):
-            _push_blob(repository, blob)
+            _push_blob(repository, blob, actor)
         payload = _json(
             {
                 "schemaVersion": 2,
@@ -654,14 +659,17 @@ def _put(
     return str(digest)
 
 
-def _push_blob(repository: RepositoryFacts, content: bytes) -> None:
+def _push_blob(repository: RepositoryFacts, content: bytes, actor: Actor) -> None:
     request = HttpRequest()
     request.META = {
         "wsgi.input": io.BytesIO(content),
         "CONTENT_LENGTH": str(len(content)),
     }
     push_whole_blob(
-        repository=repository, body=Body(request), digest=digest_of(content)
+        repository=repository,
+        body=Body(request),
+        digest=digest_of(content),
+        actor=actor,
     )
 
 

@@ -20,7 +20,7 @@ through visible_to, which has the last word.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from operator import and_, or_
 from typing import Any
 
@@ -220,7 +220,7 @@ class _Search:
 
     def find(self, wanted: int) -> list[int]:
         """Return the ids of the best entries, so many as are wanted or there are."""
-        if Action.PULL not in self.actor.ceiling.actions:
+        if Action.PULL not in self.actor.ceiling.actions or self._reaches_nothing():
             return []
         arms = [
             *self._named_exactly(wanted),
@@ -236,7 +236,7 @@ class _Search:
 
     def count(self, *columns: str) -> list[tuple[Any, ...]]:
         """Count matches by these columns, at most one more than RESULTS_MAX of each."""
-        if Action.PULL not in self.actor.ceiling.actions:
+        if Action.PULL not in self.actor.ceiling.actions or self._reaches_nothing():
             return []
         found = [
             entries.values_list("repository_id", *columns)
@@ -245,7 +245,7 @@ class _Search:
                 self._public().filter(self._matching()),
             )
         ]
-        # Own ones may be owned and granted; none of them is among the public ones.
+        # Own ones may be owned and granted; none of those is public.
         arms = [_sql(entries[: RESULTS_MAX + 1]) for entries in found]
         union = " UNION ".join(f"SELECT * FROM ({sql}) AS own" for sql, _ in arms[:-1])
         public = f"SELECT * FROM ({arms[-1][0]}) AS found"
@@ -280,6 +280,17 @@ class _Search:
 
     # --- which entries
 
+    def _reaches_nothing(self) -> bool:
+        """Tell whether the token is for some repositories, and none is left."""
+        ceiling = self.actor.ceiling
+        is_limited = (ceiling.repository_ids, ceiling.namespace_ids) != (None, None)
+        return is_limited and not (ceiling.repository_ids or ceiling.namespace_ids)
+
+    @cached_property
+    def _namespaces(self) -> list[int]:
+        """The actor's namespaces: few, and known before the rest is planned."""
+        return list(namespaces_of(self.actor).values_list("pk", flat=True))
+
     def _visible(self) -> QuerySet[SearchEntry]:
         """The matches that the actor may see, in one set; for few of them."""
         right = may_pull(
@@ -298,10 +309,10 @@ class _Search:
             return []
         private = _limited(SearchEntry.objects.filter(is_public=False), self)
         matches = private.filter(matching)
-        return [
-            matches.filter(namespace__in=namespaces_of(self.actor)),
-            matches.filter(repository__in=granted_to(self.actor)),
-        ]
+        arms = [matches.filter(repository__in=granted_to(self.actor))]
+        if self._namespaces:
+            arms.append(matches.filter(namespace__in=self._namespaces))
+        return arms
 
     def _read(self) -> Q:
         """Return what finds entries among few, where there is no use of an index."""
@@ -329,11 +340,13 @@ class _Search:
         """Public entries whose name is a word, in the order of their index."""
         if not self.is_ranked:
             return []
-        public = self._public().filter(_contains(self.words, "read_text"))
-        return [
-            _arm(public.filter(named).annotate(rank=Value(EXACT)), wanted, None)
-            for named in (_is_named(word) for word in self.words)
-        ]
+        arms = []
+        for word in self.words:
+            others = [other for other in self.words if other != word]
+            matches = _is_named(word) & _contains(others, "read_text")
+            public = self._public().filter(matches).annotate(rank=Value(EXACT))
+            arms.append(_arm(public, wanted, None))
+        return arms
 
     def _too_rare(self, rows: list[tuple[Any, ...]], wanted: int) -> list[Arm]:
         """Return what has to be looked up, since the walk met too few of it.

@@ -34,7 +34,6 @@ class SearchEntry(models.Model):
         "accounts.Namespace",
         on_delete=models.CASCADE,
         related_name="+",
-        db_index=False,  # search_own begins with it
     )
     name = BytewiseCharField(max_length=NAME_MAX_LENGTH)
     full_name = BytewiseCharField(max_length=NAME_MAX_LENGTH)
@@ -55,7 +54,7 @@ class SearchEntry(models.Model):
             # entries reads neighbours in the index and not rows all over the table.
             models.Index(
                 fields=["-weight", "repository"],
-                include=["name", "full_name", "text"],
+                include=["is_public", "name", "full_name", "text"],
                 condition=Q(is_public=True),
                 name="search_best",
             ),
@@ -69,7 +68,15 @@ class SearchEntry(models.Model):
                 name="search_name",
             ),
             models.Index(fields=["full_name"], name="search_full_name"),
-            models.Index(fields=["namespace", "is_public"], name="search_own"),
+            models.Index(
+                fields=["namespace", "-weight", "repository"],
+                include=[
+                    *("is_public", "is_official", "is_verified", "platforms"),
+                    *("name", "full_name", "text"),
+                ],
+                condition=Q(is_public=False),
+                name="search_own",
+            ),
         ]
 
     def __str__(self) -> str:

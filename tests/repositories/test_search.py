@@ -228,6 +228,7 @@ def test_a_token_finds_only_what_it_reaches(cast: Cast) -> None:
         ({}, {public.full_name, private.full_name}),
         ({"repository_ids": [private.pk]}, {private.full_name}),
         ({"namespace_ids": [cast.dave.namespace.pk]}, set()),
+        ({"repository_ids": []}, set()),
     ]
     for limits, names in cases:
         secret = make.access_token(cast.alice, **limits)

@@ -102,8 +102,9 @@ def test_the_demo_stays_away_from_other_people(tmp_path: Path) -> None:
     server = BerthServer(data_folder=tmp_path)
     server.manage("prepare")
     code = (
-        "from accounts.users import create_user; create_user(username='{}', "
-        "password=None)"
+        "from accounts.actors import SYSTEM; "
+        "from accounts.users import create_user; "
+        "create_user(username='{}', password=None, actor=SYSTEM)"
     )
     server.manage("shell", "-c", code.format("somebody"))
     with pytest.raises(RuntimeError, match="other people have accounts here"):
