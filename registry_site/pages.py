@@ -36,9 +36,9 @@ def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say so, unless a client would have found it: /java is /library/java (D-13)."""
     if is_for_program(request):
         return api_not_found(request)
-    """Say so, unless a client would have found it: /java is /library/java (D-13)."""
     address = official_address(actor_of_page(request), request.path)
     if address is not None and request.method == "GET":
         return HttpResponseRedirect(address)

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_rights_and_stars'),
-        ('repositories', '0004_pulls'),
+        ('repositories', '0005_relayed_events'),
     ]
 
     operations = [
