@@ -12,8 +12,8 @@ from repositories.stars import star, unstar
 @require_POST
 def change_star(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     """Set or take the star, as ``starred`` says; twice is once."""
-    user = signed_in_user(request)
     repository = visible_repository(actor_of_page(request), namespace, name)
+    user = signed_in_user(request)
     is_starred = request.POST.get("starred") == "yes"
     change = star if is_starred else unstar
     repository.star_count = change(repository=repository, user=user)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from tests.api.table import (
     HIDDEN,
     MEMBERS,
     ORG,
+    OWNERS,
     PEOPLE,
     READ,
     READERS,
@@ -34,6 +36,26 @@ from tests.api.table import (
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
+
+
+def webhook_routes(place: str, for_: frozenset[str] = OWNERS) -> list[Route]:
+    """Return the rows of webhooks in one place: a repository, a namespace, the site."""
+    hooks, hook = f"{place}/webhooks", f"{place}/webhooks/{{absent}}"
+    delivery = f"{hook}/deliveries/{{uuid}}"
+    return [
+        Route("GET", hooks, for_=for_),
+        Route("POST", hooks, body={}, status=400, for_=for_),
+        Route("POST", f"{hooks}/preview", body={"events": []}, status=400, for_=for_),
+        Route("GET", hook, status=404, for_=for_),
+        Route("PATCH", hook, body={}, status=404, for_=for_),
+        Route("DELETE", hook, status=404, for_=for_),
+        Route("POST", f"{hook}/test", status=404, for_=for_),
+        Route("POST", f"{hook}/redeliver", status=404, for_=for_),
+        Route("GET", f"{hook}/deliveries", status=404, for_=for_),
+        Route("GET", delivery, status=404, for_=for_),
+        Route("POST", f"{delivery}/redeliver", status=404, for_=for_),
+    ]
+
 
 # Rows of both forms (tests/api/table.py). {org}, {api} (private), {grant} and the like
 # are filled in. A row is asked for many times: by everybody, with every credential.
@@ -133,6 +155,9 @@ TABLE: list[Any] = [
     Route("GET", "/user/stars", for_=PEOPLE, needs=READ, reach=UNRESTRICTED),
     Route("PUT", f"{API}/star", for_=READERS - {"robby"}),
     Route("DELETE", f"{API}/star", for_=READERS - {"robby"}),
+    *webhook_routes(API),
+    *webhook_routes(ORG),
+    *webhook_routes("", ADMINISTRATORS),
     # At the end, since it succeeds for the owner.
     Route("DELETE", API, status=204),
 ]
@@ -161,7 +186,7 @@ def make_names(cast: Cast, alice: RegistryClient) -> dict[str, str]:
         "digest": pushed.digest,
         "grant": str(grant.pk),
         "absent": "999999999",
-        "uuid": "00000000-0000-0000-0000-000000000000",
+        "uuid": str(UUID(int=0)),
         "nobody": make.unique("nobody"),
         "bob": cast.bob.username,
         "dave": cast.dave.username,
@@ -270,6 +295,8 @@ def api_patterns() -> list[URLPattern]:
 
 def resolve_name(path: str) -> str | None:
     """Return the name of a path's route; any id is 1, and any name too."""
-    example = defaultdict(lambda: "1", api="acme/api", digest="sha256:" + "0" * 64)
+    example = defaultdict(
+        lambda: "1", api="acme/api", digest="sha256:" + "0" * 64, uuid=str(UUID(int=0))
+    )
     plain = filled(path.partition("?")[0], example)
     return get_resolver().resolve(f"/api/v1{plain}").url_name

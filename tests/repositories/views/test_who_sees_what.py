@@ -19,6 +19,7 @@ PEOPLE = ("alice", "bob", "carol", "dave", "former", "administrator", "anonymous
 Row = tuple[str, str, dict[str, str], tuple[int, ...]]
 READERS = (200, 200, 200, 404, 404, 404, 404)
 WRITERS = (302, 302, 403, 404, 404, 404, 404)
+STARRERS = (302, 302, 302, 404, 404, 404, 404)
 OWNERS = (200, 403, 403, 404, 404, 404, 404)
 OWNERS_POST = (302, 403, 403, 404, 404, 404, 404)
 OWNERS_FORM = (422, 403, 403, 404, 404, 404, 404)
@@ -32,6 +33,7 @@ TABLE: list[Row] = [
     ("delete-tags", "POST", {"only": "absent"}, WRITERS),
     ("restore-tags", "POST", {"only": "absent"}, WRITERS),
     ("put-tag", "POST", {"name": "v2", "digest": "{digest}"}, WRITERS),
+    ("star", "POST", {"starred": "yes"}, STARRERS),
     ("access", "GET", {}, OWNERS),
     ("access", "POST", {}, OWNERS_FORM),
     ("change-access", "POST", {"role": "write"}, OWNERS_POST),
