@@ -34,17 +34,19 @@ JSON_TYPES: list[tuple[tuple[type[Field[Any, Any, Any, Any]], ...], set[type], s
 class ApiView(GenericAPIView[Any]):
     """A view that says of itself whether those who did not sign in may read it.
 
-    Fail closed: a view that says nothing wants a signed-in actor, and so does every
-    method that changes something.
+    Fail closed: a view that says nothing wants a signed-in actor, and a method that
+    changes something wants one also where anybody may read.
     """
 
     for_anonymous = False
+    takes_from_anonymous = False  # changes too: the URL itself is the secret
     is_list = False  # what GET answers (accounts/api/schema.py)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.actor: Actor = actor_of_request(request)
-        is_open = self.for_anonymous and request.method in SAFE_METHODS
+        is_reading = request.method in SAFE_METHODS
+        is_open = self.for_anonymous if is_reading else self.takes_from_anonymous
         if self.actor.is_anonymous and not is_open:
             raise exceptions.NotAuthenticated
 

@@ -16,7 +16,8 @@ class ApiSchema(AutoSchema):
     def get_auth(self) -> list[dict[str, Any]]:
         """Say that signing in is optional where those who did not may read."""
         auth: list[dict[str, Any]] = super().get_auth()
-        is_open = self.method == "GET" and getattr(self.view, "for_anonymous", False)
+        flag = "for_anonymous" if self.method == "GET" else "takes_from_anonymous"
+        is_open = getattr(self.view, flag, False)
         return [*auth, {}] if is_open else auth
 
     def get_operation(self, *arguments: Any, **options: Any) -> Any:

@@ -158,6 +158,16 @@ TABLE: list[Any] = [
     *webhook_routes(API),
     *webhook_routes(ORG),
     *webhook_routes("", ADMINISTRATORS),
+    Route(
+        "POST",
+        "/callbacks/{absent}",
+        body={"state": "success"},
+        status=404,
+        for_=EVERYBODY,
+        needs=READ,
+        anonymous=404,
+        reach=UNRESTRICTED,
+    ),
     # At the end, since it succeeds for the owner.
     Route("DELETE", API, status=204),
 ]

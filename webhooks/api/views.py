@@ -270,7 +270,7 @@ class CallbackView(ApiView):
 
     serializer_class = ReportSerializer
     parser_classes = [AnyJSONParser]
-    for_anonymous = True
+    takes_from_anonymous = True
 
     @extend_schema(request=NewReportSerializer, responses={201: ReportSerializer})
     def post(self, request: Request, token: str) -> Response:
