@@ -4,7 +4,7 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent, tell
-from accounts.models import Membership, Robot, Team, User
+from accounts.models import Membership, Organization, Robot, Team, User
 from accounts.models.teams import OWNERS_TEAM
 
 
@@ -50,6 +50,17 @@ def remove_member(
         deleted, _ = members.filter(user=user, robot=robot).delete()
         if deleted:
             _tell(AccountEvent.MEMBER_REMOVED, locked, user or robot, actor)
+
+
+def remove_from_organization(
+    *, organization: Organization, user: User, actor: Actor
+) -> None:
+    """Take a user out of every team, or of none: LastOwner as remove_member."""
+    teams = Team.objects.filter(organization=organization, memberships__user=user)
+    with transaction.atomic():
+        # In one order, so that two who do this at once do not wait for each other.
+        for team in teams.select_related("organization__namespace").order_by("pk"):
+            remove_member(team=team, user=user, actor=actor)
 
 
 def _tell(

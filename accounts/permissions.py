@@ -43,19 +43,21 @@ def may_administer(actor: Actor, namespace: Namespace) -> Decision:
 
 
 def may_see_people(actor: Actor, namespace: Namespace) -> Decision:
-    """Say whether the actor may see the teams: those who are in one of them."""
-    if may_administer(actor, namespace):
-        return Decision(True, lambda: f"{actor} administers *{namespace.name}*")
+    """Say whether the actor may see the teams: those who are in one of them.
+
+    Whoever administers the namespace is among them, or owns it.
+    """
     covered = actor.ceiling.covers(repository_id=None, namespace_id=namespace.pk)
-    if (
-        covered
-        and namespace.organization_id is not None
-        and is_live(actor)
-        and memberships_of(actor)
-        .filter(team__organization=namespace.organization_id)
-        .exists()
-    ):
-        return Decision(True, lambda: f"{actor} is in a team of *{namespace.name}*")
+    if covered and is_live(actor):
+        if actor.user_id is not None and actor.user_id == namespace.user_id:
+            return Decision(True, lambda: f"{actor} owns *{namespace.name}*")
+        if (
+            namespace.organization_id is not None
+            and memberships_of(actor)
+            .filter(team__organization=namespace.organization_id)
+            .exists()
+        ):
+            return Decision(True, lambda: f"{actor} is in a team of *{namespace.name}*")
     return Decision(False, lambda: f"{actor} is in no team of *{namespace.name}*")
 
 

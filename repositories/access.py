@@ -8,11 +8,13 @@ is absent, and Http404 for both; whoever asks for a former name is sent on (Move
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404
 
 from accounts.actions import Action
 from accounts.actors import Actor
-from accounts.models import Namespace
+from accounts.models import Membership, Namespace, Robot, Team
 from accounts.moved import Moved
 from accounts.views.base import require
 from repositories.models import Repository, RepositoryFacts
@@ -78,6 +80,41 @@ def moved_repository(actor: Actor, namespace: str, name: str) -> str | None:
 def find_namespace(name: str) -> Namespace | None:
     """Return the namespace of that name, else the one that the name leads to."""
     return Namespace.objects.called(name)
+
+
+def shown_namespace(actor: Actor, name: str) -> Namespace:
+    """Return a namespace with its owner and how much is in it, else Http404.
+
+    That there is one is no secret; of its repositories those count that the actor may
+    see. Raises Moved for a name that it had before. One query, if it is there.
+    """
+    seen = Repository.objects.visible_to(actor)
+    people = Membership.objects.filter(user__isnull=False)
+    of_organization = "team__organization__namespace"
+    namespace = (
+        Namespace.objects.select_related("user", "organization")
+        .annotate(
+            repository_count=_count(seen, "namespace"),
+            team_count=_count(Team.objects.all(), "organization__namespace"),
+            people_count=_count(people, of_organization, what="user"),
+            robot_count=_count(Robot.objects.all(), "namespace"),
+        )
+        .filter(name=name)
+        .first()
+    )
+    if namespace is None:
+        moved = find_namespace(name)
+        if moved is not None:
+            raise Moved(namespace=moved.name)
+        raise Http404
+    return namespace
+
+
+def _count(rows: QuerySet[Any], namespace: str, what: str = "pk") -> Coalesce:
+    """Count other rows for each namespace, without joining them."""
+    of_each = rows.filter(**{namespace: OuterRef("pk")}).order_by().values(namespace)
+    counted = of_each.annotate(number=Count(what, distinct=True)).values("number")
+    return Coalesce(Subquery(counted), 0)
 
 
 def _facts(row: Sequence[Any]) -> RepositoryFacts:

@@ -80,6 +80,16 @@ def remove_grant(*, grant: Grant, actor: Actor) -> None:
         grant.delete()
 
 
+def remove_grants_in(*, namespace: Namespace, user: User, actor: Actor) -> int:
+    """Take away every role that a user has directly in a namespace; say how many."""
+    with transaction.atomic():
+        grants = Grant.objects.in_namespace(namespace).filter(user=user)
+        rows = list(grants.order_by("pk"))
+        for grant in rows:
+            remove_grant(grant=grant, actor=actor)
+    return len(rows)
+
+
 def _record(kind: Event.Kind, grant: Grant, actor: Actor) -> None:
     record_event(
         kind=kind,

@@ -15,9 +15,19 @@ from repositories.views import (
     tags,
     tokens,
 )
+from repositories.views.namespaces import (
+    audit,
+    defaults,
+    organization,
+    people,
+    profile,
+    robots,
+    teams,
+)
 
 app_name = "repositories"
 
+SPACE = "<namespace:namespace>"
 HERE = "<namespace:namespace>/<repository:name>"
 
 urlpatterns = [
@@ -31,6 +41,47 @@ urlpatterns = [
         tokens.revoke_token,
         name="revoke-token",
     ),
+    path(SPACE, profile.show_namespace, name="namespace"),
+    path(f"{SPACE}/-/teams", teams.show_teams, name="teams"),
+    path(f"{SPACE}/-/why", teams.ask_why, name="why"),
+    path(f"{SPACE}/-/teams/<str:team>", teams.show_team, name="team"),
+    path(f"{SPACE}/-/teams/<str:team>/join", teams.join_team, name="join-team"),
+    path(f"{SPACE}/-/teams/<str:team>/leave", teams.leave_team, name="leave-team"),
+    path(f"{SPACE}/-/teams/<str:team>/delete", teams.remove_team, name="delete-team"),
+    path(
+        f"{SPACE}/-/invitations/<int:invitation>/withdraw",
+        teams.withdraw_invitation,
+        name="withdraw-invitation",
+    ),
+    path(f"{SPACE}/-/people", people.show_people, name="people"),
+    path(f"{SPACE}/-/people/remove", people.remove_person, name="remove-person"),
+    path(f"{SPACE}/-/robots", robots.show_robots, name="robots"),
+    path(f"{SPACE}/-/robots/<str:robot>", robots.show_robot, name="robot"),
+    path(f"{SPACE}/-/robots/<str:robot>/token", robots.renew_token, name="robot-token"),
+    path(
+        f"{SPACE}/-/robots/<str:robot>/switch",
+        robots.switch_robot,
+        name="switch-robot",
+    ),
+    path(
+        f"{SPACE}/-/robots/<str:robot>/delete",
+        robots.remove_robot,
+        name="delete-robot",
+    ),
+    path(f"{SPACE}/-/defaults", defaults.show_defaults, name="defaults"),
+    path(
+        f"{SPACE}/-/defaults/<int:default>/remove",
+        defaults.remove_rule,
+        name="remove-default",
+    ),
+    path(f"{SPACE}/-/audit", audit.show_audit, name="audit"),
+    path(
+        f"{SPACE}/-/settings",
+        organization.show_settings,
+        name="organization-settings",
+    ),
+    path(f"{SPACE}/-/settings/name", organization.rename, name="rename-organization"),
+    path(f"{SPACE}/-/settings/delete", organization.delete, name="delete-organization"),
     path(HERE, overview.show_overview, name="overview"),
     path(f"{HERE}:<tag:tag>", tag.show_tag, name="tag"),
     path(f"{HERE}@<digest:digest>", tag.show_manifest, name="manifest"),

@@ -2,12 +2,20 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.actions import Role
-from accounts.models import Team
+from accounts.models import Namespace, Team
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
     def with_subjects(self) -> "GrantQuerySet":
         return self.select_related("user", "team", "robot__namespace")
+
+    def in_namespace(self, namespace: Namespace) -> "GrantQuerySet":
+        """Keep those on its repositories, but for the deleted ones."""
+        return (
+            self.with_subjects()
+            .filter(repository__namespace=namespace, repository__deleted_at=None)
+            .select_related("repository__namespace")
+        )
 
 
 class Grant(models.Model):

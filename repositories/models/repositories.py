@@ -67,6 +67,16 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
     def with_full_name(self) -> "RepositoryQuerySet":
         return self.select_related("namespace")
 
+    def in_namespace(
+        self, namespace: Namespace, *, containing: str = ""
+    ) -> "RepositoryQuerySet":
+        """Keep those of a namespace, with a text in their name or description."""
+        found = self.filter(namespace=namespace).with_full_name()
+        if not containing:
+            return found
+        words = Q(name__icontains=containing) | Q(description__icontains=containing)
+        return found.filter(words)
+
     def full_names_after(self, last: str) -> "models.QuerySet[Repository, str]":
         """Return namespace/name behind ``last`` in byte order; it need not exist."""
         full_name = Concat(

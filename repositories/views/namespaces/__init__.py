@@ -1,0 +1,1 @@
+"""Pages of a namespace: profile, teams, people, robots, defaults, audit, settings."""

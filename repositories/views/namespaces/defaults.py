@@ -1,0 +1,59 @@
+"""Default permissions: who else gets a role on repositories to come."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.views.base import tell
+from repositories.defaults import DefaultExists, add_default, remove_default
+from repositories.models import DefaultPermission
+from repositories.namespace_forms import DefaultForm
+from repositories.views.namespaces.page import open_organization
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_defaults(request: HttpRequest, namespace: str) -> HttpResponse:
+    """List the rules; a POST adds one."""
+    page = open_organization(request, namespace)
+    form = DefaultForm(
+        request.POST if request.method == "POST" else None, namespace=page.namespace
+    )
+    if form.is_valid() and form.subject is not None:
+        try:
+            add_default(
+                namespace=page.namespace,
+                creator=form.found_creator,
+                subject=form.subject,
+                role=form.cleaned_data["role"],
+                actor=page.actor,
+            )
+        except DefaultExists as error:
+            form.add_error(None, str(error))
+        else:
+            tell(request, _("The rule counts from now on."))
+            return redirect(page.address("defaults"))
+    rules = DefaultPermission.objects.with_names().filter(namespace=page.namespace)
+    return page.render(
+        "defaults.html",
+        "defaults",
+        {"rules": list(rules.order_by("pk")), "form": form},
+        status=422 if form.is_bound else 200,
+    )
+
+
+@require_POST
+def remove_rule(request: HttpRequest, namespace: str, default: int) -> HttpResponse:
+    """Remove a rule; the roles that it gave stay."""
+    page = open_organization(request, namespace)
+    rule = (
+        DefaultPermission.objects.with_names()
+        .select_related("namespace")
+        .filter(namespace=page.namespace, pk=default)
+        .first()
+    )
+    if rule is None:
+        raise Http404
+    remove_default(rule=rule, actor=page.actor)
+    tell(request, _("The rule is removed; the roles that it gave stay."))
+    return redirect(page.address("defaults"))

@@ -1,0 +1,144 @@
+"""Robots of a namespace: a token is shown once, where it was made."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
+
+from accounts.api.access import find_robot
+from accounts.models import Robot
+from accounts.robots import change_robot, create_robot, delete_robot, replace_token
+from accounts.snippets import make_snippets
+from accounts.views.base import tell
+from repositories.models import Grant
+from repositories.namespace_forms import RobotForm
+from repositories.views.namespaces.page import NamespacePage, open_administered
+
+SNIPPET_NAMES = {  # in the order of the page
+    "docker": "docker login",
+    "podman": "podman login",
+    "kubectl": "kubectl",
+    "kubernetes": "Kubernetes",
+    "config_json": "config.json",
+    "github_actions": "GitHub Actions",
+    "gitlab_ci": "GitLab CI",
+}
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_robots(request: HttpRequest, namespace: str) -> HttpResponse:
+    """List robots; a POST makes one, and its answer is the only one with the token."""
+    page = open_administered(request, namespace)
+    form = RobotForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            robot, token = create_robot(
+                namespace=page.namespace, actor=page.actor, **form.cleaned_data
+            )
+        except IntegrityError:
+            form.add_error("name", _("There is a robot of this name."))
+        else:
+            return _render_robot(page, robot, token)
+    robots = (
+        Robot.objects.filter(namespace=page.namespace)
+        .select_related("namespace")
+        .annotate(
+            repository_count=Count(
+                "grant__repository",
+                filter=Q(grant__repository__deleted_at=None),
+                distinct=True,
+            ),
+            team_count=Count("memberships", distinct=True),
+        )
+        .order_by("name")
+    )
+    return page.render(
+        "robots.html",
+        "robots",
+        {"robots": list(robots), "form": form},
+        status=422 if form.is_bound else 200,
+    )
+
+
+@require_safe
+def show_robot(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
+    """Show what a robot may do and how to sign in as it."""
+    page = open_administered(request, namespace)
+    return _render_robot(page, find_robot(page.namespace, robot))
+
+
+@never_cache
+@require_POST
+def renew_token(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
+    """Give the robot a new token and show it, once; the old one ends at once."""
+    page = open_administered(request, namespace)
+    row = find_robot(page.namespace, robot)
+    return _render_robot(page, row, replace_token(robot=row, actor=page.actor))
+
+
+@require_POST
+def switch_robot(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
+    """Switch a robot off, or on again."""
+    page = open_administered(request, namespace)
+    row = find_robot(page.namespace, robot)
+    change_robot(robot=row, actor=page.actor, is_active="on" in request.POST)
+    tell(request, _("It is switched on.") if row.is_active else _("It is off."))
+    return redirect(page.address("robot", robot=row.name))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def remove_robot(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
+    """Ask, and then delete a robot with its roles."""
+    page = open_administered(request, namespace)
+    row = find_robot(page.namespace, robot)
+    if request.method == "POST":
+        delete_robot(robot=row, actor=page.actor)
+        tell(request, _("%(name)s is deleted.") % {"name": row.username})
+        return redirect(page.address("robots"))
+    return page.render(
+        "confirm.html",
+        "robots",
+        {
+            "question": _("Delete %(name)s?") % {"name": row.username},
+            "consequence": _("Whatever signs in as it stops working at once."),
+            "action": _("Delete robot"),
+            "back_url": page.address("robot", robot=row.name),
+        },
+    )
+
+
+def _render_robot(page: NamespacePage, robot: Robot, token: str = "") -> HttpResponse:
+    snippets = make_snippets(
+        registry=settings.BERTH_SERVICE,
+        username=robot.username,
+        token=token or None,
+        is_tls=settings.BERTH_URL.startswith("https:"),
+    )
+    grants = Grant.objects.in_namespace(page.namespace).filter(robot=robot)
+    context: dict[str, Any] = {
+        "robot": robot,
+        "token": token,
+        "teams": list(
+            robot.memberships.order_by("team__name").values_list(
+                "team__name", flat=True
+            )
+        ),
+        "grants": list(grants.order_by("repository__name", "tag_glob")),
+        "snippets": [
+            (label, snippets[kind], "\n" in snippets[kind])
+            for kind, label in SNIPPET_NAMES.items()
+            if kind in snippets
+        ],
+    }
+    return page.render("robot.html", "robots", context)

@@ -1,0 +1,287 @@
+"""Teams of an organization: who is in them, what they may, who is invited."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db import IntegrityError
+from django.db.models import Count
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
+
+from accounts.actions import Action
+from accounts.api.access import find_invitation, find_member, find_team
+from accounts.api.views.invitations import InvitationThrottle
+from accounts.invitations import (
+    AlreadyInvited,
+    AlreadyMember,
+    InvitationOver,
+    invite,
+    withdraw,
+)
+from accounts.memberships import LastOwner, add_member, remove_member
+from accounts.models import Invitation, Robot, Team, User
+from accounts.models.teams import OWNERS_TEAM
+from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
+from accounts.views.base import require, tell
+from repositories.models import Grant, Repository
+from repositories.namespace_forms import JoinForm, TeamForm
+from repositories.views.namespaces.page import (
+    NamespacePage,
+    open_namespace,
+    open_organization,
+)
+
+MATRIX_ROWS = 50  # repositories; what is left is found by the list of them
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_teams(request: HttpRequest, namespace: str) -> HttpResponse:
+    """List teams and their roles; a POST makes one."""
+    if request.method != "POST":
+        return _render_teams(_open_seen(request, namespace))
+    page = open_organization(request, namespace)
+    form = TeamForm(request.POST)
+    if form.is_valid():
+        team = Team(organization=page.organization, **form.cleaned_data)
+        try:
+            create_team(team=team, actor=page.actor)
+        except IntegrityError:
+            form.add_error("name", _("There is a team of this name."))
+        else:
+            tell(request, _("Team %(name)s is there.") % {"name": team.name})
+            return redirect(page.address("team", team=team.name))
+    return _render_teams(page, form)
+
+
+@require_safe
+def ask_why(request: HttpRequest, namespace: str) -> HttpResponse:
+    """Lead to the repository's page that answers why somebody may do something."""
+    page = open_organization(request, namespace)
+    name = request.GET.get("repository", "").replace("\0", "")
+    repository = (
+        Repository.objects.visible_to(page.actor)
+        .in_namespace(page.namespace)
+        .filter(name=name)
+        .first()
+    )
+    if repository is None:
+        raise Http404
+    question = QueryDict(mutable=True)
+    question["who"] = request.GET.get("who", "")
+    question["action"] = request.GET.get("action", Action.PUSH)
+    address = page.address("access", name=repository.name)
+    return redirect(f"{address}?{question.urlencode()}")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
+    """Show one team; a POST changes what it is called and what its members are."""
+    if request.method != "POST":
+        page = _open_seen(request, namespace)
+        return _render_team(page, find_team(page.organization, team))
+    page = open_organization(request, namespace)
+    row = find_team(page.organization, team)
+    form = TeamForm(request.POST)
+    if form.is_valid():
+        try:
+            change_team(team=row, actor=page.actor, **form.cleaned_data)
+        except OwnersTeamStays as error:
+            form.add_error(None, str(error))
+        except IntegrityError:
+            form.add_error("name", _("There is a team of this name."))
+        else:
+            tell(request, _("Saved."))
+            return redirect(page.address("team", team=row.name))
+    return _render_team(page, find_team(page.organization, team), form=form)
+
+
+@require_POST
+def join_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
+    """Invite somebody to a team, or add them at once."""
+    page = open_organization(request, namespace)
+    row = find_team(page.organization, team)
+    form = JoinForm(request.POST, namespace=page.namespace)
+    if form.is_valid():
+        if form.member is not None and (
+            "add" in request.POST or isinstance(form.member, Robot)
+        ):
+            _add(page, row, form.member)
+            tell(request, _("%(who)s is in the team.") % {"who": form.member.username})
+            return redirect(page.address("team", team=row.name))
+        if "add" in request.POST:
+            form.add_error("who", _("An e-mail address can only be invited."))
+        elif _invite(page, row, form):
+            tell(request, _("%(who)s is invited.") % {"who": form.cleaned_data["who"]})
+            return redirect(page.address("team", team=row.name))
+    return _render_team(page, row, join=form)
+
+
+@require_POST
+def leave_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
+    """Take somebody out of a team."""
+    page = open_organization(request, namespace)
+    row = find_team(page.organization, team)
+    who = find_member(
+        page.organization, request.POST.get("member", "").replace("\0", "")
+    )
+    try:
+        if isinstance(who, Robot):
+            remove_member(team=row, robot=who, actor=page.actor)
+        else:
+            remove_member(team=row, user=who, actor=page.actor)
+    except LastOwner as error:
+        messages.warning(request, str(error))
+    else:
+        tell(request, _("%(who)s has left the team.") % {"who": who.username})
+    return redirect(page.address("team", team=row.name))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def remove_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
+    """Ask, and then delete a team with its roles."""
+    page = open_organization(request, namespace)
+    row = find_team(page.organization, team)
+    if request.method == "POST":
+        try:
+            delete_team(team=row, actor=page.actor)
+        except OwnersTeamStays as error:
+            messages.warning(request, str(error))
+        else:
+            tell(request, _("Team %(name)s is deleted.") % {"name": row.name})
+        return redirect(page.address("teams"))
+    return page.render(
+        "confirm.html",
+        "teams",
+        {
+            "question": _("Delete team %(name)s?") % {"name": row.name},
+            "consequence": _("Its members lose the roles that they have through it."),
+            "action": _("Delete team"),
+            "back_url": page.address("team", team=row.name),
+        },
+    )
+
+
+@require_POST
+def withdraw_invitation(
+    request: HttpRequest, namespace: str, invitation: int
+) -> HttpResponse:
+    """Take an invitation back; the mailed link ends at once."""
+    page = open_organization(request, namespace)
+    row = find_invitation(page.organization, invitation)
+    try:
+        withdraw(invitation=row, actor=page.actor)
+    except InvitationOver as error:
+        raise Http404 from error
+    tell(request, _("The invitation is withdrawn."))
+    return redirect(page.address("team", team=row.team.name))
+
+
+def _open_seen(request: HttpRequest, name: str) -> NamespacePage:
+    """Return the page of an organization whose people the actor may see."""
+    page = open_namespace(request, name)
+    page.organization  # noqa: B018  # a person's namespace has no such page
+    require(page.sees_people, page.actor)
+    return page
+
+
+def _add(page: NamespacePage, team: Team, member: User | Robot) -> None:
+    if isinstance(member, Robot):
+        add_member(team=team, robot=member, actor=page.actor)
+    else:
+        add_member(team=team, user=member, actor=page.actor)
+
+
+def _invite(page: NamespacePage, team: Team, form: JoinForm) -> bool:
+    """Send an invitation; False with the reason in the form."""
+    request: Any = page.request  # the API's limit counts pages too
+    view: Any = None
+    if not InvitationThrottle().allow_request(request, view):
+        form.add_error(None, _("These are many invitations: try again in an hour."))
+        return False
+    user = form.member if isinstance(form.member, User) else None
+    try:
+        invite(team=team, actor=page.actor, user=user, email=form.email)
+    except (AlreadyMember, AlreadyInvited) as error:
+        form.add_error("who", str(error))
+        return False
+    return True
+
+
+def _render_teams(page: NamespacePage, form: TeamForm | None = None) -> HttpResponse:
+    teams = list(
+        Team.objects.filter(organization=page.organization)
+        .annotate(member_count=Count("memberships"))
+        .order_by("name")
+    )
+    repositories = (
+        Repository.objects.visible_to(page.actor)
+        .in_namespace(page.namespace)
+        .order_by("name")[:MATRIX_ROWS]
+    )
+    rows = list(repositories)
+    roles: dict[tuple[int, int | None], list[Grant]] = {}
+    for grant in Grant.objects.filter(repository__in=rows, team__in=teams):
+        roles.setdefault((grant.repository_id, grant.team_id), []).append(grant)
+    matrix = [
+        (row, [(team, roles.get((row.pk, team.pk), [])) for team in teams])
+        for row in rows
+    ]
+    return page.render(
+        "teams.html",
+        "teams",
+        {
+            "teams": teams,
+            "matrix": matrix,
+            "matrix_max": MATRIX_ROWS,
+            "form": form or TeamForm(),
+            "actions": [action.value for action in Action],
+        },
+        status=422 if form else 200,
+    )
+
+
+def _render_team(
+    page: NamespacePage,
+    team: Team,
+    *,
+    form: TeamForm | None = None,
+    join: JoinForm | None = None,
+) -> HttpResponse:
+    members = sorted(
+        (member for row in team.memberships.all() if (member := row.user or row.robot)),
+        key=lambda member: member.username,
+    )
+    seen = Repository.objects.visible_to(page.actor)
+    grants = (
+        Grant.objects.in_namespace(page.namespace)
+        .filter(team=team, repository__in=seen)
+        .order_by("repository__name", "tag_glob")
+    )
+    invitations = Invitation.objects.standing().filter(team=team).order_by("pk")
+    initial = {
+        "name": team.name,
+        "description": team.description,
+        "standing": team.standing,
+    }
+    return page.render(
+        "team.html",
+        "teams",
+        {
+            "team": team,
+            "is_owners": team.name == OWNERS_TEAM,
+            "members": members,
+            "grants": list(grants),
+            "invitations": list(invitations.select_related("user"))
+            if page.administers
+            else [],
+            "form": form or TeamForm(initial=initial),
+            "join": join or JoinForm(namespace=page.namespace),
+        },
+        status=422 if form or join else 200,
+    )
