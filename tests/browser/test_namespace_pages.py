@@ -1,0 +1,67 @@
+"""Pages of namespaces in a browser: every one in order, and the question asked."""
+
+import pytest
+from playwright.sync_api import expect
+
+from accounts.models import Organization
+from tests import make
+from tests.browser.checks import check_page
+from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
+from tests.conftest import Cast
+
+PAGES = {
+    "profile": "",
+    "teams": "/-/teams",
+    "team": "/-/teams/{team}",
+    "people": "/-/people",
+    "robots": "/-/robots",
+    "robot": "/-/robots/{robot}",
+    "defaults": "/-/defaults",
+    "audit": "/-/audit",
+    "settings": "/-/settings",
+    "delete": "/-/settings/delete",
+}
+
+
+@pytest.fixture(scope="module")
+def guild(cast: Cast) -> tuple[Organization, dict[str, str]]:
+    """An organization with something on every page."""
+    organization = make.organization(owner=cast.alice, name="guild")
+    robot, _ = make.robot(organization.namespace, "deploy")
+    team = make.team(organization, cast.bob, robot)
+    for name in ("api", "web", "a-rather-long-name/of-several-parts"):
+        repository = make.repository(organization.namespace, name)
+        make.grant(repository, team, "write", tags="release-*" if name == "web" else "")
+        make.grant(repository, cast.carol, "read")
+        make.grant(repository, robot, "write")
+    return organization, {"team": team.name, "robot": robot.name}
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+def test_the_pages_of_an_organization_are_in_order(
+    open_browser: OpenBrowser,
+    cast: Cast,
+    guild: tuple[Organization, dict[str, str]],
+    width: int,
+    scheme: Scheme,
+) -> None:
+    organization, names = guild
+    page = open_browser(cast.alice, width=width, scheme=scheme)
+    for path in PAGES.values():
+        page.goto(f"/{organization.namespace.name}{path.format(**names)}")
+        check_page(page)
+
+
+def test_why_is_answered_where_it_is_asked(
+    open_browser: OpenBrowser,
+    cast: Cast,
+    guild: tuple[Organization, dict[str, str]],
+) -> None:
+    organization, _names = guild
+    page = open_browser(cast.alice)
+    page.goto(f"/{organization.namespace.name}/-/teams")
+    page.get_by_label("User or robot").fill(cast.bob.username)
+    page.get_by_label("Where").select_option("api")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator("#why-answer")).to_contain_text("Yes")
+    check_page(page)
