@@ -38,6 +38,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     # Granian never gets here with these (registry_site/wsgi.py); reverse() does.
     path("", include("distribution.urls")),
+    path("", include("webhooks.urls")),
     path("", include("accounts.urls")),
     # The last: an image's name is its address, so /<namespace>/<name> is a page.
     path("", include("repositories.urls")),

@@ -1,6 +1,5 @@
 """Webhooks and their deliveries (…/webhooks), and the callbacks of receivers."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import Http404
@@ -15,10 +14,9 @@ from rest_framework.response import Response
 from accounts.actions import Action
 from accounts.api.base import ApiView, require
 from accounts.api.errors import Conflict
-from accounts.models import Namespace
 from repositories.access import find_namespace
 from repositories.api.access import permitted_repository
-from repositories.models import Repository
+from webhooks.access import Place
 from webhooks.api.serializers import (
     ChangedWebhookSerializer,
     CountSerializer,
@@ -41,7 +39,6 @@ from webhooks.deliveries import (
     send_test,
 )
 from webhooks.models import Delivery, Webhook
-from webhooks.models.webhooks import WebhookQuerySet
 from webhooks.permissions import may_hook_namespace, may_hook_site
 from webhooks.reports import ReportInvalid, record_report
 from webhooks.webhooks import (
@@ -55,21 +52,6 @@ from webhooks.webhooks import (
 )
 
 REPORT_MAX_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a webhook belongs; neither is the site."""
-
-    repository: Repository | None = None
-    namespace: Namespace | None = None
-
-    @property
-    def webhooks(self) -> WebhookQuerySet:
-        return Webhook.objects.of(
-            repository_id=self.repository.pk if self.repository else None,
-            namespace_id=self.namespace.pk if self.namespace else None,
-        )
 
 
 class PlaceView(ApiView):

@@ -1,0 +1,272 @@
+"""The webhooks of a repository or a namespace: list, make, change, pause, delete."""
+
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.views.base import actor_of_page, tell
+from webhooks.access import Place, find_delivery, find_webhook, place_of_page
+from webhooks.forms import FormatForm, SinceForm, WebhookForm
+from webhooks.models import Delivery, Webhook
+from webhooks.sealing import SealBroken
+from webhooks.views.log import (
+    badge_of_webhook,
+    counts_of,
+    exchange_of,
+    row_of,
+    rows_of,
+)
+from webhooks.webhooks import (
+    TooManyWebhooks,
+    WebhookInvalid,
+    change_webhook,
+    create_webhook,
+    delete_webhook,
+    preview_payload,
+    rotate_secret,
+)
+
+PAGE_SIZE = 20
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_webhooks(
+    request: HttpRequest, namespace: str, name: str | None = None
+) -> HttpResponse:
+    """List the webhooks and make one; only that answer has its secret."""
+    actor = actor_of_page(request)
+    place = place_of_page(actor, namespace, name)
+    if request.method != "POST":
+        return _render_list(request, place, WebhookForm())
+    if "preview" in request.POST:
+        return _render_list(
+            request, place, _as_typed(request), **_preview(request, place)
+        )
+    form = WebhookForm(request.POST)
+    if form.is_valid():
+        try:
+            webhook, secret = create_webhook(
+                repository=place.repository,
+                namespace=place.namespace,
+                actor=actor,
+                **form.settings,
+            )
+        except WebhookInvalid as error:
+            form.refuse(error)
+        except TooManyWebhooks as error:
+            form.add_error(None, _("No room for another: %s.") % error)
+        else:
+            return _render_webhook(request, place, webhook, secret=secret)
+    return _render_list(request, place, form, status=422)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_webhook(
+    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+) -> HttpResponse:
+    """Show a webhook with its log; a POST changes its settings, or previews them."""
+    actor = actor_of_page(request)
+    place = place_of_page(actor, namespace, name)
+    webhook = find_webhook(place, int(webhook_id))
+    if request.method != "POST":
+        return _render_webhook(request, place, webhook)
+    if "preview" in request.POST:
+        form = _as_typed(request, webhook)
+        shown = _preview(request, place)
+        return _render_webhook(request, place, webhook, form=form, **shown)
+    form = WebhookForm(request.POST, webhook=webhook)
+    if form.is_valid():
+        try:
+            change_webhook(webhook=webhook, actor=actor, **form.settings)
+        except WebhookInvalid as error:
+            form.refuse(error)
+        else:
+            tell(
+                request,
+                _("%(name)s is saved.") % {"name": form.settings["name"] or webhook},
+            )
+            return redirect(address(place, webhook))
+    return _render_webhook(request, place, webhook, form=form, status=422)
+
+
+@never_cache
+@require_POST
+def replace_secret(
+    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+) -> HttpResponse:
+    """Make a new secret; only this answer has it."""
+    actor = actor_of_page(request)
+    place = place_of_page(actor, namespace, name)
+    webhook = find_webhook(place, int(webhook_id))
+    secret = rotate_secret(webhook=webhook, actor=actor)
+    webhook.refresh_from_db()
+    return _render_webhook(request, place, webhook, secret=secret)
+
+
+@require_POST
+def set_active(
+    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+) -> HttpResponse:
+    """Switch a webhook on, or pause it."""
+    actor = actor_of_page(request)
+    place = place_of_page(actor, namespace, name)
+    webhook = find_webhook(place, int(webhook_id))
+    is_active = request.POST.get("active") == "1"
+    change_webhook(webhook=webhook, actor=actor, is_active=is_active)
+    said = _("%(name)s is on.") if is_active else _("%(name)s is paused.")
+    tell(request, said % {"name": webhook})
+    return redirect(address(place, webhook))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete(
+    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+) -> HttpResponse:
+    """Ask, and then delete a webhook with its log."""
+    actor = actor_of_page(request)
+    place = place_of_page(actor, namespace, name)
+    webhook = find_webhook(place, int(webhook_id))
+    if request.method == "POST":
+        delete_webhook(webhook=webhook, actor=actor)
+        tell(request, _("%(name)s is deleted.") % {"name": webhook})
+        return redirect(place.url)
+    context = {**_place_context(place), "webhook": webhook}
+    return render(request, "webhooks/delete.html", context)
+
+
+def address(place: Place, webhook: Webhook, delivery: Delivery | None = None) -> str:
+    """Return the page of a webhook, with one of its deliveries opened."""
+    page = f"{place.url}/{webhook.pk}"
+    return page if delivery is None else f"{page}?delivery={delivery.uuid}#delivery"
+
+
+def _as_typed(request: HttpRequest, webhook: Webhook | None = None) -> WebhookForm:
+    """Return the form as it was typed, without judging it."""
+    typed: dict[str, Any] = dict(request.POST.items())
+    typed["events"] = request.POST.getlist("events")
+    return WebhookForm(initial=typed, webhook=webhook)
+
+
+def _preview(request: HttpRequest, place: Place) -> dict[str, Any]:
+    """Return what would be sent of the last event, or what is wrong, and the status."""
+    form = FormatForm(request.POST)
+    if form.is_valid():
+        try:
+            content_type, body = preview_payload(
+                repository=place.repository,
+                namespace=place.namespace,
+                **form.format_settings,
+            )
+        except WebhookInvalid as error:
+            form.refuse(error)
+        else:
+            return {"preview": body, "preview_type": content_type}
+    return {"preview_form": form, "status": 422}
+
+
+def _place_context(place: Place) -> dict[str, Any]:
+    return {
+        "place": place,
+        "repository": place.repository,
+        "namespace": place.namespace,
+    }
+
+
+def _render_list(
+    request: HttpRequest,
+    place: Place,
+    form: WebhookForm,
+    status: int = 200,
+    **context: Any,
+) -> HttpResponse:
+    webhooks = place.webhooks.order_by("pk")
+    return render(
+        request,
+        "webhooks/webhooks.html",
+        {
+            **_place_context(place),
+            "webhooks": [(webhook, badge_of_webhook(webhook)) for webhook in webhooks],
+            "form": form,
+            "has_more": _has_more(form),
+            **context,
+        },
+        status=status,
+    )
+
+
+def _render_webhook(
+    request: HttpRequest,
+    place: Place,
+    webhook: Webhook,
+    form: WebhookForm | None = None,
+    status: int = 200,
+    **context: Any,
+) -> HttpResponse:
+    form = form or WebhookForm(webhook=webhook)
+    counts = counts_of(webhook)
+    only_failed = request.GET.get("status") == "failed"
+    deliveries = rows_of(webhook.deliveries.all())
+    if only_failed:
+        deliveries = deliveries.filter(status=Delivery.Status.FAILED)
+    pages = Paginator(deliveries, PAGE_SIZE)
+    pages.count = counts["failed" if only_failed else "all"]  # known already
+    page = pages.get_page(request.GET.get("page"))
+    try:
+        is_readable = bool(webhook.url)
+    except SealBroken:
+        is_readable = False
+    now = timezone.now()
+    until = webhook.former_secret_until
+    return render(
+        request,
+        "webhooks/webhook.html",
+        {
+            **_place_context(place),
+            "webhook": webhook,
+            "address": address(place, webhook),
+            "badge": badge_of_webhook(webhook),
+            "is_readable": is_readable,
+            "former_secret_until": until if until and until > now else None,
+            "counts": counts,
+            "only_failed": only_failed,
+            "page": page,
+            "rows": [row_of(delivery) for delivery in page],
+            "exchange": _opened(request, webhook),
+            "since_form": SinceForm(),
+            "form": form,
+            "has_more": _has_more(form),
+            **context,
+        },
+        status=status,
+    )
+
+
+def _opened(request: HttpRequest, webhook: Webhook) -> Any:
+    """Return the delivery that the address names, or None."""
+    uuid = request.GET.get("delivery", "")
+    if not uuid:
+        return None
+    try:
+        delivery = find_delivery(webhook, UUID(uuid))
+    except ValueError as error:
+        raise Http404 from error
+    attempt = request.GET.get("attempt", "")
+    number = int(attempt) if attempt.isascii() and attempt.isdigit() else None
+    return exchange_of(delivery, number)
+
+
+def _has_more(form: WebhookForm) -> bool:
+    """Tell whether the folded part of the form has something to see."""
+    names = ("template", "headers")
+    return form["format"].value() == "custom" or any(
+        form[name].value() or form[name].errors for name in names
+    )
