@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render, resolve_url
@@ -34,6 +34,20 @@ def tell_of_unread_body(get_response: Answer) -> Answer:
         if has_body and not getattr(request, "_read_started", True):
             response["Connection"] = "close"
         return response
+
+    return answer
+
+
+def refuse_null_characters(get_response: Answer) -> Answer:
+    """Answer 404 to a path with a NUL: nothing has such a name.
+
+    PostgreSQL takes none in a parameter, which would be a failure of ours.
+    """
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path_info:
+            raise Http404
+        return get_response(request)
 
     return answer
 

@@ -233,6 +233,7 @@ MIDDLEWARE = [  # for pages; the protocol goes past it (registry_site/wsgi.py)
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "registry_site.middleware.bring_toasts",
     "registry_site.middleware.Refusals",
+    "registry_site.middleware.refuse_null_characters",
 ]
 
 TEMPLATES = [

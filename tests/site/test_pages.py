@@ -87,6 +87,14 @@ def test_a_page_that_is_not_there_is_a_page(registry: BerthServer) -> None:
     assert page.headers["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.parametrize("path", ["/%00", "/ac%00me", "/acme/a%00pi", "/api/v1/x%00"])
+def test_nothing_has_a_null_character_in_its_name(
+    registry: BerthServer, path: str
+) -> None:
+    """PostgreSQL would fail at it."""
+    assert httpx.get(f"{registry.url}{path}").status_code == 404
+
+
 def test_the_server_tells_whether_it_lives_and_works(registry: BerthServer) -> None:
     assert httpx.get(f"{registry.url}/healthz").json() == {"status": "ok"}
     assert httpx.get(f"{registry.url}/readyz").json() == {
