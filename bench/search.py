@@ -83,7 +83,7 @@ def main() -> None:
         "| ms | results, median | p95 | processor, median | p95 "
         "| count and facets, median | p95 | processor, median | p95 | found |"
     )
-    print(f"| --- {'| ---: ' * 9}|")
+    print("| --- " + "| ---: " * 9 + "|")
     print("\n".join(lines))
     print(f"\n{writes}")
 

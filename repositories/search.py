@@ -19,7 +19,7 @@ through visible_to, which has the last word.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import and_, or_
 from typing import Any
@@ -124,10 +124,29 @@ class Results:
 
 def search(actor: Actor, query: SearchQuery, *, size: int = PAGE_SIZE) -> Results:
     """Return one page of what the actor may see of it, best first."""
+    return _results(_Search(actor, query), size)
+
+
+def search_with_counts(
+    actor: Actor, query: SearchQuery
+) -> tuple[Results, BoundedCount, Facets]:
+    """Return what a page shows; behind the last page is the last page."""
+    asked = _Search(actor, query)
+    facets = _facets(asked.asking(query.without_filters()))
+    count = facets.total
+    if query.has_filters:
+        count = _bounded(sum(row[-1] for row in asked.count()))
+    last_page = max(1, -(-count.value // PAGE_SIZE))
+    page = replace(query, page=min(query.page, last_page))
+    return _results(asked.asking(page), PAGE_SIZE), count, facets
+
+
+def _results(asked: "_Search", size: int) -> Results:
+    actor, query = asked.actor, asked.query
     start = (query.page - 1) * size
     if start >= RESULTS_MAX:
         return Results(query, [], size, has_next=False)
-    ids = _Search(actor, query).find(start + size + 1)[start:]
+    ids = asked.find(start + size + 1)[start:]
     return Results(
         query,
         fetch_in_order(actor, ids[:size]),
@@ -148,7 +167,10 @@ def count_matches(actor: Actor, query: SearchQuery) -> BoundedCount:
 
 def count_facets(actor: Actor, query: SearchQuery) -> Facets:
     """Count what the words of the query find, its filters apart, by property."""
-    words = _Search(actor, query.without_filters())
+    return _facets(_Search(actor, query.without_filters()))
+
+
+def _facets(words: "_Search") -> Facets:
     official = verified = total = 0
     systems: Counter[str] = Counter()
     architectures: Counter[str] = Counter()
@@ -217,6 +239,12 @@ class _Search:
         self.words = query.words
         self.column = _COLUMN[query.sort]
         self.is_ranked = query.sort is Sort.BEST and bool(query.words)
+
+    def asking(self, query: SearchQuery) -> "_Search":
+        """Return another query of the same actor, who has the same namespaces."""
+        other = _Search(self.actor, query)
+        other._namespaces = self._namespaces
+        return other
 
     def find(self, wanted: int) -> list[int]:
         """Return the ids of the best entries, so many as are wanted or there are."""

@@ -1,7 +1,7 @@
 """The page of search results; its filters are one GET form, so each state is a link."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -25,9 +25,7 @@ from repositories.queries import (
 )
 from repositories.search import (
     Facets,
-    count_facets,
-    count_matches,
-    search,
+    search_with_counts,
     suggest,
 )
 
@@ -60,11 +58,9 @@ def show_results(request: HttpRequest) -> HttpResponse:
     query = parse_query(text, dict(request.GET.lists()))
     if query.image is not None and (address := _address_of(actor, query.image)):
         return redirect(address)
-    facets = count_facets(actor, query)
+    results, count, facets = search_with_counts(actor, query)
     is_limited = query.has_filters
-    count = count_matches(actor, query) if is_limited else facets.total
-    page = Paginator(range(count.value), PAGE_SIZE).get_page(query.page)
-    results = search(actor, replace(query, page=page.number))
+    page = Paginator(range(count.value), PAGE_SIZE).get_page(results.query.page)
     filters = _filters(query, facets, actor)
     response = render(
         request,
