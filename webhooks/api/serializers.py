@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from webhooks.models import Attempt, Delivery, Report, Webhook
@@ -44,6 +45,9 @@ class WebhookSerializer(serializers.ModelSerializer[Webhook]):
         except SealBroken:
             return None
 
+    @extend_schema_field(
+        {"type": "object", "additionalProperties": {"type": "string", "nullable": True}}
+    )
     def get_headers(self, webhook: Webhook) -> dict[str, None]:
         return dict.fromkeys(webhook.header_names)
 
