@@ -48,7 +48,7 @@ class SearchView(ApiView):
     """
 
     serializer_class = FoundRepositorySerializer
-    is_list = True
+    pagination_class = None  # it has its own, by number
     for_anonymous = True
 
     @extend_schema(parameters=SEARCH_PARAMETERS, responses=FoundPageSerializer)

@@ -1,7 +1,7 @@
 """A namespace with its repositories (/acme), or an official image by its last name."""
 
 from django.core.paginator import Paginator
-from django.db.models import F
+from django.db.models import F, OrderBy
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
@@ -15,7 +15,9 @@ from repositories.permissions import may_create
 from repositories.views.namespaces.page import open_namespace
 
 PAGE_ROWS = 20
-SORTS = {  # what is asked for, and the order, which names decide where it does not
+SORTS: dict[
+    str, tuple[str | OrderBy, ...]
+] = {  # what is asked for, and the order, which names decide where it does not
     "pushed": (F("pushed_at").desc(nulls_last=True), "name"),
     "pulls": ("-pull_count", "name"),
     "stars": ("-star_count", "name"),
