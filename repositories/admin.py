@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from accounts.admin import changes_of
 from accounts.views.base import actor_of_page
+from repositories.events import record_event, record_in_namespace
 from repositories.grants import Subject, add_grant, change_grant, remove_grant
 from repositories.lifecycle import change_visibility, describe_repository
 from repositories.models import Category, Event, Grant, Repository
@@ -48,6 +49,19 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         texts.pop("categories", None)  # of another table; save_related writes them
         describe_repository(repository=kept, actor=actor, **texts)
         change_visibility(repository=kept, visibility=visibility, actor=actor)
+
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: Any, change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        if "categories" in form.changed_data:
+            slugs = sorted(c.slug for c in form.cleaned_data["categories"])
+            record_event(
+                kind=Event.Kind.REPOSITORY_CHANGED,
+                repository=form.instance.facts,
+                actor=actor_of_page(request),
+                detail={"changed": ["categories"], "categories": slugs},
+            )
 
     def save_formset(
         self, request: HttpRequest, form: Any, formset: Any, change: bool
@@ -90,6 +104,31 @@ class CategoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_editable = ("position",)
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
+
+    def save_model(
+        self, request: HttpRequest, obj: Category, form: Any, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        self.record(request, Event.Kind.CATEGORY_SET, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Category) -> None:
+        self.record(request, Event.Kind.CATEGORY_REMOVED, obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[Category]
+    ) -> None:
+        for category in queryset:
+            self.delete_model(request, category)
+
+    def record(self, request: HttpRequest, kind: str, category: Category) -> None:
+        """Add the change to the site's log; the administration's view is atomic."""
+        record_in_namespace(
+            kind=kind,
+            namespace=None,
+            actor=actor_of_page(request),
+            detail={"category": category.slug, "name": category.name},
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Category]:
         counted = Count("repositories", filter=Q(repositories__deleted_at=None))

@@ -48,6 +48,8 @@ class Event(models.Model):
         REPOSITORY_PURGED = "repository.purged"  # after the time to restore it
         DEFAULT_SET = "default.set"
         DEFAULT_REMOVED = "default.removed"
+        CATEGORY_SET = "category.set"
+        CATEGORY_REMOVED = "category.removed"
         GRANT_SET = "grant.set"
         GRANT_REMOVED = "grant.removed"
         TAG_PUSHED = "tag.pushed"

@@ -15,14 +15,17 @@ from django.test import RequestFactory
 
 from accounts.models import Namespace, Organization, Robot, Team, User
 from accounts.users import create_user
-from repositories.models import Event, Grant, Repository
+from repositories.models import Category, Event, Grant, Repository
 from tests import make
 from tests.conftest import Cast
 from tests.servers import BerthServer
 
 PASSWORD = "a long enough password"
 # Models of the administration, and how the tests below reach their changes.
-COVERED = {"User", "Organization", "Team", "Namespace", "Robot", "Repository"}
+COVERED = {
+    *("User", "Organization", "Team", "Namespace", "Robot"),
+    *("Repository", "Category"),
+}
 READ_ONLY = {"Event"}
 
 
@@ -44,7 +47,8 @@ class Form(HTMLParser):
                 self.fields[name] = values.get("value", "on" if is_box else "")
         elif tag == "select":
             self._select = name
-            self.fields.setdefault(name, "")
+            if "multiple" not in values:
+                self.fields.setdefault(name, "")
         elif tag == "option" and self._select and "selected" in values:
             self.fields[self._select] = values.get("value", "")
         elif tag == "textarea":
@@ -315,6 +319,22 @@ def test_a_repository_there(
     more = {"grants-TOTAL_FORMS": "3", "grants-2-role": "read"}
     added = browser.change(path, **more, **{"grants-2-user": str(cast.dave.pk)})
     assert added == [grant_told("grant.set", cast.dave, "read")]
+
+
+def test_a_category_there(browser: Browser, private_api: Repository) -> None:
+    slug = make.unique("shelf")
+    detail = {"category": slug, "name": "Shelf"}
+    assert browser.change(
+        "/-/admin/repositories/category/add/", slug=slug, name="Shelf"
+    ) == [("category.set", detail)]
+    category = Category.objects.get(slug=slug)
+    path = f"/-/admin/repositories/repository/{private_api.pk}/change/"
+    assert browser.change(path, categories=str(category.pk)) == [
+        ("repository.changed", {"changed": ["categories"], "categories": [slug]})
+    ]
+    assert list(private_api.categories.all()) == [category]
+    path = f"/-/admin/repositories/category/{category.pk}/delete/"
+    assert browser.change(path, post="yes") == [("category.removed", detail)]
 
 
 def grant_told(kind: str, user: User, role: str) -> tuple[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -13,6 +13,7 @@ from rest_framework.utils.urls import replace_query_param
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.api.base import ApiView
+from accounts.api.paging import page_size_of
 from accounts.models import User
 from repositories.access import visible_repository
 from repositories.api.serializers import (
@@ -35,7 +36,7 @@ SEARCH_PARAMETERS = [
     OpenApiParameter("arch", OpenApiTypes.STR, many=True),
     OpenApiParameter("category", OpenApiTypes.STR, many=True),
     OpenApiParameter("sort", OpenApiTypes.STR, enum=[sort.value for sort in Sort]),
-    OpenApiParameter("page", OpenApiTypes.INT),
+    OpenApiParameter("page", {"type": "integer", "minimum": 1}),
     OpenApiParameter("page_size", OpenApiTypes.INT),
 ]
 
@@ -54,8 +55,14 @@ class SearchView(ApiView):
     @extend_schema(parameters=SEARCH_PARAMETERS, responses=FoundPageSerializer)
     def get(self, request: Request) -> Response:
         given = dict(request.query_params.lists())
+        for sort in given.get("sort", ()):
+            if sort not in list(Sort):
+                raise ValidationError({"sort": f"'{sort[:40]}' is no order"})
+        for number in given.get("page", ()):
+            if not (number.isascii() and number.isdigit() and int(number[:9])):
+                raise ValidationError({"page": "this is not the number of a page"})
         query = parse_query(request.query_params.get("q", ""), given)
-        size = _page_size(request.query_params.get("page_size", ""))
+        size = page_size_of(request, default=PAGE_SIZE, most=PAGE_SIZE_MAX)
         results = search(self.actor, query, size=size)
         if not results.repositories and query.page > 1:
             raise Http404
@@ -75,20 +82,16 @@ class SearchView(ApiView):
         )
 
 
-def _page_size(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not int(text[:9]):
-        return PAGE_SIZE
-    return min(int(text[:9]), PAGE_SIZE_MAX)
-
-
 class StarView(ApiView):
     """One's own star on a repository."""
 
     serializer_class = StarredSerializer
 
+    @extend_schema(request=None, responses=StarredSerializer)
     def put(self, request: Request, namespace: str, name: str) -> Response:
         return self.answer(namespace, name, star)
 
+    @extend_schema(responses={200: StarredSerializer})
     def delete(self, request: Request, namespace: str, name: str) -> Response:
         return self.answer(namespace, name, unstar)
 
