@@ -75,6 +75,8 @@ class RepositoryPage:
         ]
         if self.may(Action.GRANT):
             tabs.append(self._tab("access", _("Access"), "users", current))
+        if self.may(Action.HOOK):
+            tabs.append(self._tab("webhooks", _("Webhooks"), "webhook", current))
         if self.may(Action.DESCRIBE) or self.may(Action.CONFIGURE):
             tabs.append(self._tab("settings", _("Settings"), "settings", current))
         return tabs

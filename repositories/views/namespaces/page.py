@@ -77,6 +77,9 @@ class NamespacePage:
                 tabs.append(
                     self._tab("defaults", _("Defaults"), "shield-check", current)
                 )
+            # The pages of another app, below the same address.
+            webhooks = f"/{self.namespace.name}/-/webhooks"
+            tabs.append(Tab(webhooks, _("Webhooks"), "webhook", False, None))
             tabs.append(self._tab("audit", _("Audit log"), "history", current))
             if is_organization:
                 tabs.append(
