@@ -83,7 +83,8 @@ def patterns() -> list[URLPattern]:
     return [
         row
         for row in resolver.url_patterns
-        if isinstance(row, URLPattern) and "namespace" in row.pattern.converters
+        if isinstance(row, URLPattern)
+        and {"namespace", "name"} <= set(row.pattern.converters)
     ]
 
 
