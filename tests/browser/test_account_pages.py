@@ -127,7 +127,9 @@ def test_everything_is_done_without_scripts(open_browser: OpenBrowser) -> None:
     page.get_by_role("button", name=f"{name}, account menu").click()
     page.get_by_role("button", name="Sign out").click()
     page.goto("/")
-    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+    expect(
+        page.get_by_role("banner").get_by_role("link", name="Sign in")
+    ).to_be_visible()
 
 
 def test_a_passkey_is_added_and_signs_in(open_browser: OpenBrowser) -> None:
