@@ -87,7 +87,8 @@ def test_the_api_keeps_what_its_schema_promises(
             f"{server.url}/api/schema/",
             *([f"--header=Authorization: Bearer {token}"] if token else []),
             *("--checks=all", "--phases=coverage,fuzzing", "--no-shrink"),
-            *(f"--max-examples={EXAMPLES}", "--continue-on-failure", "--workers=2"),
+            # One worker: CPython 3.11 cannot parse in two threads at once (gh-106905).
+            *(f"--max-examples={EXAMPLES}", "--continue-on-failure", "--workers=1"),
             *("--generation-database=none", "--warnings=off"),
         ],
         cwd=tmp_path,

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 import pytest
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from accounts.models import User
@@ -53,7 +54,10 @@ def chromium() -> Iterator[Browser]:
     program = require_program("chromium")
     # Playwright's loop runs in this thread, where the tests also ask the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    of_this_thread = connections[DEFAULT_DB_ALIAS]
     with sync_playwright() as playwright:
+        # Beside a loop Django looks for connections elsewhere; they are the same ones.
+        connections[DEFAULT_DB_ALIAS] = of_this_thread
         browser = playwright.chromium.launch(
             executable_path=program,
             args=["--no-sandbox"],  # root has none, and only our own pages are opened
