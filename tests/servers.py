@@ -4,8 +4,9 @@
     Valkey(folder)            a Valkey, which speaks Redis, on a free port
     BerthServer(folder, ...)  `manage.py serve` as a process of its own, on a free port
     Process(server, "worker") another line of the Procfile, with the server's settings
+    MakeRun(folder)           all lines of the Procfile, as `make run` starts them
 
-Both are left by their context manager or by `stop()`; nothing here outlives pytest.
+All are left by their context manager or by `stop()`; nothing here outlives pytest.
 """
 
 import logging
@@ -298,3 +299,105 @@ class Process:
 
     def log_tail(self, limit: int = 4000) -> str:
         return self.log_path.read_bytes()[-limit:].decode(errors="replace")
+
+
+class MakeRun:
+    """What `make run` does after the installation: prepare, then the whole Procfile.
+
+    The environment is that of a first start: nothing but where to listen and what the
+    Makefile sets.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        port = free_port()
+        self.url = f"http://localhost:{port}"
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("BERTH_", "DATABASE_", "REDIS_"))
+        }
+        self.environment = {
+            **inherited,
+            "BERTH_DATA": str(folder / "data"),
+            "BERTH_URL": self.url,
+            "BERTH_LISTEN": f"127.0.0.1:{port}",
+            "BERTH_WORKERS": "1",
+            "BERTH_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1",
+        }
+        self.log_path = folder / "log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "MakeRun":
+        self.prepare()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def prepare(self) -> str:
+        """Set everything up and return what is shown on the screen."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", "prepare"],
+            cwd=PROJECT_FOLDER,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self) -> None:
+        """Start all processes and return once /readyz answers."""
+        bin_folder = Path(sys.executable).parent
+        procfile = (PROJECT_FOLDER / "Procfile").read_text()
+        commands = procfile.replace(".venv/bin/", f"{bin_folder}/")
+        (self.folder / "Procfile").write_text(commands)
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    str(bin_folder / "honcho"),
+                    *("-d", str(PROJECT_FOLDER), "-f", str(self.folder / "Procfile")),
+                    "start",
+                ],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait_until_ready(self) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log()
+            with suppress(httpx.TransportError):  # not listening yet
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(self.log())
+
+    def stop(self, end: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it as an operator would, or with Ctrl-C's signal."""
+        if self.process is None:
+            return
+        self.process.send_signal(end)
+        try:
+            self.process.wait(START_TIMEOUT_SECONDS)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+            self.process = None
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")

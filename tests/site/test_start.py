@@ -1,6 +1,5 @@
 """What `make run` does after the installation: prepare, then three processes."""
 
-import os
 import re
 import shutil
 import signal
@@ -14,41 +13,20 @@ import httpx
 import pytest
 
 from tests.registry_client import RegistryClient
-from tests.servers import PROJECT_FOLDER, BerthServer, free_port
+from tests.servers import PROJECT_FOLDER, BerthServer, MakeRun
 
 TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of a first start: nothing but where to listen."""
-    port = free_port()
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("BERTH_", "DATABASE_", "REDIS_"))
-    }
-    return {
-        **inherited,
-        "BERTH_DATA": str(tmp_path / "data"),
-        "BERTH_URL": f"http://localhost:{port}",
-        "BERTH_LISTEN": f"127.0.0.1:{port}",
-        "BERTH_WORKERS": "1",
-    }
+def make_run(tmp_path: Path) -> MakeRun:
+    return MakeRun(tmp_path)
 
 
-def prepare(environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "manage.py", "prepare"],
-        cwd=PROJECT_FOLDER,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def environment(make_run: MakeRun) -> dict[str, str]:
+    """The environment of a first start."""
+    return make_run.environment
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
@@ -60,26 +38,28 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_the_first_start_shows_all_and_the_second_changes_nothing(
-    environment: dict[str, str],
+    make_run: MakeRun, environment: dict[str, str]
 ) -> None:
     data_folder = Path(environment["BERTH_DATA"])
-    screen = prepare(environment)
-    assert environment["BERTH_URL"] in screen
+    screen = make_run.prepare()
+    assert make_run.url in screen
     assert re.search(r"administrator: +admin", screen)
     password = re.search(r"one-time password: +(\S+)", screen)
     assert password
     for command in ("docker login", "docker tag", "docker push"):
         assert f"{command} " in screen
     before = snapshot(data_folder)
-    again = prepare(environment)
+    again = make_run.prepare()
     assert password[1] not in again
     assert "admin" in again
     assert snapshot(data_folder) == before
 
 
-def test_secrets_can_be_read_by_their_owner_only(environment: dict[str, str]) -> None:
+def test_secrets_can_be_read_by_their_owner_only(
+    make_run: MakeRun, environment: dict[str, str]
+) -> None:
     """I14."""
-    prepare(environment)
+    make_run.prepare()
     data_folder = Path(environment["BERTH_DATA"])
     assert stat.S_IMODE(data_folder.stat().st_mode) == 0o700
     secrets = [data_folder / "secret_key", *(data_folder / "keys").iterdir()]
@@ -88,7 +68,9 @@ def test_secrets_can_be_read_by_their_owner_only(environment: dict[str, str]) ->
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
-def test_two_first_starts_at_once_agree(environment: dict[str, str]) -> None:
+def test_two_first_starts_at_once_agree(
+    make_run: MakeRun, environment: dict[str, str]
+) -> None:
     """One secret key, one signing key, one administrator."""
     starts = [
         subprocess.Popen(
@@ -104,76 +86,35 @@ def test_two_first_starts_at_once_agree(environment: dict[str, str]) -> None:
     for start in starts:
         start.communicate(timeout=TIMEOUT_SECONDS)
     assert 0 in {start.returncode for start in starts}
-    prepare(environment)
+    make_run.prepare()
     assert len(list((Path(environment["BERTH_DATA"]) / "keys").iterdir())) == 1
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_everything_starts_and_ends_together(
-    environment: dict[str, str], end: signal.Signals
+    make_run: MakeRun, end: signal.Signals
 ) -> None:
     """Web, worker and scheduler serve, and none of them outlives the command."""
-    password = re.search(r"one-time password: +(\S+)", prepare(environment))
+    password = re.search(r"one-time password: +(\S+)", make_run.prepare())
     assert password
-    bin_folder = Path(sys.executable).parent
-    procfile = (PROJECT_FOLDER / "Procfile").read_text()
-    commands = procfile.replace(".venv/bin/", f"{bin_folder}/")
-    folder = Path(environment["BERTH_DATA"]).parent
-    (folder / "Procfile").write_text(commands)
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                str(bin_folder / "honcho"),
-                *("-d", str(PROJECT_FOLDER), "-f", str(folder / "Procfile")),
-                "start",
-            ],
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    make_run.start()
     try:
-        client = RegistryClient(
-            httpx.Client(), environment["BERTH_URL"], "admin", password[1]
-        )
+        assert make_run.process is not None
+        client = RegistryClient(httpx.Client(), make_run.url, "admin", password[1])
         with client.http:
-            wait_until_alive(client, process, log)
             assert client.get("/v2/").status_code == 200
-        wait_for_words(log, process, ["worker", "scheduler"])
-        children = descendants(process.pid)
+        wait_for_words(make_run, ["worker", "scheduler"])
+        children = descendants(make_run.process.pid)
         assert len(children) >= 3
-        process.send_signal(end)
-        process.wait(TIMEOUT_SECONDS)
-        wait_until_gone(children)
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        make_run.stop(end)
+    wait_until_gone(children)
 
 
-def wait_until_alive(
-    client: RegistryClient, process: subprocess.Popen[bytes], log: Path
-) -> None:
+def wait_for_words(make_run: MakeRun, words: list[str]) -> None:
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        try:
-            if client.http.get(f"{client.url}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
-
-
-def wait_for_words(
-    log: Path, process: subprocess.Popen[bytes], words: list[str]
-) -> None:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not all(word in log.read_text() for word in words):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
+    while not all(word in make_run.log() for word in words):
+        assert time.monotonic() < deadline, make_run.log()
         time.sleep(0.1)
 
 
@@ -212,9 +153,11 @@ def test_make_is_all_that_the_readme_asks_for() -> None:
     assert "honcho start" in done.stdout
 
 
-def test_two_never_share_an_address(environment: dict[str, str]) -> None:
+def test_two_never_share_an_address(
+    make_run: MakeRun, environment: dict[str, str]
+) -> None:
     """Else requests would go to the one or the other, as it happens."""
-    prepare(environment)
+    make_run.prepare()
     port = int(environment["BERTH_LISTEN"].rpartition(":")[2])
     first = BerthServer(data_folder=Path(environment["BERTH_DATA"]), port=port)
     with first:
