@@ -92,6 +92,7 @@ from accounts.models import (  # noqa: E402
 )
 from repositories.models import Repository  # noqa: E402
 from tests import make  # noqa: E402
+from tests.clients.docker_engine import DockerEngine  # noqa: E402
 from tests.registry_client import RegistryClient  # noqa: E402
 
 
@@ -222,6 +223,14 @@ def http() -> Iterator[httpx.Client]:
     transport = httpx.HTTPTransport(limits=limits, retries=1)
     with httpx.Client(transport=transport, timeout=60) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerEngine]:
+    """The docker engine of this run."""
+    engine = DockerEngine()
+    yield engine
+    engine.stop()
 
 
 # --- people

@@ -1,5 +1,6 @@
 """A dockerd of the tests' own: its data, its socket and its end are theirs."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -9,6 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.clients.command import Command
+from tests.clients.greeting import greeting_program
+from tests.clients.real_images import GREETING
 from tests.programs import leave_out, require_program
 
 START_TIMEOUT_SECONDS = 60
@@ -96,3 +100,30 @@ class DockerEngine:
         except subprocess.TimeoutExpired:
             self.process.kill()  # its containerd follows it by itself
             self.process.wait()
+
+
+def docker_for(engine: DockerEngine, folder: Path) -> Command:
+    return Command(
+        "docker",
+        folder,
+        DOCKER_HOST=engine.address,
+        DOCKER_CONFIG=str(folder / "docker-config"),
+        DOCKER_BUILDKIT="0",  # the engine's own builder; buildx is a plugin
+    )
+
+
+def build_image(docker: Command, name: str, layer_count: int = 1) -> None:
+    """Build an image FROM scratch that greets, with layers that no other image has."""
+    context = docker.folder / "context"
+    context.mkdir(exist_ok=True)
+    program = context / "greet"
+    program.write_bytes(greeting_program(GREETING))
+    program.chmod(0o755)
+    lines = ["FROM scratch", "COPY greet /greet"]
+    for layer in range(1, layer_count):
+        content = hashlib.shake_128(f"{name} {layer}".encode()).digest(5000)
+        (context / f"layer-{layer}").write_bytes(content)
+        lines.append(f"COPY layer-{layer} /layers/")
+    lines += [f'LABEL built-as="{name}"', 'CMD ["/greet"]']
+    (context / "Dockerfile").write_text("\n".join(lines))
+    docker("build", "--quiet", "--tag", name, str(context))

@@ -21,9 +21,8 @@ import httpx
 import pytest
 
 from tests.clients.command import Command
-from tests.clients.docker_engine import DockerEngine
+from tests.clients.docker_engine import DockerEngine, docker_for
 from tests.clients.greeting import greeting_program
-from tests.clients.test_docker import docker_for
 from tests.faults.conftest import own_database
 from tests.servers import PROJECT_FOLDER, free_port
 from tests.webhooks.stack import ADMIN, Stack, run_stack

@@ -1,6 +1,5 @@
 """The unmodified docker, engine and client, against a live Berth."""
 
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,7 @@ from accounts.organizations import create_organization
 from repositories.models import Repository
 from tests import make
 from tests.clients.command import AsAnyone, Command
-from tests.clients.docker_engine import DockerEngine
-from tests.clients.greeting import greeting_program
+from tests.clients.docker_engine import DockerEngine, build_image, docker_for
 from tests.clients.real_images import GREETING
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient
@@ -37,33 +35,6 @@ def docker_as(engine: DockerEngine, tmp_path: Path, host: str, cast: Cast) -> As
     return log_in
 
 
-def docker_for(engine: DockerEngine, folder: Path) -> Command:
-    return Command(
-        "docker",
-        folder,
-        DOCKER_HOST=engine.address,
-        DOCKER_CONFIG=str(folder / "docker-config"),
-        DOCKER_BUILDKIT="0",  # the engine's own builder; buildx is a plugin
-    )
-
-
-def build(docker: Command, name: str, layer_count: int = 1) -> None:
-    """Build an image FROM scratch that greets, with layers that no other image has."""
-    context = docker.folder / "context"
-    context.mkdir(exist_ok=True)
-    program = context / "greet"
-    program.write_bytes(greeting_program(GREETING))
-    program.chmod(0o755)
-    lines = ["FROM scratch", "COPY greet /greet"]
-    for layer in range(1, layer_count):
-        content = hashlib.shake_128(f"{name} {layer}".encode()).digest(5000)
-        (context / f"layer-{layer}").write_bytes(content)
-        lines.append(f"COPY layer-{layer} /layers/")
-    lines += [f'LABEL built-as="{name}"', 'CMD ["/greet"]']
-    (context / "Dockerfile").write_text("\n".join(lines))
-    docker("build", "--quiet", "--tag", name, str(context))
-
-
 def run(docker: Command, name: str) -> str:
     return docker("run", "--rm", "--network=none", "--pull=never", name)
 
@@ -73,7 +44,7 @@ def test_image_is_built_pushed_removed_pulled_and_run(
 ) -> None:
     """UP-4, MAN-1, AUTH-10: the way from the README, with a reader at its end."""
     docker, name = docker_as(cast.bob), f"{host}/{api}:v1"
-    build(docker, name)
+    build_image(docker, name)
     pushed = docker("push", name)
     digest = pushed.rpartition("digest: ")[2].split()[0]
     docker("rmi", name)
@@ -89,7 +60,7 @@ def test_push_creates_the_repository_in_ones_own_namespace(
 ) -> None:
     """AUTH-14."""
     docker, name = docker_as(cast.dave), f"{cast.dave.username}/{make.unique('new')}"
-    build(docker, f"{host}/{name}:v1")
+    build_image(docker, f"{host}/{name}:v1")
     docker("push", f"{host}/{name}:v1")
     assert dave.tags(name) == ["v1"]
 
@@ -99,7 +70,7 @@ def test_robot_pushes(
 ) -> None:
     """H-9: a name with a plus sign in it."""
     docker = docker_as(cast.robby)
-    build(docker, f"{host}/{api}:nightly")
+    build_image(docker, f"{host}/{api}:nightly")
     docker("push", f"{host}/{api}:nightly")
     assert robby.tags(api) == ["nightly"]
 
@@ -109,7 +80,7 @@ def test_sizes_in_the_manifest_are_the_real_ones(
 ) -> None:
     """R-01, R-02, UP-6: docker takes a layer's size from the Range that we answer."""
     docker, name = docker_as(cast.bob), f"{host}/{api}:sizes"
-    build(docker, name, layer_count=3)
+    build_image(docker, name, layer_count=3)
     docker("push", name)
     manifest = bob.get(f"/v2/{api}/manifests/sizes").json()
     assert len(manifest["layers"]) == 3
@@ -122,7 +93,7 @@ def test_image_of_thirty_layers_goes_up_and_comes_back(
 ) -> None:
     """UP-12: docker sends five layers at a time and fetches three."""
     docker, name = docker_as(cast.bob), f"{host}/{api}:thirty"
-    build(docker, name, layer_count=30)
+    build_image(docker, name, layer_count=30)
     docker("push", name)
     docker("rmi", name)
     docker("pull", name)
@@ -137,7 +108,7 @@ def test_push_to_a_second_repository_mounts_the_layers(
 ) -> None:
     """MNT-1, R-17: docker asks with a token for both repositories."""
     docker = docker_as(cast.bob)
-    build(docker, f"{host}/{api}:v1")
+    build_image(docker, f"{host}/{api}:v1")
     docker("push", f"{host}/{api}:v1")
     docker("tag", f"{host}/{api}:v1", f"{host}/{other}:v1")
     assert f"Mounted from {api}" in docker("push", f"{host}/{other}:v1")
@@ -148,7 +119,7 @@ def test_second_push_of_the_same_image_finds_everything_there(
 ) -> None:
     """MAN-10, BLOB-2."""
     docker, name = docker_as(cast.bob), f"{host}/{api}:v1"
-    build(docker, name)
+    build_image(docker, name)
     docker("push", name)
     again = docker("push", name)
     assert "Layer already exists" in again
@@ -162,7 +133,7 @@ def test_all_tags_are_pushed_and_pulled(
     docker, name = docker_as(cast.bob), f"{host}/{api}"
     tags = ["v1", "v1.2", "latest"]
     for tag in tags:
-        build(docker, f"{name}:{tag}")
+        build_image(docker, f"{name}:{tag}")
     docker("push", "--all-tags", name)
     docker("rmi", *(f"{name}:{tag}" for tag in tags))
     docker("pull", "--all-tags", name)
@@ -173,7 +144,7 @@ def test_all_tags_are_pushed_and_pulled(
 def test_pull_by_digest(docker_as: AsAnyone, host: str, api: str, cast: Cast) -> None:
     """G-4, R-12."""
     docker, name = docker_as(cast.bob), f"{host}/{api}:v1"
-    build(docker, name)
+    build_image(docker, name)
     digest = docker("push", name).rpartition("digest: ")[2].split()[0]
     docker("rmi", name)
     docker("pull", f"{host}/{api}@{digest}")
@@ -186,7 +157,7 @@ def test_multi_platform_index_is_pushed_and_pulled(
     """MAN-4, R-20, R-21: a manifest list moves the tag from a plain image."""
     docker, name = docker_as(cast.bob), f"{host}/{api}"
     for tag in ("first", "second", "all"):
-        build(docker, f"{name}:{tag}")
+        build_image(docker, f"{name}:{tag}")
         docker("push", f"{name}:{tag}")
     docker(
         "manifest", "create", "--insecure",
@@ -208,7 +179,7 @@ def test_name_without_a_namespace_is_an_official_image(
     repository = make.repository(library, make.unique("hello"), visibility="public")
     make.grant(repository, cast.bob, "write")
     docker, name = docker_as(cast.bob), f"{host}/{repository.name}:v1"
-    build(docker, name)
+    build_image(docker, name)
     docker("push", name)
     docker("rmi", name)
     reader = docker_as(None)
@@ -243,7 +214,7 @@ def test_stranger_pulls_a_public_image_but_no_private_one(
     private = f"{host}/{private_api.full_name}:v1"
     public = f"{host}/{public_api.full_name}:v1"
     for name in (private, public):
-        build(docker, name)
+        build_image(docker, name)
         docker("push", name)
         docker("rmi", name)
     for stranger in (docker_as(cast.dave), docker_as(None)):
@@ -258,7 +229,7 @@ def test_reader_may_not_push(
 ) -> None:
     """AUTH-4."""
     docker = docker_as(cast.carol)
-    build(docker, f"{host}/{api}:v1")
+    build_image(docker, f"{host}/{api}:v1")
     assert "denied" in docker.refused("push", f"{host}/{api}:v1")
     assert bob.tags(api) == []
 
@@ -269,7 +240,7 @@ def test_push_to_someone_elses_namespace_is_denied_in_words(
     """AUTH-14, E-1."""
     docker = docker_as(cast.dave)
     name = f"{host}/{cast.acme.namespace.name}/{make.unique('planted')}:v1"
-    build(docker, name)
+    build_image(docker, name)
     said = docker.refused("push", name)
     assert "denied:" in said or "unauthorized:" in said
     assert "<html" not in said.lower()
@@ -305,7 +276,7 @@ def test_logout_ends_the_access(
 ) -> None:
     """AUTH-3."""
     docker, name = docker_as(cast.bob), f"{host}/{api}:v1"
-    build(docker, name)
+    build_image(docker, name)
     docker("push", name)
     docker("logout", host)
     docker("rmi", name)

@@ -11,8 +11,7 @@ from accounts.models import Robot, User
 from repositories.models import Repository
 from tests import make
 from tests.clients.command import Command
-from tests.clients.docker_engine import DockerEngine
-from tests.clients.test_docker import build, docker_for
+from tests.clients.docker_engine import DockerEngine, build_image, docker_for
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient
 
@@ -45,7 +44,7 @@ def test_a_robot_pushes_releases_and_nothing_else(
     make.grant(repository, robot, "write", tags="release-*")
     docker = log_in(robot, secret)
     name = f"{host}/{repository.full_name}"
-    build(docker, f"{name}:release-1")
+    build_image(docker, f"{name}:release-1")
     docker("push", f"{name}:release-1")
     docker("tag", f"{name}:release-1", f"{name}:main")
     said = docker.refused("push", f"{name}:main")
@@ -63,7 +62,7 @@ def test_a_read_token_cannot_push(
     secret = make.access_token(cast.alice, "read")
     docker = log_in(cast.alice, secret)
     for name in (api, f"{api}-new"):
-        build(docker, f"{host}/{name}:v1")
+        build_image(docker, f"{host}/{name}:v1")
         said = docker.refused("push", f"{host}/{name}:v1")
         assert "denied: push: refused, because the token *token-" in said
         assert "* does not allow it" in said
@@ -74,7 +73,7 @@ def test_a_reader_is_told_which_right_is_missing(
     log_in: LogIn, host: str, api: str, cast: Cast
 ) -> None:
     docker = log_in(cast.carol, cast.secrets[cast.carol.username])
-    build(docker, f"{host}/{api}:v1")
+    build_image(docker, f"{host}/{api}:v1")
     assert (
         f"denied: push: refused, because {cast.carol.username} has no role with "
         f"*push* on *{api}*"
@@ -94,7 +93,7 @@ def test_a_removed_member_is_refused_at_the_next_request(
     make.grant(repository, team, "write")
     docker = log_in(person, make.access_token(person))
     name = f"{host}/{repository.full_name}"
-    build(docker, f"{name}:v1")
+    build_image(docker, f"{name}:v1")
     docker("push", f"{name}:v1")
     remove_member(team=team, user=person, actor=SYSTEM)
     docker("tag", f"{name}:v1", f"{name}:v2")

@@ -15,8 +15,7 @@ from accounts.models import Robot
 from repositories.models import Repository
 from tests import make
 from tests.clients.command import Command
-from tests.clients.docker_engine import DockerEngine
-from tests.clients.test_docker import docker_for
+from tests.clients.docker_engine import DockerEngine, docker_for
 from tests.clients.test_podman_skopeo import PLAIN, prepare_home
 from tests.conftest import Cast
 from tests.images import image
