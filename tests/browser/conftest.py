@@ -66,30 +66,37 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def open_window(
+    chromium: Browser,
+    url: str,
+    *,
+    width: int = 1280,
+    scheme: Scheme = "light",
+    scripts: bool = True,
+    **options: Any,
+) -> Page:
+    """Open a window on a Berth; closing its context is the caller's."""
+    context = chromium.new_context(
+        base_url=url,
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        java_script_enabled=scripts,
+        reduced_motion="reduce",
+        locale="en-GB",
+        **options,
+    )
+    return watch(context, url)
+
+
 @pytest.fixture
 def open_browser(chromium: Browser, registry: BerthServer) -> Iterator[OpenBrowser]:
     contexts: list[BrowserContext] = []
 
-    def open_window(
-        user: User | None = None,
-        *,
-        width: int = 1280,
-        scheme: Scheme = "light",
-        scripts: bool = True,
-        **options: Any,
-    ) -> Page:
-        context = chromium.new_context(
-            base_url=registry.url,
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            java_script_enabled=scripts,
-            reduced_motion="reduce",
-            locale="en-GB",
-            **options,
-        )
-        contexts.append(context)
+    def open_for(user: User | None = None, **options: Any) -> Page:
+        page = open_window(chromium, registry.url, **options)
+        contexts.append(page.context)
         if user is not None:
-            context.add_cookies(
+            page.context.add_cookies(
                 [
                     {
                         "name": settings.SESSION_COOKIE_NAME,
@@ -99,8 +106,8 @@ def open_browser(chromium: Browser, registry: BerthServer) -> Iterator[OpenBrows
                     }
                 ]
             )
-        return watch(context, registry.url)
+        return page
 
-    yield open_window
+    yield open_for
     for context in contexts:
         context.close()
