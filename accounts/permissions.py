@@ -4,16 +4,24 @@ The owner of a user's namespace and the members of an organization's admin teams
 administer it. A token only narrows: it has to allow *admin* and to reach the namespace.
 """
 
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.decisions import Decision
 from accounts.models import AccessToken, Membership, Namespace, Robot, Team, User
 
+OWNER = "owner"  # of a person's namespace
+Standings = frozenset[str]
 
-def may_administer(actor: Actor, namespace: Namespace) -> Decision:
-    """Say whether the actor may change people, teams, robots and defaults there."""
+
+def may_administer(
+    actor: Actor, namespace: Namespace, standings: Standings | None = None
+) -> Decision:
+    """Say whether the actor may change people, teams, robots and defaults there.
+
+    Who asks more than one question passes standings_of, and asks the database once.
+    """
     ceiling = actor.ceiling
     if Action.GRANT not in ceiling.actions or not ceiling.covers(
         repository_id=None, namespace_id=namespace.pk
@@ -25,15 +33,9 @@ def may_administer(actor: Actor, namespace: Namespace) -> Decision:
                 f"*{namespace.name}*"
             ),
         )
-    if is_live(actor) and (
-        (actor.user_id is not None and actor.user_id == namespace.user_id)
-        or memberships_of(actor)
-        .filter(
-            team__organization=namespace.organization_id,
-            team__standing=Team.Standing.ADMIN,
-        )
-        .exists()
-    ):
+    if standings is None:
+        standings = standings_of(actor, namespace)
+    if standings & {OWNER, Team.Standing.ADMIN}:
         return Decision(
             True, lambda: f"{actor} is in a team that administers *{namespace.name}*"
         )
@@ -42,23 +44,34 @@ def may_administer(actor: Actor, namespace: Namespace) -> Decision:
     )
 
 
-def may_see_people(actor: Actor, namespace: Namespace) -> Decision:
+def may_see_people(
+    actor: Actor, namespace: Namespace, standings: Standings | None = None
+) -> Decision:
     """Say whether the actor may see the teams: those who are in one of them.
 
     Whoever administers the namespace is among them, or owns it.
     """
-    covered = actor.ceiling.covers(repository_id=None, namespace_id=namespace.pk)
-    if covered and is_live(actor):
-        if actor.user_id is not None and actor.user_id == namespace.user_id:
+    if actor.ceiling.covers(repository_id=None, namespace_id=namespace.pk):
+        if standings is None:
+            standings = standings_of(actor, namespace)
+        if OWNER in standings:
             return Decision(True, lambda: f"{actor} owns *{namespace.name}*")
-        if (
-            namespace.organization_id is not None
-            and memberships_of(actor)
-            .filter(team__organization=namespace.organization_id)
-            .exists()
-        ):
+        if standings:
             return Decision(True, lambda: f"{actor} is in a team of *{namespace.name}*")
     return Decision(False, lambda: f"{actor} is in no team of *{namespace.name}*")
+
+
+def standings_of(actor: Actor, namespace: Namespace) -> Standings:
+    """Return what the actor is there: OWNER, and the standings of its teams.
+
+    One query; nothing for who may not act any more.
+    """
+    if actor.user_id is not None and actor.user_id == namespace.user_id:
+        return frozenset({OWNER}) if is_live(actor) else frozenset()
+    if namespace.organization_id is None:
+        return frozenset()
+    teams = memberships_of(actor).filter(team__organization=namespace.organization_id)
+    return frozenset(teams.values_list("team__standing", flat=True))
 
 
 def is_live(actor: Actor) -> bool:
@@ -76,9 +89,14 @@ def is_live(actor: Actor) -> bool:
 
 
 def memberships_of(actor: Actor) -> QuerySet[Membership]:
-    """Return the rows that say in which teams the actor is."""
+    """Return in which teams the actor is; none for who may not act any more."""
     if actor.robot_id is not None:
-        return Membership.objects.filter(robot=actor.robot_id)
-    if actor.user_id is not None:
-        return Membership.objects.filter(user=actor.user_id)
-    return Membership.objects.none()
+        robots = Robot.objects.live().filter(pk=actor.robot_id)
+        return Membership.objects.filter(robot__in=robots)
+    if actor.user_id is None:
+        return Membership.objects.none()
+    memberships = Membership.objects.filter(user=actor.user_id, user__is_active=True)
+    if actor.access_token_id is None:
+        return memberships
+    tokens = AccessToken.objects.live().filter(pk=actor.access_token_id)
+    return memberships.filter(Exists(tokens))

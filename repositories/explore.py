@@ -1,16 +1,15 @@
 """What the first page shows: shelves, official images, what is looked at lately."""
 
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import date, timedelta
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
-from django.utils import timezone
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from accounts.actors import Actor
-from repositories.models import Category, DailyPulls, Event, Repository, SearchEntry
+from repositories.models import Category, Event, Repository, SearchEntry
+from repositories.pictures import small_spark
 from repositories.queries import SearchQuery, Sort
 from repositories.search import BoundedCount, count_matches, find_ids
+from repositories.stats import pulls_of_each
 
 OFFICIAL_SHOWN = 8
 LATELY_SHOWN = 5
@@ -30,13 +29,8 @@ class Trend:
 
     @property
     def line(self) -> str:
-        """The points of a picture of 80 by 24, for an SVG polyline."""
-        highest = max(self.pulls) or 1
-        step = 80 / (len(self.pulls) - 1)
-        return " ".join(
-            f"{place * step:.1f},{21 - 18 * count / highest:.1f}"
-            for place, count in enumerate(self.pulls)
-        )
+        """The points of a small line."""
+        return small_spark(self.pulls)
 
 
 @dataclass(frozen=True)
@@ -57,9 +51,10 @@ def explore(actor: Actor) -> Explored:
     trending = public.filter(trend_score__gt=0).order_by("-trend_score", "repository")
     official_ids = _ids(best, OFFICIAL_SHOWN)
     trending_ids = _ids(trending, LATELY_SHOWN)
-    updated_ids = find_ids(actor, SearchQuery(sort=Sort.UPDATED), LATELY_SHOWN)
+    # Twice as many: what was made lately and is empty stands among them.
+    updated_ids = find_ids(actor, SearchQuery(sort=Sort.UPDATED), 2 * LATELY_SHOWN)
     found = _fetch(actor, [*official_ids, *trending_ids, *updated_ids])
-    pulls = _pulls_by_day(trending_ids)
+    pulls = pulls_of_each(trending_ids, days=DAYS_SHOWN)
     return Explored(
         count=count_matches(actor, SearchQuery()),
         categories=list(_shelves()),
@@ -67,7 +62,7 @@ def explore(actor: Actor) -> Explored:
         trending=[Trend(found[pk], pulls[pk]) for pk in trending_ids if pk in found],
         updated=[
             found[pk] for pk in updated_ids if pk in found and found[pk].pushed_at
-        ],
+        ][:LATELY_SHOWN],
     )
 
 
@@ -100,17 +95,3 @@ def _fetch(actor: Actor, ids: list[int]) -> dict[int, Repository]:
         )
     )
     return {row.pk: row for row in rows}
-
-
-def _pulls_by_day(ids: list[int]) -> dict[int, list[int]]:
-    today = timezone.now().date()
-    days = [today - timedelta(days=n) for n in reversed(range(DAYS_SHOWN))]
-    rows = (
-        DailyPulls.objects.filter(repository__in=ids, day__gte=days[0])
-        .values_list("repository_id", "day")
-        .annotate(count=Sum("pull_count"))
-    )
-    counts: dict[int, dict[date, int]] = defaultdict(dict)
-    for repository_id, day, count in rows:
-        counts[repository_id][day] = count
-    return {pk: [counts[pk].get(day, 0) for day in days] for pk in ids}

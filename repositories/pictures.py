@@ -12,6 +12,9 @@ BAR_LEAST = 2.0  # so that an empty layer is still to be seen
 SPARK_WIDTH = 240.0
 SPARK_HEIGHT = 48.0
 SPARK_TOP = 4.0
+SMALL_WIDTH = 80.0
+SMALL_HEIGHT = 24.0
+SMALL_EDGE = 3.0
 HUES = 8
 
 
@@ -62,4 +65,17 @@ def spark(counts: Sequence[int]) -> Spark | None:
     line = " ".join(points)
     return Spark(
         line, f"0,{SPARK_HEIGHT:.0f} {line} {SPARK_WIDTH:.0f},{SPARK_HEIGHT:.0f}"
+    )
+
+
+def small_spark(counts: Sequence[int]) -> str:
+    """Draw counts as the points of a line beside a word; "" if there is nothing."""
+    if len(counts) < 2 or not any(counts):
+        return ""
+    most = max(counts)
+    step = SMALL_WIDTH / (len(counts) - 1)
+    height = SMALL_HEIGHT - 2 * SMALL_EDGE
+    return " ".join(
+        f"{step * index:.1f},{SMALL_HEIGHT - SMALL_EDGE - height * count / most:.1f}"
+        for index, count in enumerate(counts)
     )

@@ -204,6 +204,25 @@ def pulls_per_day(
     return [DayOfPulls(day, counts.get(day, 0)) for day in wanted]
 
 
+def pulls_of_each(
+    repository_ids: Iterable[int], *, days: int, today: date | None = None
+) -> dict[int, list[int]]:
+    """Return the pulls of the last days, oldest first, of each. One query."""
+    ids = list(repository_ids)
+    last = today or timezone.now().date()
+    wanted = [last - timedelta(days=ago) for ago in reversed(range(days))]
+    rows = (
+        DailyPulls.objects.filter(repository__in=ids, day__gte=wanted[0])
+        .values_list("repository_id", "day")
+        .annotate(count=Sum("pull_count"))
+        .order_by()
+    )
+    counts: dict[int, dict[date, int]] = defaultdict(dict)
+    for repository_id, day, count in rows:
+        counts[repository_id][day] = count
+    return {pk: [counts[pk].get(day, 0) for day in wanted] for pk in ids}
+
+
 def pulls_by(
     repository: Repository, column: str, *, days: int, today: date | None = None
 ) -> dict[str, int]:

@@ -7,6 +7,7 @@
 {% ago tag.moved_at %}                  33 minutes ago, with the exact time
 {% day token.expires_at %}              21 Feb 2027, with the exact time
 {{ size_bytes|size }}                   45.2 MB
+{{ repository.pull_count|grouped }}     14,087
 {{ digest|short_digest }}               sha256:9f86d081884c
 {{ decision.reason|emphasise }}         the *names* in a reason, in bold
 {% asset "berth.css" %}                 the address of a joined file
@@ -182,6 +183,12 @@ def size(size_bytes: int | None) -> str:
         if number < 999.95 or unit == "TB":
             break
     return f"{number:.1f} {unit}"
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """Write a whole number so that its digits can be read: 14,087."""
+    return f"{number:,}"
 
 
 @register.filter

@@ -1,5 +1,5 @@
 from django.db import models
-from django.db.models import OuterRef, Subquery, Sum, Value
+from django.db.models import Count, OuterRef, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from accounts.models.fields import BytewiseCharField
@@ -38,6 +38,12 @@ class TagQuerySet(models.QuerySet["Tag"]):
     def of_images(self) -> "TagQuerySet":
         """Leave out the tags that only attach something to an image."""
         return self.exclude(name__regex=ATTACHMENT_TAG_PATTERN)
+
+    def count_in(self, repository: OuterRef) -> Coalesce:
+        """Count them for each row of another query, without joining them."""
+        of_each = self.filter(repository=repository).order_by().values("repository")
+        counted = of_each.annotate(number=Count("pk")).values("number")
+        return Coalesce(Subquery(counted), 0)
 
     def names_after(
         self, repository: RepositoryFacts, last: str

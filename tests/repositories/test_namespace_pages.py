@@ -85,7 +85,9 @@ def test_private_repositories_leak_to_nobody(
         page = alice.get(home_of(guild))
         assert secret.name in page.text
         narrowed = alice.get(f"{home_of(guild)}?q={shown.name}&sort=name")
-        assert secret.name not in narrowed.text
+        listed = narrowed.text.partition('id="repository-list"')[2]
+        assert shown.name in listed
+        assert secret.name not in listed.partition("<aside")[0]
 
 
 def test_an_official_image_and_a_former_name_are_led_to(

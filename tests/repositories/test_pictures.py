@@ -2,7 +2,7 @@
 
 import pytest
 
-from repositories.pictures import BAR_WIDTH, bar_segments, spark
+from repositories.pictures import BAR_WIDTH, bar_segments, small_spark, spark
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,8 @@ def test_a_line_rises_with_its_numbers() -> None:
     flat = spark([0, 0])
     assert flat is not None
     assert flat.line == "0.0,48.0 240.0,48.0"
+
+
+def test_a_small_line_says_nothing_of_nothing() -> None:
+    assert small_spark([]) == small_spark([4]) == small_spark([0, 0, 0]) == ""
+    assert small_spark([0, 5, 10]) == "0.0,21.0 40.0,12.0 80.0,3.0"

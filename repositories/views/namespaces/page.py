@@ -12,7 +12,12 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.decisions import Decision
 from accounts.models import Namespace, Organization
-from accounts.permissions import may_administer, may_see_people
+from accounts.permissions import (
+    Standings,
+    may_administer,
+    may_see_people,
+    standings_of,
+)
 from accounts.views.base import actor_of_page, require
 from repositories.access import shown_namespace
 from repositories.views.page import Tab
@@ -27,12 +32,18 @@ class NamespacePage:
     namespace: Namespace  # with the counts of access.shown_namespace
 
     @cached_property
+    def standings(self) -> Standings:
+        return standings_of(self.actor, self.namespace)
+
+    @cached_property
     def administers(self) -> Decision:
-        return may_administer(self.actor, self.namespace)
+        return may_administer(self.actor, self.namespace, self.standings)
 
     @cached_property
     def sees_people(self) -> Decision:
-        return self.administers or may_see_people(self.actor, self.namespace)
+        return self.administers or may_see_people(
+            self.actor, self.namespace, self.standings
+        )
 
     @property
     def organization(self) -> Organization:
@@ -108,6 +119,7 @@ class NamespacePage:
                 "title": self.title,
                 "tabs": self.tabs(tab),
                 "may_administer": bool(self.administers),
+                "sees_people": bool(self.sees_people),
                 **context,
             },
             status=status,
