@@ -93,6 +93,7 @@ from accounts.models import (  # noqa: E402
 from repositories.models import Repository  # noqa: E402
 from tests import make  # noqa: E402
 from tests.clients.docker_engine import DockerEngine  # noqa: E402
+from tests.faults.oracle import assert_sound  # noqa: E402
 from tests.registry_client import RegistryClient  # noqa: E402
 
 
@@ -205,6 +206,8 @@ def registry(
     with server:
         request.session.stash[SERVER] = server
         yield server
+        # Else a fault test would fail for what a test before it has planted.
+        assert_sound(server)
 
 
 @pytest.fixture(autouse=True)
@@ -315,6 +318,13 @@ def _make_api(cast: Cast, visibility: str) -> Repository:
 def private_api(cast: Cast) -> Repository:
     """acme/api, private: bob and robby write, carol reads."""
     return _make_api(cast, "private")
+
+
+@pytest.fixture
+def unsound_api(private_api: Repository) -> Iterator[Repository]:
+    """acme/api, private, for rows that fsck_registry would not pass; then it goes."""
+    yield private_api
+    Repository.objects.filter(pk=private_api.pk).delete()
 
 
 @pytest.fixture

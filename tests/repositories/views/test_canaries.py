@@ -41,6 +41,7 @@ CONFIG = {
 }
 
 
+@pytest.mark.usefixtures("unsound_api")
 @pytest.mark.parametrize(
     "rest",
     [

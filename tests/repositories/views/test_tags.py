@@ -9,21 +9,22 @@ from repositories.models import Manifest, Repository, Tag
 from tests import make
 from tests.conftest import Cast
 from tests.distribution.test_tags import make_tags as make_tag_rows
-from tests.images import OCI_MANIFEST, artifact, image, index
+from tests.images import OCI_INDEX, artifact, digest_of, image, index
 from tests.registry_client import RegistryClient
 from tests.repositories.views.conftest import Browse
 
+NOTHING = b'{"schemaVersion": 2, "manifests": []}'
 HTMX = {"HX-Request": "true"}
 
 
 def make_tags(repository: Repository, names: list[str]) -> None:
-    """Make tags, all on one manifest."""
+    """Make tags, all on one manifest, of nothing."""
     Manifest.objects.create(
         repository=repository,
-        digest="sha256:" + "1" * 64,
-        media_type=OCI_MANIFEST,
-        payload=b"{}",
-        size_bytes=2,
+        digest=digest_of(NOTHING),
+        media_type=OCI_INDEX,
+        payload=NOTHING,
+        size_bytes=len(NOTHING),
     )
     make_tag_rows(repository, names)
 
