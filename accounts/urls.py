@@ -11,7 +11,6 @@ urlpatterns = [
     path("settings", RedirectView.as_view(pattern_name="accounts:profile")),
     path("settings/profile", own_account.profile, name="profile"),
     path("settings/security", own_account.security, name="security"),
-    path("settings/notifications", own_account.notifications, name="notifications"),
     path(
         "organizations/new",
         organizations.new_organization,

@@ -1,38 +1,68 @@
 """What every template knows of the site and of who looks at it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F, IntegerField, Subquery
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from accounts.adapters import may_sign_up
-from accounts.models import Namespace
+from accounts.models import Invitation, User
 from accounts.views.base import actor_of_page
+from notifications.models import Notification
 
+UNREAD_MAX = 99  # more are not counted on every page
 SHOWN_ORGANIZATIONS = 6  # in the account menu; the rest is on the profile
 
 
-def site(request: HttpRequest) -> dict[str, Any]:
-    """Return the registry's name as clients say it, and the visitor's organizations.
+@dataclass(frozen=True, slots=True)
+class Topbar:
+    """What the bar of every page shows of who looks at it."""
 
-    ``my_organizations`` are namespaces; they cost a query only where a template looks.
+    organizations: list[str]
+    unread_count: int  # notifications and invitations; each at most UNREAD_MAX + 1
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """Return the registry's name as clients say it, and what the bar shows.
+
+    ``topbar`` costs one query, and only where a template looks.
     """
     return {
         "registry": settings.BERTH_SERVICE,
         "version": settings.BERTH_VERSION,
         "social_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
         "signup_is_open": SimpleLazyObject(lambda: may_sign_up(request)),
-        "my_organizations": SimpleLazyObject(lambda: _organizations(request)),
+        "topbar": SimpleLazyObject(lambda: _topbar(request)),
     }
 
 
-def _organizations(request: HttpRequest) -> list[Namespace]:
-    actor = actor_of_page(request)
-    if actor.user_id is None:
-        return []
-    return list(
-        Namespace.objects.filter(organization__teams__memberships__user=actor.user_id)
+class _CountRows(Subquery):
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+
+
+def _topbar(request: HttpRequest) -> Topbar:
+    user = getattr(request, "user", None)  # none on an error before the middleware
+    if user is None or not user.is_authenticated:
+        return Topbar([], 0)
+    unread = Notification.objects.readable_by(actor_of_page(request)).unread()
+    invitations = Invitation.objects.to(user)
+    rows = (
+        User.objects.filter(pk=user.pk)
+        .annotate(
+            organization=F("memberships__team__organization__namespace__name"),
+            unread=_CountRows(unread.values("pk")[: UNREAD_MAX + 1])
+            + _CountRows(invitations.values("pk")[: UNREAD_MAX + 1]),
+        )
         .distinct()
-        .order_by("name")[:SHOWN_ORGANIZATIONS]
+        .order_by("organization")
+        .values_list("organization", "unread")[:SHOWN_ORGANIZATIONS]
+    )
+    found = list(rows)
+    return Topbar(
+        organizations=[name for name, _ in found if name is not None],
+        unread_count=found[0][1] if found else 0,
     )

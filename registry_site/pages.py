@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.views.base import actor_of_page
+from registry_site.context import Topbar
 from repositories.official import official_address
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Say that Berth failed; without a query, for the database may be what failed."""
     if is_for_program(request):
         return api_error(500, "error", "Berth failed; its log says why")
-    return render(request, "500.html", {"my_organizations": []}, status=500)
+    return render(request, "500.html", {"topbar": Topbar([], 0)}, status=500)
 
 
 def is_for_program(request: HttpRequest) -> bool:

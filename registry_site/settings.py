@@ -196,6 +196,7 @@ INSTALLED_APPS = [
     "repositories",
     "distribution",
     "webhooks",
+    "notifications",
     "registry_site.administration.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -570,6 +571,15 @@ CELERY_BEAT_SCHEDULE = {
     "expire deliveries": {
         "task": "webhooks.tasks.expire_deliveries",
         "schedule": crontab(hour=4, minute=20),
+    },
+    "send mails": {
+        "task": "notifications.tasks.send_mails",
+        "schedule": 60.0,  # seconds: what comes together goes together
+        "options": {"expires": 60},
+    },
+    "expire notifications": {
+        "task": "notifications.tasks.expire_notifications",
+        "schedule": crontab(hour=4, minute=30),
     },
     "forget attempts": {
         "task": "accounts.tasks.forget_attempts",

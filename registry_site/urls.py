@@ -25,6 +25,7 @@ urlpatterns = [
     path("favicon.ico", pages.favicon),
     path("invitations/<str:secret>", invitation_page, name="invitation-page"),
     path("api/v1/", include("accounts.api.urls")),
+    path("api/v1/", include("notifications.api.urls")),
     path("api/v1/", include("webhooks.api.urls")),  # before names with slashes
     path("api/v1/", include("repositories.api.urls")),
     path("api/v1/<path:rest>", pages.api_not_found),
@@ -39,6 +40,7 @@ urlpatterns = [
     # Granian never gets here with these (registry_site/wsgi.py); reverse() does.
     path("", include("distribution.urls")),
     path("", include("webhooks.urls")),
+    path("", include("notifications.urls")),
     path("", include("accounts.urls")),
     # The last: an image's name is its address, so /<namespace>/<name> is a page.
     path("", include("repositories.urls")),

@@ -20,6 +20,11 @@ EXPIRED_AT_ONCE = 500  # rows of one transaction: pushes write here too
 # miss one reads the rows: a process may end before it has told.
 event_recorded = Signal()
 
+# Sent with ``events``, a list, inside the transaction that marks them as relayed: what
+# a listener writes there is there exactly once for each event. It fetches nothing from
+# outside and raises nothing, since webhooks wait for the same transaction.
+events_relayed = Signal()
+
 
 def record_event(
     *,

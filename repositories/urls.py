@@ -14,6 +14,7 @@ from repositories.views import (
     tag,
     tags,
     tokens,
+    watches,
 )
 from repositories.views.namespaces import (
     audit,
@@ -86,6 +87,7 @@ urlpatterns = [
     path(f"{HERE}:<tag:tag>", tag.show_tag, name="tag"),
     path(f"{HERE}@<digest:digest>", tag.show_manifest, name="manifest"),
     path(f"{HERE}/-/star", stars.change_star, name="star"),
+    path(f"{HERE}/-/watch", watches.change_watch, name="watch"),
     path(f"{HERE}/-/tags", tags.show_tags, name="tags"),
     path(f"{HERE}/-/tags/delete", tags.delete_tags, name="delete-tags"),
     path(f"{HERE}/-/tags/restore", tags.restore_tags, name="restore-tags"),

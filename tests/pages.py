@@ -13,6 +13,9 @@ from typing import Any
 import httpx
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 
@@ -28,6 +31,16 @@ def session_cookie(user: User) -> str:
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
     return str(session.session_key)
+
+
+def count_queries(path: str, user: User) -> int:
+    """Return how often a page asks the database, rendered in this process."""
+    browser = Client(HTTP_HOST=settings.BERTH_SERVICE)
+    browser.cookies[settings.SESSION_COOKIE_NAME] = session_cookie(user)
+    with CaptureQueriesContext(connection) as queries:
+        page = browser.get(path)
+    assert page.status_code == 200, page.content
+    return len(queries)
 
 
 class PageClient:

@@ -21,6 +21,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from repositories.crash_points import reach
+from repositories.events import events_relayed
 from repositories.models import Event, Manifest
 from repositories.oci.documents import ReferenceKind
 from webhooks.callbacks import callback_url
@@ -54,6 +55,7 @@ def relay_events(*, event_ids: Collection[int] | None = None) -> int:
         for delivery in made:
             delivery.due_at = delivery.nudged_at = now
         Delivery.objects.bulk_create(made)
+        events_relayed.send(sender=Event, events=events)
         reach("C26")
         Event.objects.filter(pk__in=[event.pk for event in events]).update(
             is_relayed=True

@@ -17,19 +17,17 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
     def to(self, user: User) -> "InvitationQuerySet":
         """Keep the standing ones to the user, by name or by a confirmed address."""
-        mine = Q(user=user)
-        for address in verified_addresses(user):
-            mine |= Q(email__iexact=address)
-        return self.standing().filter(mine)
+        # Not by iexact: in a column, "_" and "%" would stand for any letters.
+        confirmed = EmailAddress.objects.filter(user=user, verified=True)
+        addresses = confirmed.values(address=Lower("email"))
+        return (
+            self.standing()
+            .alias(address=Lower("email"))
+            .filter(Q(user=user) | Q(address__in=addresses))
+        )
 
     def with_team(self) -> "InvitationQuerySet":
         return self.select_related("team__organization__namespace", "user")
-
-
-def verified_addresses(user: User) -> list[str]:
-    """Return the e-mail addresses that the user confirmed."""
-    confirmed = EmailAddress.objects.filter(user=user, verified=True)
-    return list(confirmed.values_list("email", flat=True))
 
 
 class Invitation(models.Model):

@@ -26,7 +26,7 @@ def invitation_page(request: HttpRequest, secret: str) -> HttpResponse:
         raise Http404
     organization = invitation.team.organization.namespace.name
     if request.method == "POST":
-        _answer(request, invitation, signed_in_user(request))
+        take_answer(request, invitation, signed_in_user(request))
         return redirect(f"/{organization}")
     if not request.user.is_authenticated:
         # Lets its holder make an account where only the invited may (adapters.py).
@@ -44,8 +44,8 @@ def invitation_page(request: HttpRequest, secret: str) -> HttpResponse:
     return render(request, "accounts/invitation.html", context)
 
 
-def _answer(request: HttpRequest, invitation: Invitation, user: User) -> None:
-    """Do what the button says."""
+def take_answer(request: HttpRequest, invitation: Invitation, user: User) -> None:
+    """Do what the button says; an invitation that is over is Http404."""
     if invitation.user is not None and invitation.user != user:
         raise PermissionDenied(_("this invitation is for somebody else"))
     actor = actor_of_page(request)

@@ -1,4 +1,4 @@
-"""One's own account: profile, security, notifications (/settings/…)."""
+"""One's own account: profile, security (/settings/…)."""
 
 from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse
@@ -52,10 +52,3 @@ def security(request: HttpRequest) -> HttpResponse:
             ),
         },
     )
-
-
-@require_safe
-def notifications(request: HttpRequest) -> HttpResponse:
-    """Say which mail is sent, and to where."""
-    user = signed_in_user(request)
-    return render(request, "accounts/notifications.html", {"email": user.email})

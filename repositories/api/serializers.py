@@ -151,6 +151,10 @@ class StarredSerializer(serializers.Serializer[Any]):
     star_count = serializers.IntegerField()
 
 
+class WatchedSerializer(serializers.Serializer[Any]):
+    watched = serializers.BooleanField()
+
+
 class NewRepositorySerializer(serializers.Serializer[Any]):
     namespace = serializers.CharField(max_length=39, trim_whitespace=False)
     name = RepositoryNameField()

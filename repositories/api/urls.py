@@ -12,6 +12,7 @@ from repositories.api.views import (
     statistics,
     tags,
     tokens,
+    watches,
 )
 
 NAME = r"repositories/(?P<namespace>[^/]+)/(?P<name>.+?)"
@@ -52,6 +53,7 @@ urlpatterns = [
         name="default",
     ),
     path("user/stars", search.StarredView.as_view(), name="stars"),
+    path("user/watches", watches.WatchedView.as_view(), name="watches"),
     path("search", search.SearchView.as_view(), name="search"),
     path("repositories", repositories.RepositoriesView.as_view(), name="repositories"),
     path(
@@ -78,6 +80,7 @@ urlpatterns = [
     re_path(rf"^{NAME}/access$", grants.AccessView.as_view(), name="access"),
     re_path(rf"^{NAME}/who$", grants.HoldersView.as_view(), name="who"),
     re_path(rf"^{NAME}/star$", search.StarView.as_view(), name="star"),
+    re_path(rf"^{NAME}/watch$", watches.WatchView.as_view(), name="watch"),
     re_path(
         rf"^{NAME}/statistics$", statistics.StatisticsView.as_view(), name="statistics"
     ),

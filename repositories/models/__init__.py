@@ -14,6 +14,7 @@ from repositories.models.repositories import (
 from repositories.models.search import RepositoryLabel, SearchEntry
 from repositories.models.stars import Star
 from repositories.models.tags import Tag, TagMove
+from repositories.models.watches import Watch
 
 __all__ = [
     "Category",
@@ -34,5 +35,6 @@ __all__ = [
     "Star",
     "Tag",
     "TagMove",
+    "Watch",
     "add_stored_bytes",
 ]

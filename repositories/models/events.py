@@ -79,7 +79,7 @@ class Event(models.Model):
     address = models.GenericIPAddressField(null=True)
     detail = models.JSONField(default=dict)
     at = models.DateTimeField(auto_now_add=True)
-    # Whether the webhooks that want it have their deliveries (webhooks/relay.py).
+    # Whether webhooks and people were told of it (webhooks/relay.py).
     is_relayed = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects = EventQuerySet.as_manager()

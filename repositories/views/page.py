@@ -14,7 +14,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.views.base import SignInNeeded, actor_of_page
 from repositories.access import visible_repository
-from repositories.models import Repository, Star, Tag
+from repositories.models import Repository, Star, Tag, Watch
 from repositories.permissions import actions_of, decide
 
 ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
@@ -127,6 +127,9 @@ def open_page(request: HttpRequest, namespace: str, name: str) -> RepositoryPage
             ),
             is_starred=Exists(
                 Star.objects.filter(repository=OuterRef("pk"), user=actor.user_id)
+            ),
+            is_watched=Exists(
+                Watch.objects.filter(repository=OuterRef("pk"), user=actor.user_id)
             ),
         )
         .first()

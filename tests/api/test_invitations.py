@@ -180,6 +180,20 @@ def test_an_invited_address_shows_up_for_the_user_who_has_it(
     assert members(makers) == {person.username}
 
 
+def test_an_address_is_no_pattern(
+    api_of: Api, guild: Organization, makers: Team
+) -> None:
+    """In SQL, "_" stands for any letter and "%" for any letters."""
+    name = make.unique("mo")
+    person = make.user("moe", email=f"{name}xe@example.com")
+    EmailAddress.objects.create(user=person, email=person.email, verified=True)
+    for address in (f"{name}_e@example.com", f"{name}%e@example.com"):
+        body = {"team": makers.name, "email": address}
+        assert api_of("alice").post(path_of(guild), body).status_code == 201
+    client = api_of(make.access_token(person))
+    assert client.everything("/user/invitations") == []
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -14,7 +14,14 @@ FLOOR_PLAN = {
     "repositories": {"accounts"},
     "distribution": {"repositories", "accounts"},
     "webhooks": {"repositories", "accounts"},
-    "registry_site": {"distribution", "webhooks", "repositories", "accounts"},
+    "notifications": {"repositories", "accounts"},
+    "registry_site": {
+        "distribution",
+        "webhooks",
+        "notifications",
+        "repositories",
+        "accounts",
+    },
 }
 # Modules that know nothing of Django, so that they can be read and tested alone.
 PURE = [

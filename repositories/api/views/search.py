@@ -97,7 +97,7 @@ class StarView(ApiView):
 
     def answer(self, namespace: str, name: str, change: Callable[..., int]) -> Response:
         repository = visible_repository(self.actor, namespace, name)
-        user = starring_user(self.actor)
+        user = marking_user(self.actor)
         count = change(repository=repository, user=user)
         return Response({"starred": change is star, "star_count": count})
 
@@ -116,10 +116,10 @@ class StarredView(ApiView):
         return self.answer_list(rows.filter(stars__user=user_id), RepositorySerializer)
 
 
-def starring_user(actor: Actor) -> User:
-    """Return who stars: a person, and with a token one that may write."""
+def marking_user(actor: Actor) -> User:
+    """Return who stars or watches: a person, with a token only one that may write."""
     if actor.user_id is None:
-        raise PermissionDenied("a robot has no stars")
+        raise PermissionDenied("a robot neither stars nor watches")
     if Action.PUSH not in actor.ceiling.actions:
         raise PermissionDenied("this token only reads")
     return User.objects.get(pk=actor.user_id)

@@ -34,6 +34,7 @@ TABLE: list[Row] = [
     ("restore-tags", "POST", {"only": "absent"}, WRITERS),
     ("put-tag", "POST", {"name": "v2", "digest": "{digest}"}, WRITERS),
     ("star", "POST", {"starred": "yes"}, STARRERS),
+    ("watch", "POST", {"watched": "yes"}, STARRERS),
     ("access", "GET", {}, OWNERS),
     ("access", "POST", {}, OWNERS_FORM),
     ("change-access", "POST", {"role": "write"}, OWNERS_POST),

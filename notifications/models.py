@@ -1,0 +1,108 @@
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+
+from accounts.actors import Actor
+from repositories.models import Event, Repository
+from repositories.models.repositories import namespaces_of
+
+SWITCHED_OFF = "webhook.switched_off"  # an event's kind, of the app webhooks
+
+
+class Preference(models.Model):
+    """Whether somebody wants mail; without a row, yes."""
+
+    user = models.OneToOneField(
+        "accounts.User",
+        on_delete=models.CASCADE,
+        related_name="notification_preference",
+    )
+    wants_mail = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return f"preference {self.pk}"
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def readable_by(self, actor: Actor) -> "NotificationQuerySet":
+        """Keep the actor's own, of what the actor may still know of.
+
+        A right that was lost since takes the notifications along. What is not about a
+        repository is about webhooks of a namespace or of the site, for those who
+        administer them.
+        """
+        of_namespace = Q(event__namespace__in=namespaces_of(actor))
+        of_site = Q(event__namespace_name="", user__is_superuser=True)
+        return self.filter(user=actor.user_id).filter(
+            Q(event__repository__in=Repository.objects.visible_to(actor).values("pk"))
+            | Q(
+                of_namespace | of_site, event__kind=SWITCHED_OFF, event__repository=None
+            )
+        )
+
+    def unread(self) -> "NotificationQuerySet":
+        return self.filter(is_read=False)
+
+    def older_than(self, time: datetime) -> "NotificationQuerySet":
+        return self.filter(created_at__lt=time)
+
+    def with_event(self) -> "NotificationQuerySet":
+        """Fetch what notifications/wording.py says of them along."""
+        return self.select_related("event__repository__namespace", "event__namespace")
+
+
+class Notification(models.Model):
+    """An event that somebody is told of, on the site and perhaps by mail.
+
+    The event says what happened; when it expires, so does this.
+    """
+
+    class Mail(models.TextChoices):
+        NONE = "none"  # not wanted
+        DUE = "due"
+        SENDING = (
+            "sending"  # since mail_at; whoever was killed meanwhile is not waited for
+        )
+        SENT = "sent"
+
+    user = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, related_name="notifications"
+    )
+    event = models.ForeignKey(
+        "repositories.Event", on_delete=models.CASCADE, related_name="notifications"
+    )
+    is_read = models.BooleanField(default=False)
+    mail = models.CharField(max_length=7, choices=Mail.choices, default=Mail.NONE)
+    mail_at = models.DateTimeField(null=True)  # when it was last tried
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "event"], name="notification_unique"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["user"],
+                condition=Q(is_read=False),
+                name="notification_unread",
+            ),
+            models.Index(
+                fields=["user"],
+                condition=Q(mail__in=["due", "sending"]),
+                name="notification_unsent",
+            ),
+            models.Index(fields=["created_at"], name="notification_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"notification {self.pk}"
+
+
+def tells_people(event: Event) -> bool:
+    """Tell whether an event is of a kind that anybody may be told of."""
+    return event.kind in {Event.Kind.TAG_PUSHED, SWITCHED_OFF}

@@ -1,0 +1,105 @@
+"""Who is told of what.
+
+    a tag was pushed         watchers who may pull, and did not push it themselves
+    a webhook switched off   whoever may change it: of a repository who may *hook*, of
+                             a namespace its administrators, of the site the site's
+    an invitation            is a row of its own, which the page shows while it stands
+
+It is decided when the event is relayed to webhooks, in the same transaction, so that
+everybody is told exactly once; a worker that is killed begins again.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from accounts.actions import Action
+from accounts.models import Team, User
+from notifications.models import SWITCHED_OFF, Notification, tells_people
+from repositories.holders import holders_of
+from repositories.models import Event, Repository, Watch
+
+
+def notify(*, events: list[Event], **signal: Any) -> None:
+    """Write down who is to be told of these events, in the caller's transaction."""
+    told = [event for event in events if tells_people(event)]
+    if not told:
+        return
+    watchers = _watchers_of(
+        {
+            event.repository_id: event.repository
+            for event in told
+            if event.repository_id is not None and event.repository is not None
+        }
+    )
+    pairs = [
+        (user, event)
+        for event in told
+        for user in _recipients(event, watchers)
+        if user.pk != event.user_id
+    ]
+    mailed = _who_want_mail({user.pk for user, _ in pairs})
+    Notification.objects.bulk_create(
+        [
+            Notification(
+                user=user,
+                event=event,
+                mail=Notification.Mail.DUE
+                if user.pk in mailed
+                else Notification.Mail.NONE,
+            )
+            for user, event in pairs
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _recipients(event: Event, watchers: dict[int, list[User]]) -> list[User]:
+    if event.kind != SWITCHED_OFF:
+        return watchers.get(event.repository_id or 0, [])
+    return list(_administrators(event))
+
+
+def _watchers_of(repositories: dict[int, Repository]) -> dict[int, list[User]]:
+    """Return who watches which of these, and may pull from it at this moment."""
+    found: dict[int, list[User]] = defaultdict(list)
+    rows = Watch.objects.filter(
+        repository__in=repositories, user__is_active=True
+    ).select_related("user")
+    for row in rows:
+        found[row.repository_id].append(row.user)
+    for repository_id, users in found.items():
+        repository = repositories[repository_id]
+        if not repository.is_public:
+            may = _logins(repository, Action.PULL)
+            users[:] = [user for user in users if user.username in may]
+    return found
+
+
+def _logins(repository: Repository, action: Action) -> set[str]:
+    holders = holders_of(repository, action)
+    return {holder.who for holder in holders if holder.kind == "user"}
+
+
+def _administrators(event: Event) -> QuerySet[User]:
+    users = User.objects.filter(is_active=True)
+    if event.repository is not None:
+        return users.filter(username__in=_logins(event.repository, Action.HOOK))
+    if event.namespace is not None:
+        admins = Team.objects.filter(
+            organization__isnull=False,
+            organization=event.namespace.organization_id,
+            standing=Team.Standing.ADMIN,
+        )
+        return users.filter(
+            Q(pk=event.namespace.user_id) | Q(memberships__team__in=admins)
+        ).distinct()
+    return users.filter(is_superuser=True)
+
+
+def _who_want_mail(user_ids: set[int]) -> set[int]:
+    """Keep those who have an address and did not turn mail down."""
+    users = User.objects.filter(pk__in=user_ids).exclude(email="")
+    users = users.exclude(notification_preference__wants_mail=False)
+    return set(users.values_list("pk", flat=True))

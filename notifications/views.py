@@ -1,0 +1,108 @@
+"""The page of notifications: what happened, invitations, what one watches, mail."""
+
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import Invitation
+from accounts.views.base import actor_of_page, signed_in_user, tell
+from accounts.views.invitations import take_answer
+from notifications.models import Notification
+from notifications.preferences import prefer_mail, prefers_mail, read_through
+from notifications.wording import told_of
+from repositories.models import Repository, Watch
+
+PAGE_SIZE = 30
+ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
+
+
+@require_safe
+def show_inbox(request: HttpRequest) -> HttpResponse:
+    """List what one was told of, newest first, and what one is told of."""
+    user = signed_in_user(request)
+    actor = actor_of_page(request)
+    rows = Notification.objects.readable_by(actor).with_event().order_by("-pk")
+    before = _number(request.GET.get("before", ""))
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    listed = list(rows[: PAGE_SIZE + 1])
+    shown = listed[:PAGE_SIZE]
+    watches = (
+        Watch.objects.filter(
+            user=user, repository__in=Repository.objects.visible_to(actor).values("pk")
+        )
+        .select_related("repository__namespace")
+        .order_by("repository__namespace__name", "repository__name")
+    )
+    return render(
+        request,
+        "notifications/inbox.html",
+        {
+            "invitations": list(Invitation.objects.to(user).with_team()),
+            "told": [told_of(row) for row in shown],
+            "last_unread": next((row.pk for row in shown if not row.is_read), None),
+            "next_url": f"?before={shown[-1].pk}" if len(listed) > PAGE_SIZE else "",
+            "watches": list(watches),
+            "email": user.email,
+            "wants_mail": prefers_mail(user),
+        },
+    )
+
+
+@require_POST
+def mark_read(request: HttpRequest) -> HttpResponse:
+    """Mark what the page showed, and all before it, as read."""
+    user = signed_in_user(request)
+    last = _number(request.POST.get("last", ""))
+    if last is None:
+        raise BadRequest("the last notification that is read is not named")
+    read_through(user=user, last=last)
+    return redirect("notifications:inbox")
+
+
+@require_POST
+def choose_mail(request: HttpRequest) -> HttpResponse:
+    """Have notifications mailed, or not."""
+    user = signed_in_user(request)
+    prefer_mail(user=user, wants_mail=request.POST.get("wants_mail") == "on")
+    tell(request, _("Saved."))
+    return redirect("notifications:inbox")
+
+
+@require_POST
+def end_watch(request: HttpRequest, watch_id: int) -> HttpResponse:
+    """Stop watching; the row is one's own, or there is none."""
+    user = signed_in_user(request)
+    watch = (
+        Watch.objects.filter(pk=min(watch_id, ID_MAX), user=user)
+        .select_related("repository__namespace")
+        .first()
+    )
+    if watch is None:
+        raise Http404
+    watch.delete()
+    tell(request, _("You no longer watch %s") % watch.repository.full_name)
+    return redirect("notifications:inbox")
+
+
+@require_POST
+def answer_invitation(request: HttpRequest, invitation_id: int) -> HttpResponse:
+    """Accept or decline an invitation to oneself, without its mailed link."""
+    user = signed_in_user(request)
+    invitation = (
+        Invitation.objects.to(user)
+        .with_team()
+        .filter(pk=min(invitation_id, ID_MAX))
+        .first()
+    )
+    if invitation is None:
+        raise Http404
+    take_answer(request, invitation, user)
+    return redirect("notifications:inbox")
+
+
+def _number(text: str) -> int | None:
+    is_number = text.isascii() and text.isdigit() and int(text[:20]) <= ID_MAX
+    return int(text) if is_number and len(text) <= 20 else None

@@ -1,0 +1,76 @@
+"""What a notification says, as plain text: for pages, the API and mail."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from notifications.models import SWITCHED_OFF, Notification
+from repositories.models import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notification as it is read."""
+
+    icon: str
+    headline: str
+    explanation: str
+    is_code: bool  # the explanation, a digest
+    path: str
+    at: datetime
+    is_read: bool
+
+
+def told_of(notification: Notification) -> Told:
+    """Put a notification into words; its event has been fetched with it."""
+    event = notification.event
+    return Told(
+        icon="circle-alert" if event.kind == SWITCHED_OFF else "upload",
+        headline=headline_of(event),
+        explanation=explanation_of(event),
+        is_code=event.kind != SWITCHED_OFF,
+        path=path_of(event),
+        at=event.at,
+        is_read=notification.is_read,
+    )
+
+
+def headline_of(event: Event) -> str:
+    """Return a line without line breaks: "alice pushed acme/api:v1"."""
+    place = _place_of(event)
+    if event.kind == SWITCHED_OFF:
+        return _("A webhook of %(place)s was switched off") % {"place": place}
+    return _("%(who)s pushed %(image)s") % {
+        "who": event.actor_name or _("Somebody"),
+        "image": f"{place}:{event.detail.get('tag', '')}",
+    }
+
+
+def explanation_of(event: Event) -> str:
+    """Return what else there is to know: the digest, or why it was switched off."""
+    if event.kind == SWITCHED_OFF:
+        return _("%(webhook)s: %(reason)s") % {
+            "webhook": event.detail.get("name") or event.detail.get("host", ""),
+            "reason": event.detail.get("reason", ""),
+        }
+    return str(event.detail.get("digest", ""))
+
+
+def path_of(event: Event) -> str:
+    """Return the address of the page where one goes on from there."""
+    if event.repository is not None:
+        page = event.repository.get_absolute_url()
+        if event.kind == SWITCHED_OFF:
+            return f"{page}/-/webhooks"
+        return f"{page}:{event.detail.get('tag', '')}"
+    if event.namespace is not None:
+        return f"/{event.namespace.name}/-/webhooks"
+    return reverse("site-state")
+
+
+def _place_of(event: Event) -> str:
+    if event.repository is not None:
+        return event.repository.full_name  # as it is called now
+    return event.namespace_name or _("the site")

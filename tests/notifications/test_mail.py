@@ -1,0 +1,176 @@
+"""What is mailed to whom, in one mail for all that waits; nothing is lost."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail as outbox
+from django.utils import timezone
+
+from accounts.authentication import actor_of
+from accounts.models import User
+from notifications.mail import GIVE_UP_AFTER, LEASE, send_mails
+from notifications.models import Notification
+from notifications.preferences import prefer_mail, read_through
+from notifications.tasks import KEPT, expire_notifications
+from repositories.lifecycle import change_visibility
+from repositories.models import Event, Repository
+from repositories.watches import watch
+from tests import make
+from tests.conftest import Cast
+from tests.images import image
+from tests.registry_client import RegistryClient
+from tests.servers import free_port
+from webhooks.relay import relay_events
+from webhooks.webhooks import switch_off
+
+BACKEND = "django.core.mail.backends."
+
+
+@pytest.fixture
+def reader(database: None, settings: Any) -> Iterator[User]:
+    """Somebody with an address, and nobody else to be mailed."""
+    settings.EMAIL_BACKEND = f"{BACKEND}locmem.EmailBackend"
+    outbox.outbox = []
+    Notification.objects.update(mail=Notification.Mail.NONE)
+    person = make.user("reader")
+    person.email = f"{person.username}@example.com"
+    person.save()
+    yield person
+    outbox.outbox = []
+
+
+@pytest.fixture
+def watched(reader: User, public_api: Repository) -> Repository:
+    watch(repository=public_api, user=reader)
+    return public_api
+
+
+def push(client: RegistryClient, repository: Repository, *tags: str) -> None:
+    for tag in tags:
+        client.push(f"{repository.full_name}:{tag}", image())
+    events = Event.objects.filter(repository=repository, is_relayed=False)
+    relay_events(event_ids=list(events.values_list("pk", flat=True)))
+
+
+def states(user: User) -> list[str]:
+    return list(Notification.objects.filter(user=user).values_list("mail", flat=True))
+
+
+def test_all_that_waits_comes_in_one_mail(
+    alice: RegistryClient, cast: Cast, reader: User, watched: Repository, settings: Any
+) -> None:
+    push(alice, watched, "v1", "v2")
+    assert send_mails() == 1
+    [message] = outbox.outbox
+    assert message.to == [reader.email]
+    name = watched.full_name
+    who = cast.alice.username
+    assert message.subject == f"[Berth] {who} pushed {name}:v1 and 1 more"
+    for tag in ("v1", "v2"):
+        assert f"{who} pushed {name}:{tag}" in message.body
+        assert f"{settings.BERTH_URL}/{name}:{tag}" in message.body
+    page = f"{settings.BERTH_URL}/settings/notifications"
+    assert message.extra_headers["List-Unsubscribe"] == f"<{page}>"
+    assert send_mails() == 0, "what was sent is not sent again"
+    assert states(reader) == ["sent", "sent"]
+
+
+def test_a_webhook_that_was_switched_off_is_mailed_with_the_reason(
+    reader: User, public_api: Repository
+) -> None:
+    make.grant(public_api, reader, "admin")
+    webhook, _ = make.webhook("https://example.com/a-secret", repository=public_api)
+    switch_off(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
+    event = Event.objects.filter(kind="webhook.switched_off").latest("pk")
+    relay_events(event_ids=[event.pk])
+    assert send_mails() == 1
+    [message] = outbox.outbox
+    place = public_api.full_name
+    assert message.subject == f"[Berth] A webhook of {place} was switched off"
+    assert "the receiver answered 410 Gone" in message.body
+    assert f"/{place}/-/webhooks" in message.body
+    assert "a-secret" not in message.body
+
+
+@pytest.mark.parametrize("reason", ["choice", "no address", "read", "gone"])
+def test_what_nobody_wants_is_not_mailed(
+    alice: RegistryClient, reader: User, watched: Repository, reason: str
+) -> None:
+    push(alice, watched, "v1")
+    if reason == "choice":
+        prefer_mail(user=reader, wants_mail=False)
+    elif reason == "no address":
+        User.objects.filter(pk=reader.pk).update(email="")
+    elif reason == "gone":
+        User.objects.filter(pk=reader.pk).update(is_active=False)
+    else:
+        last = Notification.objects.filter(user=reader).latest("pk").pk
+        assert read_through(user=reader, last=last) == 1
+    assert send_mails() == 0
+    assert outbox.outbox == []
+    assert states(reader) == ["none"]
+
+
+def test_who_turned_mail_down_is_told_on_the_site_only(
+    alice: RegistryClient, reader: User, watched: Repository
+) -> None:
+    prefer_mail(user=reader, wants_mail=False)
+    push(alice, watched, "v1")
+    assert states(reader) == ["none"]
+    prefer_mail(user=reader, wants_mail=True)
+    push(alice, watched, "v2")
+    assert sorted(states(reader)) == ["due", "none"]
+
+
+def test_what_became_private_meanwhile_is_not_mailed(
+    alice: RegistryClient, cast: Cast, reader: User, watched: Repository
+) -> None:
+    push(alice, watched, "v1")
+    change_visibility(
+        repository=watched, visibility="private", actor=actor_of(cast.alice)
+    )
+    assert send_mails() == 0
+    assert outbox.outbox == []
+
+
+def test_a_mail_server_that_is_away_loses_nothing(
+    alice: RegistryClient, reader: User, watched: Repository, settings: Any
+) -> None:
+    push(alice, watched, "v1")
+    with_mail = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND = f"{BACKEND}smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
+    assert send_mails() == 0
+    assert states(reader) == ["sending"]
+    settings.EMAIL_BACKEND = with_mail
+    assert send_mails() == 0, "somebody may be at it"
+    rows = Notification.objects.filter(user=reader)
+    rows.update(mail_at=timezone.now() - LEASE - timedelta(seconds=1))
+    assert send_mails() == 1
+    assert len(outbox.outbox) == 1
+
+
+def test_a_mail_that_no_server_takes_is_given_up_at_last(
+    alice: RegistryClient, reader: User, watched: Repository, settings: Any
+) -> None:
+    push(alice, watched, "v1")
+    rows = Notification.objects.filter(user=reader)
+    rows.update(created_at=timezone.now() - GIVE_UP_AFTER - timedelta(seconds=1))
+    settings.EMAIL_BACKEND = f"{BACKEND}smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
+    assert send_mails() == 0
+    assert states(reader) == ["none"]
+
+
+def test_old_notifications_are_forgotten(
+    alice: RegistryClient, reader: User, watched: Repository
+) -> None:
+    push(alice, watched, "v1", "v2")
+    rows = Notification.objects.filter(user=reader).order_by("pk")
+    rows.filter(pk=rows[0].pk).update(
+        created_at=timezone.now() - KEPT - timedelta(seconds=1)
+    )
+    expire_notifications()
+    assert rows.count() == 1
