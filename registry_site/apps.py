@@ -5,4 +5,5 @@ class RegistrySiteConfig(AppConfig):
     name = "registry_site"
 
     def ready(self) -> None:
-        from registry_site import checks  # noqa: F401  # registers when apps are ready
+        # They register themselves, which takes models.
+        from registry_site import checks, heartbeats  # noqa: F401

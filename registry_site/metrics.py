@@ -5,15 +5,16 @@ worker of every node has to give the same answer.
 """
 
 import hmac
-import logging
+import math
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
-from kombu.exceptions import ChannelError, OperationalError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -23,14 +24,13 @@ from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_token
 from accounts.models import Organization, User
 from distribution.models import Blob, Upload
-from registry_site.celery import app
+from registry_site.heartbeats import SCHEDULER, last_heard
+from registry_site.queues import waiting_messages
 from repositories.models import Manifest, Repository, Tag
+from webhooks.backlog import waiting_since
 from webhooks.models import Delivery
 
-log = logging.getLogger(__name__)
-
 BEARER = "bearer "
-BROKER_TIMEOUT_SECONDS = 2
 
 
 @require_safe
@@ -101,7 +101,14 @@ class SiteCollector(Collector):
             "Deliveries of webhooks that have not arrived yet.",
             Delivery.objects.filter(status__in=Delivery.OPEN),
         )
+        waiting = waiting_since()
+        yield GaugeMetricFamily(
+            "berth_webhook_wait_seconds",
+            "How long the oldest event or delivery that could have gone has waited.",
+            value=0 if waiting is None else _seconds_since(waiting),
+        )
         yield self.queues()
+        yield from self.heartbeats()
 
     def repositories(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
@@ -122,24 +129,29 @@ class SiteCollector(Collector):
             family.add_metric([queue], count)
         return family
 
+    def heartbeats(self) -> Iterator[GaugeMetricFamily]:
+        """Yield how long ago worker and scheduler were heard of; +Inf if never."""
+        worker = GaugeMetricFamily(
+            "berth_worker_heard_seconds",
+            "Seconds since a worker of the queue was heard of.",
+            labels=["queue"],
+        )
+        heard = {name: _seconds_since(at) for name, at in last_heard().items()}
+        scheduler = heard.pop(SCHEDULER)
+        for queue, seconds in heard.items():
+            worker.add_metric([queue], seconds)
+        yield worker
+        yield GaugeMetricFamily(
+            "berth_scheduler_heard_seconds",
+            "Seconds since the scheduler was heard of.",
+            value=scheduler,
+        )
 
-def waiting_messages() -> dict[str, int]:
-    """Return the number of messages in each queue; empty when the broker is away."""
-    connection = app.connection_for_read(connect_timeout=BROKER_TIMEOUT_SECONDS)
-    lost: Any = connection.connection_errors
-    try:
-        with connection:
-            connection.ensure_connection(max_retries=1, interval_start=0)
-            channel: Any = connection.default_channel
-            return {
-                name: channel.queue_declare(queue=name, passive=True).message_count
-                for name in app.amqp.queues
-            }
-    except ChannelError:  # no worker has made the queue yet
-        return dict.fromkeys(app.amqp.queues, 0)
-    except (OperationalError, OSError, *lost) as error:
-        log.warning("the broker does not answer: %s", type(error).__name__)
-        return {}
+
+def _seconds_since(at: datetime | None) -> float:
+    if at is None:
+        return math.inf
+    return max((timezone.now() - at) / timedelta(seconds=1), 0.0)
 
 
 def _gauge(name: str, what: str, rows: QuerySet[Any]) -> GaugeMetricFamily:

@@ -3,7 +3,7 @@
 import platform
 import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
 
 import django
 from django.conf import settings
@@ -12,15 +12,18 @@ from django.db import connection
 from django.db.models import Count, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from kombu.exceptions import OperationalError
 
 from accounts.models import Organization, Robot, User
 from accounts.views.base import signed_in_user
 from distribution.models import Blob, Upload
-from registry_site.celery import app
+from registry_site.heartbeats import SCHEDULER, is_silent, last_heard
+from registry_site.queues import waiting_messages
 from repositories.models import Event, Manifest, Repository, Tag
 from repositories.search_index import has_trigrams
+from webhooks.backlog import DELAYED_AFTER, waiting_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,21 @@ class Fact:
 
 
 def show_state(request: HttpRequest) -> HttpResponse:
-    """Show how much there is, what waits, and which versions run."""
+    """Show how much there is, who is at work, what waits, and which versions run."""
     if not signed_in_user(request).is_superuser:
         raise PermissionDenied(_("only administrators of the site see its state"))
+    now = timezone.now()
+    heard = last_heard()
+    waiting = waiting_messages()
+    due_since = waiting_since()
     groups = [
         (_("People"), _people()),
         (_("Images"), _images()),
-        (_("At work"), _work()),
+        (_("At work"), _work(heard, waiting, due_since, now)),
         (_("Versions"), _versions()),
     ]
-    return render(request, "site_state.html", {"groups": groups})
+    warnings = _warnings(heard, waiting, due_since, now)
+    return render(request, "site_state.html", {"groups": groups, "warnings": warnings})
 
 
 def _people() -> list[Fact]:
@@ -78,13 +86,91 @@ def _images() -> list[Fact]:
     ]
 
 
-def _work() -> list[Fact]:
-    waiting = _waiting_tasks()
+def _warnings(
+    heard: dict[str, datetime | None],
+    waiting: dict[str, int],
+    due_since: datetime | None,
+    now: datetime,
+) -> list[str]:
+    """Say in plain words what is wrong with those who work in the background."""
+    words = {
+        "deliveries": _("webhooks"),
+        "statistics": _("statistics"),
+        "upkeep": _("cleaning up"),
+    }
+    silent = {name: at for name, at in heard.items() if is_silent(at, now)}
+    said = []
+    if SCHEDULER in silent:
+        at = silent.pop(SCHEDULER)
+        said.append(
+            _(
+                "The scheduler has not been heard of %(time)s; nothing is cleaned up, "
+                "and what no message came for is not found."
+            )
+            % {"time": _for_how_long(at, now)}
+        )
+    # Those that one process took fell silent together, and are told of together.
+    together: dict[str, list[str]] = {}
+    for name, at in silent.items():
+        together.setdefault(_for_how_long(at, now), []).append(words.get(name, name))
+    for time, works in together.items():
+        said.append(
+            _("The worker has not been heard of %(time)s; %(works)s wait.")
+            % {"time": time, "works": _listed(works)}
+        )
+    if not waiting:
+        said.append(
+            _("The broker does not answer; webhooks go later, and pushes go on.")
+        )
+    if due_since is not None and now - due_since > DELAYED_AFTER:
+        said.append(
+            _("Webhooks are delayed: the oldest has waited for %s.")
+            % timesince(due_since, now, depth=1)
+        )
+    return said
+
+
+def _for_how_long(at: datetime | None, now: datetime) -> str:
+    if at is None:
+        return _("yet")
+    return _("for %s") % timesince(at, now, depth=1)
+
+
+def _listed(words: list[str]) -> str:
+    *before, last = words
+    if not before:
+        return last
+    return _("%(before)s and %(last)s") % {"before": ", ".join(before), "last": last}
+
+
+def _work(
+    heard: dict[str, datetime | None],
+    waiting: dict[str, int],
+    due_since: datetime | None,
+    now: datetime,
+) -> list[Fact]:
     newest = Event.objects.order_by("-pk").values_list("at", flat=True).first()
-    return [
+    workers = [
         Fact(
-            _("Tasks that wait"),
-            _("the broker does not answer") if waiting is None else f"{waiting:,}",
+            _("Scheduler")
+            if name == SCHEDULER
+            else _("Worker of %(queue)s") % {"queue": name},
+            _("never heard of")
+            if at is None
+            else _("heard of %s ago") % timesince(at, now, depth=1),
+        )
+        for name, at in heard.items()
+    ]
+    queues = [
+        Fact(_("Waiting in %(queue)s") % {"queue": name}, f"{count:,}")
+        for name, count in waiting.items()
+    ]
+    return [
+        *workers,
+        *(queues or [Fact(_("Tasks that wait"), _("the broker does not answer"))]),
+        Fact(
+            _("Oldest webhook that waits"),
+            timesince(due_since, now, depth=1) if due_since else _("none"),
         ),
         Fact(_("Uploads going on"), f"{Upload.objects.count():,}"),
         Fact(_("Last event"), f"{newest:%Y-%m-%d %H:%M} UTC" if newest else _("none")),
@@ -95,23 +181,6 @@ def _work() -> list[Fact]:
             else _("slow: the extension pg_trgm is missing"),
         ),
     ]
-
-
-def _waiting_tasks() -> int | None:
-    """Count what the broker keeps for the worker; None if it cannot be asked."""
-    folder = getattr(settings, "CELERY_BROKER_TRANSPORT_OPTIONS", {}).get(
-        "data_folder_out"
-    )
-    if folder:
-        path = Path(folder)
-        return sum(1 for _ in path.iterdir()) if path.is_dir() else 0
-    try:
-        with app.connection_for_read() as broker:
-            broker.ensure_connection(max_retries=1, timeout=2)
-            with broker.SimpleQueue(app.conf.task_default_queue) as queue:
-                return int(queue.qsize())
-    except OperationalError:
-        return None
 
 
 def _versions() -> list[Fact]:

@@ -261,7 +261,7 @@ def test_the_state_of_the_site_is_for_its_administrators(
     with PageClient(registry.url, user=root) as roots:
         page = roots.get("/-/admin/site/")
     assert page.status_code == 200
-    for word in ("Users", "Repositories", "Stored", "Tasks that wait", "Django"):
+    for word in ("Users", "Repositories", "Stored", "Waiting in upkeep", "Django"):
         assert word in page.text
     assert daves.get("/-/admin/site/").status_code == 403
     assert nobody.get("/-/admin/site/").status_code == 302

@@ -1,5 +1,6 @@
 """A whole Berth as processes: server, worker, scheduler, and one of the two brokers."""
 
+import html
 import itertools
 import time
 from collections.abc import Iterator
@@ -25,6 +26,11 @@ print(issue_access_token(
     user=admin, name="faults", actions="admin", actor=COMMAND_LINE
 )[1])
 """
+SIGN_IN = """
+from accounts.models import User
+from tests.pages import session_cookie
+print(session_cookie(User.objects.get(username="admin")))
+"""
 ALLOWED = "127.0.0.0/8"
 # A killed worker's loans are over at once.
 END_LOANS = """
@@ -43,6 +49,7 @@ class Stack:
     scheduler: Process
     client: RegistryClient
     valkey: Valkey | None
+    session: str = ""
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.client.http.request(
@@ -75,8 +82,19 @@ class Stack:
             slowest = max(slowest, time.monotonic() - started)
         return slowest
 
-    def run_code(self, code: str) -> None:
-        self.server.manage("shell", "--no-imports", "-c", code)
+    def run_code(self, code: str) -> str:
+        return self.server.manage("shell", "--no-imports", "-c", code)
+
+    def page(self, path: str) -> str:
+        """Return a page as the administrator sees it."""
+        if not self.session:
+            self.session = self.run_code(SIGN_IN).split()[-1]
+        cookies = f"sessionid={self.session}"
+        answer = self.client.http.get(
+            f"{self.server.url}{path}", headers={"Cookie": cookies}
+        )
+        assert answer.status_code == 200, (path, answer.status_code)
+        return html.unescape(answer.text).replace("\xa0", " ")
 
 
 _serial = itertools.count(1)

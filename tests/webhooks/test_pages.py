@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from repositories.models import Repository
+from repositories.models import Event, Repository
 from tests import make
 from tests.conftest import Cast
 from tests.pages import PageClient, title_of
@@ -290,3 +290,30 @@ def test_the_pages_need_few_queries(
     for shown in (path.rpartition("/")[0], f"{path}?delivery={opened.uuid}"):
         with django_assert_max_num_queries(12):
             assert client.get(shown).status_code == 200
+
+
+def test_what_waits_for_the_worker_is_called_delayed(
+    owner: PageClient, hook: tuple[Webhook, str]
+) -> None:
+    """P7: what is not relayed yet counts as well as what is overdue."""
+    webhook, path = hook[0], path_of(hook[0])
+    long_ago = timezone.now() - timedelta(minutes=4)
+    delivery = delivery_of(webhook, "waiting")
+    assert "delayed" not in owner.get(path).text
+    Delivery.objects.filter(pk=delivery.pk).update(due_at=long_ago)
+    page = owner.get(path).text
+    assert "1 delivery is delayed" in page
+    assert "Delayed</span>" in page
+    assert webhook.repository is not None
+    for kind, tag in (("tag.pushed", "v1"), ("tag.deleted", "v1")):
+        Event.objects.create(
+            kind=kind,
+            repository=webhook.repository,
+            namespace=webhook.repository.namespace,
+            repository_name=webhook.repository.full_name,
+            detail={"tag": tag},
+        )
+    made = Event.objects.filter(repository=webhook.repository, detail__tag="v1")
+    made.update(at=long_ago)
+    assert "2 deliveries are delayed" in owner.get(path).text, "it asked for pushes"
+    made.update(is_relayed=True)

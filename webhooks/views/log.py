@@ -9,6 +9,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from webhooks.backlog import is_delayed
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.problems import ADVICE, WORDS, Problem
 
@@ -40,6 +41,8 @@ def badge_of_webhook(webhook: Webhook) -> Badge:
 
 def badge_of_delivery(delivery: Delivery, status_code: int | None) -> Badge:
     said = str(status_code or "")
+    if is_delayed(delivery, timezone.now()) and not delivery.problem:
+        return Badge(_("Delayed"), "warn", "clock-alert")
     match delivery.status:
         case Delivery.Status.SENDING:
             return Badge(_("Sending"), "live", "loader-circle")

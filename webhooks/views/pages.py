@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.views.base import actor_of_page, tell
 from webhooks.access import Place, find_delivery, find_webhook, place_of_page
+from webhooks.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm
 from webhooks.models import Delivery, Webhook
 from webhooks.sealing import SealBroken
@@ -236,6 +237,7 @@ def _render_webhook(
             "badge": badge_of_webhook(webhook),
             "is_readable": is_readable,
             "former_secret_until": until if until and until > now else None,
+            "backlog": backlog_of(webhook),
             "counts": counts,
             "only_failed": only_failed,
             "page": page,

@@ -1,0 +1,14 @@
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    """When somebody was last heard of who takes from a queue, or who fills them.
+
+    One row for each queue and one for the scheduler, however many processes there are.
+    """
+
+    name = models.CharField(max_length=60, primary_key=True)
+    heard_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
