@@ -94,10 +94,10 @@ def shown_namespace(actor: Actor, name: str) -> Namespace:
     namespace = (
         Namespace.objects.select_related("user", "organization")
         .annotate(
-            repository_count=_count(seen, "namespace"),
-            team_count=_count(Team.objects.all(), "organization__namespace"),
-            people_count=_count(people, of_organization, what="user"),
-            robot_count=_count(Robot.objects.all(), "namespace"),
+            repository_count=count_of_each(seen, "namespace"),
+            team_count=count_of_each(Team.objects.all(), "organization__namespace"),
+            people_count=count_of_each(people, of_organization, what="user"),
+            robot_count=count_of_each(Robot.objects.all(), "namespace"),
         )
         .filter(name=name)
         .first()
@@ -110,9 +110,9 @@ def shown_namespace(actor: Actor, name: str) -> Namespace:
     return namespace
 
 
-def _count(rows: QuerySet[Any], namespace: str, what: str = "pk") -> Coalesce:
-    """Count other rows for each namespace, without joining them."""
-    of_each = rows.filter(**{namespace: OuterRef("pk")}).order_by().values(namespace)
+def count_of_each(rows: QuerySet[Any], column: str, what: str = "pk") -> Coalesce:
+    """Count other rows for each row of a query that their column names; no join."""
+    of_each = rows.filter(**{column: OuterRef("pk")}).order_by().values(column)
     counted = of_each.annotate(number=Count(what, distinct=True)).values("number")
     return Coalesce(Subquery(counted), 0)
 

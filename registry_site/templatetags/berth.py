@@ -12,6 +12,7 @@
 {{ decision.reason|emphasise }}         the *names* in a reason, in bold
 {% asset "berth.css" %}                 the address of a joined file
 {% query page=3 %}                      the page's query with these words changed
+{% page_query 3 "teams" %}              the same, where the word itself is a variable
 """
 
 from datetime import datetime, timedelta
@@ -258,6 +259,16 @@ def emphasise(reason: str) -> SafeString:
 @register.simple_tag(takes_context=True)
 def query(context: Context, **changes: Any) -> str:
     """Return the request's query string with some words changed; None removes one."""
+    return _query(context, changes)
+
+
+@register.simple_tag(takes_context=True)
+def page_query(context: Context, number: int, parameter: str = "") -> str:
+    """Return the request's query string for another page of a list."""
+    return _query(context, {parameter or "page": number})
+
+
+def _query(context: Context, changes: dict[str, Any]) -> str:
     words = context["request"].GET.copy()
     for name, value in changes.items():
         if value is None or value == "":

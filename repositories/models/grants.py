@@ -1,8 +1,14 @@
 from django.db import models
 from django.db.models import Q
 
-from accounts.actions import Role
+from accounts.actions import Action, Role
 from accounts.models import Namespace, Team
+
+_MAIN_ACTIONS = {
+    Role.READ: Action.PULL,
+    Role.WRITE: Action.PUSH,
+    Role.ADMIN: Action.GRANT,
+}
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
@@ -66,6 +72,11 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} on {self.repository_id}"
+
+    @property
+    def main_action(self) -> Action:
+        """What people mean by the role: who has it, can do this."""
+        return _MAIN_ACTIONS[Role(self.role)]
 
     @property
     def subject_kind(self) -> str:

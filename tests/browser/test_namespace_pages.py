@@ -61,7 +61,21 @@ def test_why_is_answered_where_it_is_asked(
     page = open_browser(cast.alice)
     page.goto(f"/{organization.namespace.name}/-/teams")
     page.get_by_label("User or robot").fill(cast.bob.username)
-    page.get_by_label("Where").select_option("api")
+    page.get_by_label("Where").fill("api")
     page.get_by_role("button", name="Ask").click()
     expect(page.locator("#why-answer")).to_contain_text("Yes")
     check_page(page)
+
+
+def test_a_cell_tells_who_can_and_why(
+    open_browser: OpenBrowser,
+    cast: Cast,
+    guild: tuple[Organization, dict[str, str]],
+) -> None:
+    organization, names = guild
+    page = open_browser(cast.alice)
+    page.goto(f"/{organization.namespace.name}/-/teams")
+    page.get_by_role("link", name=f"write: {names['team']} on api").click()
+    answer = page.locator("#why-answer")
+    expect(answer).to_contain_text(f"Who can push in {organization.namespace.name}/api")
+    expect(answer).to_contain_text(cast.bob.username)

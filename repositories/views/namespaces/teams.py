@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.db import IntegrityError
-from django.db.models import Count
+from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -25,10 +26,11 @@ from accounts.invitations import (
     withdraw,
 )
 from accounts.memberships import LastOwner, add_member, remove_member
-from accounts.models import Invitation, Robot, Team, User
+from accounts.models import Invitation, Membership, Robot, Team, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
 from accounts.views.base import require, tell
+from repositories.access import count_of_each
 from repositories.models import Grant, Repository
 from repositories.namespace_forms import JoinForm, TeamForm
 from repositories.views.namespaces.page import (
@@ -37,7 +39,9 @@ from repositories.views.namespaces.page import (
     open_organization,
 )
 
-MATRIX_ROWS = 50  # repositories; what is left is found by the list of them
+COLUMNS = 10  # teams of one page
+ROWS = 25  # repositories of one page
+FACES = 4  # members of a team that are shown beside its name
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -214,31 +218,60 @@ def _invite(page: NamespacePage, team: Team, form: JoinForm) -> bool:
 
 
 def _render_teams(page: NamespacePage, form: TeamForm | None = None) -> HttpResponse:
-    teams = list(
-        Team.objects.filter(organization=page.organization)
-        .annotate(member_count=Count("memberships"))
+    """Render a page of teams, and of repositories with what those teams may there.
+
+    Whatever an organization has, it is a table of at most COLUMNS by ROWS.
+    """
+    asked = {
+        name: page.request.GET.get(name, "").replace("\0", "").strip()[:100]
+        for name in ("team", "q")
+    }
+    seen = Repository.objects.visible_to(page.actor)
+    found_teams = (
+        Team.objects.filter(
+            organization=page.organization, name__icontains=asked["team"]
+        )
+        .annotate(
+            member_count=count_of_each(Membership.objects.all(), "team"),
+            repository_count=count_of_each(
+                Grant.objects.filter(repository__in=seen), "team", what="repository"
+            ),
+        )
+        .order_by("name")
+        .prefetch_related(
+            Prefetch(
+                "memberships",
+                queryset=Membership.objects.select_related("user").order_by("pk")[
+                    :FACES
+                ],
+                to_attr="first_memberships",
+            )
+        )
+    )
+    teams = Paginator(found_teams, COLUMNS).get_page(page.request.GET.get("teams"))
+    columns = [team for team in teams if team.standing != Team.Standing.ADMIN]
+    repositories = (
+        seen.in_namespace(page.namespace)
+        .filter(name__icontains=asked["q"])
+        .defer("readme")
         .order_by("name")
     )
-    repositories = (
-        Repository.objects.visible_to(page.actor)
-        .in_namespace(page.namespace)
-        .order_by("name")[:MATRIX_ROWS]
-    )
-    rows = list(repositories)
+    rows = Paginator(repositories, ROWS).get_page(page.request.GET.get("page"))
     roles: dict[tuple[int, int | None], list[Grant]] = {}
-    for grant in Grant.objects.filter(repository__in=rows, team__in=teams):
+    for grant in Grant.objects.filter(repository__in=list(rows), team__in=columns):
         roles.setdefault((grant.repository_id, grant.team_id), []).append(grant)
-    matrix = [
-        (row, [(team, roles.get((row.pk, team.pk), [])) for team in teams])
-        for row in rows
-    ]
     return page.render(
         "teams.html",
         "teams",
         {
             "teams": teams,
-            "matrix": matrix,
-            "matrix_max": MATRIX_ROWS,
+            "columns": columns,
+            "page": rows,
+            "matrix": [
+                (row, [(team, roles.get((row.pk, team.pk), [])) for team in columns])
+                for row in rows
+            ],
+            "asked": asked,
             "form": form or TeamForm(),
             "actions": [action.value for action in Action],
         },
