@@ -10,6 +10,7 @@ moment at which the receiver has the request.
 
 import argparse
 import json
+import os
 import random
 import statistics
 import tempfile
@@ -68,6 +69,7 @@ def kills(stack: Stack, receiver: Receiver) -> str:
     ]
     lots = random.Random(1)
     killed = emptied = 0
+    started = time.monotonic()
     stack.worker.start()
     for pusher in pushers:
         pusher.start()
@@ -79,22 +81,26 @@ def kills(stack: Stack, receiver: Receiver) -> str:
             stack.valkey.flush()
             emptied += 1
         stack.worker.start()
+    pushed_after = time.monotonic() - started
     stack.run_code(END_LOANS)
-    expected = {f"t{who}-{n}" for who in range(PUSHERS) for n in range(share)}
+    missing = {f"t{who}-{n}" for who in range(PUSHERS) for n in range(share)}
+    count = len(missing)
+    read = 0
     deadline = time.monotonic() + ARRIVE_SECONDS
-    while expected - tags_of(receiver) and time.monotonic() < deadline:
-        time.sleep(1)
+    while missing and time.monotonic() < deadline:
+        fresh = receiver.received[read:]
+        read += len(fresh)
+        missing -= {json.loads(request.body)["data"]["tag"] for request in fresh}
+        time.sleep(0.5)
+    arrived_after = time.monotonic() - started
     stack.worker.kill()
     ids = {request.headers["webhook-id"] for request in receiver.received}
     return (
-        f"{len(expected)} events, {killed} kills, {emptied} times emptied: "
-        f"{len(expected - tags_of(receiver))} missing, {len(ids)} ids, "
-        f"{len(receiver.received) - len(ids)} repeated"
+        f"{count} events, {killed} kills, {emptied} times emptied: "
+        f"{len(missing)} missing, {len(ids)} ids, "
+        f"{len(receiver.received) - len(ids)} repeated; "
+        f"pushed in {pushed_after:.0f} s, arrived after {arrived_after:.0f} s"
     )
-
-
-def tags_of(receiver: Receiver) -> set[str]:
-    return {json.loads(r.body)["data"]["tag"] for r in list(receiver.received)}
 
 
 def main() -> None:
@@ -109,7 +115,10 @@ def main() -> None:
             run_receiver() as receiver,
             run_stack(Path(folder), broker, http) as stack,
         ):
-            print(f"{broker:8} {measure(stack, receiver)}", flush=True)
+            before = os.getloadavg()[0]
+            measured = measure(stack, receiver)
+            after = os.getloadavg()[0]
+            print(f"{broker:8} {measured}; load {before:.1f} to {after:.1f}")
 
 
 if __name__ == "__main__":
