@@ -429,11 +429,19 @@ LOGGING = {
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"secrets": {"()": "registry_site.logs.HideSecrets"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["secrets"],
+        }
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},  # 4xx are the clients' business
+        "django.security.csrf": {"level": "ERROR"},  # our page of it tells the same
         "fido2": {"level": "WARNING"},  # passkeys; it tells of each that is used
         "kombu.connection": {"level": "ERROR"},  # a folder has no host name
         # They log the URL of every request, and a webhook's URL may be its secret.

@@ -1,0 +1,52 @@
+"""Secrets that are part of an address never reach the log."""
+
+import logging
+
+import pytest
+
+from registry_site.logs import HideSecrets
+from tests.pages import PageClient
+from tests.servers import BerthServer
+
+SECRET = "s3cr3t-of-a-link"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/invitations/{SECRET}",
+        f"/accounts/confirm-email/{SECRET}/",
+        f"/accounts/password/reset/key/{SECRET}/",
+    ],
+)
+def test_a_refused_form_is_logged_without_its_secret(
+    registry: BerthServer, path: str
+) -> None:
+    before = registry.log_size()
+    with PageClient(registry.url) as browser:
+        answer = browser.http.post(path, headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+    logged = registry.log_tail(before)
+    assert f"POST {path.partition(SECRET)[0]}…" in logged
+    assert SECRET not in logged
+
+
+@pytest.mark.parametrize(
+    ("logged", "expected"),
+    [
+        ("POST /api/v1/callbacks/abc: no", "POST /api/v1/callbacks/… no"),
+        ("GET /accounts/password/reset/key/1-x-y/", None),
+        ("GET /accounts/password/reset/done/", "GET /accounts/password/reset/done/"),
+        ("GET /acme/invitations", "GET /acme/invitations"),
+        ("%d%% of it", "5% of it"),
+    ],
+)
+def test_what_is_hidden(logged: str, expected: str | None) -> None:
+    arguments = (5,) if "%d" in logged else ()
+    record = logging.LogRecord("x", 30, "x", 1, logged, arguments, None)
+    assert HideSecrets().filter(record)
+    said = record.getMessage()
+    assert "abc" not in said
+    assert "1-x-y" not in said
+    if expected is not None:
+        assert said == expected
