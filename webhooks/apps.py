@@ -7,9 +7,12 @@ class WebhooksConfig(AppConfig):
 
     def ready(self) -> None:
         from repositories.events import event_recorded
+        from repositories.remarks import remarks_wanted
         from repositories.stats import pulls_counted
         from webhooks.nudges import nudge_event
         from webhooks.pulls import tell_of_pulls
+        from webhooks.reports import remark_on_tags
 
         event_recorded.connect(nudge_event, dispatch_uid="webhooks")
         pulls_counted.connect(tell_of_pulls, dispatch_uid="webhooks")
+        remarks_wanted.connect(remark_on_tags, dispatch_uid="webhooks")

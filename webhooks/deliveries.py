@@ -32,6 +32,7 @@ from webhooks.nudges import nudge_delivery
 from webhooks.problems import Problem
 from webhooks.publishing import publish_deliveries
 from webhooks.relay import make_delivery, sample_notice
+from webhooks.reports import expire_reports
 from webhooks.sealing import SealBroken
 from webhooks.sender import Outcome
 from webhooks.signing import signature_headers
@@ -279,11 +280,16 @@ def sweep_deliveries() -> int:
 
 
 def expire_deliveries() -> int:
-    """Delete what is older than BERTH_WEBHOOK_RETENTION_DAYS and not open any more."""
+    """Delete what is older than BERTH_WEBHOOK_RETENTION_DAYS and not open any more.
+
+    Reports go with it, except for those on what a tag still points to.
+    """
     days = timedelta(days=settings.BERTH_WEBHOOK_RETENTION_DAYS)
-    old = Delivery.objects.filter(created_at__lt=timezone.now() - days).exclude(
+    before = timezone.now() - days
+    old = Delivery.objects.filter(created_at__lt=before).exclude(
         status__in=Delivery.OPEN
     )
+    expire_reports(before)
     count = 0
     while ids := list(old.order_by("created_at").values_list("pk")[:EXPIRE_CHUNK]):
         count += Delivery.objects.filter(pk__in=[pk for (pk,) in ids]).delete()[0]

@@ -1,17 +1,30 @@
 """What receivers say they made of an image, by Docker Hub's callback_url."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from repositories.models import Repository
+from repositories.models import Repository, Tag
+from repositories.remarks import Remark
 from webhooks.models import Delivery, Report
 
 CONTEXTS_MAX = 10  # of one delivery
 DESCRIPTION_MAX_LENGTH = 255
 CONTEXT_MAX_LENGTH = 100
+LOOKED_AT = 500  # reports, the newest, for one page of tags
+EXPIRE_CHUNK = 500
+
+_WITHOUT_WORDS: dict[str, Any] = {
+    Report.State.SUCCESS: _("used with success"),
+    Report.State.FAILURE: _("used with failure"),
+    Report.State.ERROR: _("used with an error"),
+}
 
 
 class ReportInvalid(ValueError):
@@ -67,17 +80,56 @@ def record_report(
 def latest_reports(
     repository: Repository, digests_of_tags: Mapping[str, str]
 ) -> dict[str, list[Report]]:
-    """Return the reports on what these tags point to now, newest first. One query."""
+    """Return the reports on what these tags point to now, newest first. One query.
+
+    Of each webhook and context the last word.
+    """
     found: dict[str, list[Report]] = {tag: [] for tag in digests_of_tags}
     reports = Report.objects.filter(
         repository=repository,
         tag__in=list(digests_of_tags),
         digest__in=set(digests_of_tags.values()),
     )
-    for report in reports.order_by("-at"):
-        if digests_of_tags[report.tag] == report.digest:
+    seen: set[tuple[str, int, str]] = set()
+    for report in reports.order_by("-at")[:LOOKED_AT]:
+        said = (report.tag, report.webhook_id, report.context)
+        if digests_of_tags[report.tag] == report.digest and said not in seen:
+            seen.add(said)
             found[report.tag].append(report)
     return found
+
+
+def remark_on_tags(
+    *, repository: Repository, digests_of_tags: Mapping[str, str], **signal: Any
+) -> dict[str, list[Remark]]:
+    """Answer the pages of tags with what receivers reported."""
+    return {
+        tag: [
+            Remark(
+                text=report.description or str(_WITHOUT_WORDS[report.state]),
+                is_good=report.state == Report.State.SUCCESS,
+                at=report.at,
+                context=report.context,
+                url=report.target_url,
+            )
+            for report in reports
+        ]
+        for tag, reports in latest_reports(repository, digests_of_tags).items()
+    }
+
+
+def expire_reports(before: datetime) -> int:
+    """Delete older reports on what no tag points to any more; return how many."""
+    current = Tag.objects.filter(
+        repository=OuterRef("repository"),
+        name=OuterRef("tag"),
+        manifest__digest=OuterRef("digest"),
+    )
+    old = Report.objects.filter(~Exists(current), at__lt=before)
+    count = 0
+    while ids := list(old.order_by("pk").values_list("pk", flat=True)[:EXPIRE_CHUNK]):
+        count += Report.objects.filter(pk__in=ids).delete()[0]
+    return count
 
 
 def _is_link(url: str) -> bool:

@@ -19,6 +19,7 @@ from repositories.manifests import DeletionRefused
 from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.models import Manifest, Tag
 from repositories.oci.digests import parse_digest
+from repositories.remarks import remarks_on
 from repositories.tags import tag_manifest
 from repositories.views.page import RepositoryPage, open_page
 
@@ -142,12 +143,18 @@ def _show(
     shown = describe_manifest(repository, manifest, platform)
     names = manifest.tags.order_by("name").values_list("name", flat=True)
     also = [name for name in names if tag is None or name != tag.name]
+    remarks = (
+        remarks_on(repository, {tag.name: manifest.digest})[tag.name]
+        if tag and page.may(Action.PUSH)
+        else []
+    )
     raw = bytes((shown.image or manifest).payload).decode("utf-8", "replace")
     context: dict[str, Any] = {
         "tag": tag,
         "manifest": manifest,
         "shown": shown,
         "also": also,
+        "remarks": remarks,
         "reference": f"{repository.full_name}:{tag.name}"
         if tag
         else f"{repository.full_name}@{manifest.digest}",

@@ -23,6 +23,7 @@ from repositories.models.tags import TagQuerySet
 from repositories.oci.references import is_tag
 from repositories.oci.versions import newest_first
 from repositories.permissions import decide_tags
+from repositories.remarks import remarks_on
 from repositories.tags import ManifestGone, TagExists, delete_tag, restore_tag
 from repositories.views.page import RepositoryPage, open_page
 
@@ -59,11 +60,19 @@ def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     if words:
         tags = tags.filter(name__icontains=words)
     listed, paginator_page = _page_of(tags, sort, request.GET.get("page", "1"))
+    remarks = (
+        remarks_on(repository, {tag.name: tag.manifest.digest for tag in listed})
+        if page.may(Action.PUSH)
+        else {}
+    )
     return page.render(
         "repositories/tags.html",
         "tags",
         {
-            "tags": describe_tags(repository, listed),
+            "tags": [
+                (shown, remarks.get(shown.tag.name, []))
+                for shown in describe_tags(repository, listed)
+            ],
             "page": paginator_page,
             "words": words,
             "sort": sort,
