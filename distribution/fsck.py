@@ -117,12 +117,12 @@ def _check_references(deep: bool) -> Iterator[str]:
     )
     for reference in (
         ManifestReference.objects.filter(~Exists(linked), is_required=True)
-        .select_related("manifest")
+        .select_related("manifest", "repository__namespace")
         .iterator(CHUNK)
     ):
         yield (
-            f"manifest {reference.manifest.digest} in repository "
-            f"{reference.repository_id} needs {reference.digest}, which is not there"
+            f"manifest {reference.manifest.digest} in {reference.repository} needs "
+            f"{reference.digest}, which is not there"
         )
     for manifest in Manifest.objects.prefetch_related("references").iterator(CHUNK):
         yield from _check_document(manifest)
@@ -232,11 +232,12 @@ def _check_history(deep: bool) -> Iterator[str]:
     for move in (
         TagMove.objects.exclude(digest="")
         .filter(~Exists(tags), ~Exists(later))
+        .select_related("repository__namespace")
         .iterator(CHUNK)
     ):
         yield (
-            f"the history of tag {move.name} in repository {move.repository_id} ends "
-            "with a manifest, and there is no such tag"
+            f"the history of tag {move.name} in {move.repository} ends with a "
+            "manifest, and there is no such tag"
         )
 
 
@@ -249,11 +250,12 @@ def _check_usage(deep: bool) -> Iterator[str]:
         .values("stored")
     )
     for repository in (
-        Repository.objects.annotate(stored=Coalesce(Subquery(stored), Value(0)))
+        Repository.objects.with_full_name()
+        .annotate(stored=Coalesce(Subquery(stored), Value(0)))
         .exclude(stored=F("size_bytes"))
         .iterator(CHUNK)
     ):
-        yield f"repository {repository.pk} counts other bytes than its blobs have"
+        yield f"{repository} counts other bytes than its blobs have"
 
 
 def _check_condemned(deep: bool) -> Iterator[str]:

@@ -115,6 +115,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    _reserved_port.close()  # of a process that started no server
     if _postgres is not None:
         _postgres.stop()
     if IS_CONTROLLER:

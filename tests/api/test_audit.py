@@ -202,6 +202,10 @@ WEBHOOK_PLACES = ("repository", "organization", "site")
 NOT_IN_TABLE: dict[tuple[str, str], str] = {
     ("star", "PUT"): "a star changes nobody's rights and nothing that is kept",
     ("star", "DELETE"): "the same",
+    ("watch", "PUT"): "changes only what oneself is told of",
+    ("watch", "DELETE"): "the same",
+    ("read-notifications", "POST"): "the same",
+    ("notification-preference", "PUT"): "the same",
     ("callback", "POST"): "a receiver's word, kept with its delivery",
 }
 for _place in WEBHOOK_PLACES:

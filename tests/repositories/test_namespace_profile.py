@@ -68,6 +68,8 @@ def test_storage_and_activity_tell_each_what_they_may_see(
         assert secret.name not in page
         assert team.name not in page
         assert "People" not in words
+    # Their bytes are nowhere: fsck_registry would not pass them.
+    Repository.objects.filter(pk__in=[shown.pk, secret.pk]).delete()
 
 
 def test_pulls_of_the_last_days_are_drawn(registry: BerthServer, cast: Cast) -> None:
