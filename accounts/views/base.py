@@ -36,6 +36,9 @@ from accounts.authentication import actor_of
 from accounts.decisions import Decision
 from accounts.models import User
 
+_SENT = "sent_forms"  # in the session: serials of the forms that came last
+_SENT_MAX = 20
+
 
 class SignInNeeded(Exception):
     """The page is only for people; whoever asks has to sign in first."""
@@ -72,6 +75,20 @@ def tell(request: HttpRequest, text: str, *, undo_url: str = "") -> None:
     With ``undo_url`` it has a button that POSTs there.
     """
     messages.success(request, text, extra_tags=undo_url)
+
+
+def was_sent_before(request: HttpRequest) -> bool:
+    """Tell whether this very form came already, as it does when its answer is reloaded.
+
+    For the forms that are answered by a page, because it shows a secret once: they
+    bear {% serial %}. A form without one is always new.
+    """
+    serial = request.POST.get("serial", "")[:32]
+    sent = request.session.get(_SENT, [])
+    if not serial or serial in sent:
+        return bool(serial)
+    request.session[_SENT] = [*sent, serial][-_SENT_MAX:]
+    return False
 
 
 def redirect_back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:

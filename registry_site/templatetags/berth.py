@@ -11,6 +11,7 @@
 {{ digest|short_digest }}               sha256:9f86d081884c
 {{ decision.reason|emphasise }}         the *names* in a reason, in bold
 {% asset "berth.css" %}                 the address of a joined file
+{% serial %}                            a hidden field: this form, not one like it
 {% query page=3 %}                      the page's query with these words changed
 {% page_query 3 "teams" %}              the same, where the word itself is a variable
 """
@@ -21,6 +22,7 @@ from typing import Any
 from django.forms import BoundField, widgets
 from django.template import Context, Library
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -253,6 +255,14 @@ def emphasise(reason: str) -> SafeString:
             else ("", text, "")
             for number, text in enumerate(pieces)
         ),
+    )
+
+
+@register.simple_tag
+def serial() -> SafeString:
+    """Return a hidden field by which was_sent_before (accounts/views/base.py) asks."""
+    return format_html(
+        '<input type="hidden" name="serial" value="{}">', get_random_string(22)
     )
 
 

@@ -8,7 +8,12 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import AccessToken
 from accounts.tokens import issue_access_token, revoke_access_token
-from accounts.views.base import actor_of_page, signed_in_user, tell
+from accounts.views.base import (
+    actor_of_page,
+    signed_in_user,
+    tell,
+    was_sent_before,
+)
 from repositories.forms import NewTokenForm
 from repositories.reach import reach_of
 
@@ -23,6 +28,8 @@ def access_tokens(request: HttpRequest) -> HttpResponse:
     fresh, secret, status = None, "", 200
     if request.method == "POST":
         if form.is_valid():
+            if was_sent_before(request):
+                return redirect("repositories:access-tokens")
             fresh, secret = issue_access_token(
                 user=user,
                 actor=actor,

@@ -187,10 +187,12 @@ def test_a_robots_token_is_shown_once(alice: PageClient, guild: Organization) ->
     assert token[0] not in alice.get(f"{path}/ci").text
     assert alice.post(path, {"name": "ci"}).status_code == 422
     page = alice.get(f"{path}/ci")
-    renewed = alice.post(f"{path}/ci/token", {}, page)
+    renewed = alice.post(f"{path}/ci/token", {"serial": "first"}, page)
     again = re.search(r"berth_rob_\w+", renewed.text)
     assert again
     assert again[0] != token[0]
+    reloaded = alice.post(f"{path}/ci/token", {"serial": "first"}, page)
+    assert reloaded.headers["Location"] == f"{path}/ci"
     alice.post(f"{path}/ci/switch", {}, page)
     assert not Robot.objects.get(namespace=guild.namespace, name="ci").is_active
     assert alice.post(f"{path}/ci/delete").status_code == 302

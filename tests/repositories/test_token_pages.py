@@ -61,6 +61,19 @@ def test_a_token_is_shown_once_and_works(
     assert client.token_answer().status_code == 200
 
 
+def test_a_form_that_comes_again_makes_no_second_token(
+    yara: PageClient, person: User
+) -> None:
+    """As a browser sends it when the page with the token is reloaded."""
+    shown = re.findall(r'name="serial" value="(\w+)"', yara.get(PATH).text)
+    first = yara.post(PATH, fields(serial=shown[0]))
+    again = yara.post(PATH, fields(serial=shown[0]))
+    assert secret_of(first)
+    assert again.status_code == 302
+    assert again.headers["Location"] == PATH
+    assert AccessToken.objects.filter(user=person).count() == 1
+
+
 def test_a_token_may_never_expire(yara: PageClient, person: User) -> None:
     yara.post(PATH, fields(days="0"))
     assert AccessToken.objects.get(user=person).expires_at is None

@@ -19,7 +19,7 @@ from accounts.api.access import find_robot
 from accounts.models import Robot
 from accounts.robots import change_robot, create_robot, delete_robot, replace_token
 from accounts.snippets import make_snippets
-from accounts.views.base import tell
+from accounts.views.base import tell, was_sent_before
 from repositories.models import Grant
 from repositories.namespace_forms import RobotForm
 from repositories.views.namespaces.page import NamespacePage, open_administered
@@ -84,6 +84,8 @@ def renew_token(request: HttpRequest, namespace: str, robot: str) -> HttpRespons
     """Give the robot a new token and show it, once; the old one ends at once."""
     page = open_administered(request, namespace)
     row = find_robot(page.namespace, robot)
+    if was_sent_before(request):
+        return redirect(page.address("robot", robot=row.name))
     return _render_robot(page, row, replace_token(robot=row, actor=page.actor))
 
 
