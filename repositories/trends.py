@@ -1,7 +1,9 @@
 """What is looked at lately: recomputed from time to time by a task.
 
 A score is a sum over SOURCES: of each, how much happened to a repository since a time,
-and what one of it counts.
+and what one of it counts. It is taken for the last day, week and month (WINDOWS), and
+what is recent is in all three: so it decays in steps. Nothing trends of which nothing
+was heard in a week.
 """
 
 from collections.abc import Callable
@@ -16,7 +18,8 @@ from repositories.models import DailyPulls, Event, SearchEntry, Star
 from repositories.search_index import weight_sql
 from repositories.sql import change_rows
 
-WINDOW = timedelta(days=7)
+WEEK = timedelta(days=7)
+WINDOWS = ((timedelta(days=1), 2.0), (WEEK, 1.0), (timedelta(days=30), 0.25))
 BATCH_ROWS = 1000
 
 
@@ -70,12 +73,21 @@ UPDATE {entry} SET pull_count = r.pull_count,
     return change_rows(sql, ())
 
 
-def _refresh_trends() -> int:
-    since = timezone.now() - WINDOW
+def _scores(now: datetime) -> dict[int, float]:
+    of_week: set[int] = set()
     scores: dict[int, float] = {}
-    for counts_since, value in SOURCES:
-        for repository_id, count in counts_since(since).items():
-            scores[repository_id] = scores.get(repository_id, 0.0) + value * count
+    for window, weight in WINDOWS:
+        for counts_since, value in SOURCES:
+            for repository_id, count in counts_since(now - window).items():
+                score = scores.get(repository_id, 0.0) + weight * value * count
+                scores[repository_id] = score
+                if window <= WEEK:
+                    of_week.add(repository_id)
+    return {pk: score for pk, score in scores.items() if pk in of_week}
+
+
+def _refresh_trends() -> int:
+    scores = _scores(timezone.now())
     trending = SearchEntry.objects.exclude(trend_score=0)
     there = dict(trending.values_list("pk", "trend_score"))
     changed = [

@@ -14,6 +14,7 @@ from accounts.models import Namespace
 from repositories import search_index, stars, trends
 from repositories.models import (
     Category,
+    DailyPulls,
     ImageConfig,
     Manifest,
     Repository,
@@ -386,6 +387,32 @@ def test_trends_are_what_was_starred_and_pushed_of_late(cast: Cast) -> None:
     stars.unstar(repository=liked, user=cast.dave)
     trends.refresh()
     assert SearchEntry.objects.get(pk=liked.pk).trend_score == 0
+
+
+def test_what_trends_decays_from_day_to_week_and_is_forgotten_after_it(
+    cast: Cast,
+) -> None:
+    """In steps of 1, 7 and 30 days; a month ago counts a little beside this week."""
+
+    def pulled(name: str, *days_ago: int) -> Repository:
+        repository = made(cast.acme.namespace, make.unique(name))
+        DailyPulls.objects.bulk_create(
+            DailyPulls(
+                repository=repository,
+                day=timezone.now().date() - timedelta(days=days),
+                pull_count=1000,
+            )
+            for days in days_ago
+        )
+        return repository
+
+    fresh, older, regular = pulled("new", 0), pulled("old", 4), pulled("reg", 4, 20)
+    past = pulled("past", 20)
+    trends.refresh()
+    scores = dict(SearchEntry.objects.values_list("pk", "trend_score"))
+    assert scores[fresh.pk] > scores[regular.pk] > scores[older.pk] > 0
+    assert scores[past.pk] == 0, "a month ago is not this week"
+    assert trends.refresh() == 0, "a second time changes nothing"
 
 
 def test_the_public_answer_has_no_word_of_what_is_private(
