@@ -353,6 +353,7 @@ def test_a_value_cannot_break_out_of_its_string() -> None:
         ("", "no JSON"),
         ("{", "no JSON"),
         ('{"a": NaN}', "no JSON"),
+        ('{"a": 1e999}', "too large"),
         ('{"a": "{{ secret }}"}', "nothing called 'secret'"),
         ('{"a": "{{ actor.password }}"}', "without a name"),
         ('{"a": "{{ __class__ }}"}', "nothing called '__class__'"),

@@ -8,6 +8,7 @@ the value itself, with its type:
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -74,7 +75,7 @@ def _parse(text: str) -> Any:
     if len(text) > TEMPLATE_MAX_LENGTH:
         raise TemplateInvalid(f"longer than {TEMPLATE_MAX_LENGTH} characters")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:
         raise TemplateInvalid("nested too deeply") from error
     except ValueError as error:
@@ -83,6 +84,13 @@ def _parse(text: str) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):  # 1e999 would be written as Infinity, which is no JSON
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def _check(node: Any, depth: int) -> None:
