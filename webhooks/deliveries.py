@@ -11,12 +11,15 @@ sent inside of a transaction, and no connection to the database is held while a 
 thinks.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
+from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
@@ -40,12 +43,14 @@ from webhooks.webhooks import switch_off
 
 LEASE = timedelta(seconds=30)  # an attempt takes ten at most
 NUDGE_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
+CARRY_SECONDS = 60.0
 SWEEP_MAX = 500
 INTERRUPTIONS_MAX = 3  # beyond the ladder, for a delivery that kills its workers
 SWITCH_OFF_AFTER = timedelta(days=3)  # of nothing but failures
 SWITCH_OFF_FAILURES = 10  # and not for one bad day of a quiet repository
 SUCCESS_INTERVAL = timedelta(minutes=1)  # a busy webhook's row is not written each time
 HIDDEN = "(hidden)"
+HIDDEN_MIN_LENGTH = 6  # what is shorter is no secret, and stands in many texts
 EXPIRE_CHUNK = 500
 
 _lanes = Lanes()
@@ -73,21 +78,35 @@ class _Claim:
 def carry(*, delivery_id: int) -> None:
     """Send a delivery if it is due and there is room, then those that waited for it.
 
-    Safe to run twice, and at the same time.
+    Safe to run twice, and at the same time. After CARRY_SECONDS another task goes on,
+    so that each of them ends.
     """
     place = _place_of(delivery_id)
     connection.close()
     if place is None or not _lanes.enter(delivery_id, *place):
         return
     host, lane = place
+    ends_at = time.monotonic() + CARRY_SECONDS
     while True:
         try:
             _send(delivery_id)
-        finally:
-            following = _lanes.leave(host, lane)
+        except BaseException:
+            _lanes.leave(host, lane)  # and the sweep finds those that wait
+            raise
+        following = _lanes.follow(host, lane)
         if following is None:
             return
         delivery_id, host, lane = following
+        if time.monotonic() > ends_at:
+            _lanes.leave(host, lane)
+            publish_deliveries([delivery_id])
+            return
+
+
+@worker_shutting_down.connect
+def _end_soon(**signal: Any) -> None:
+    """Let a worker that was asked to end do so when its attempts are over."""
+    _lanes.close()
 
 
 def _place_of(delivery_id: int) -> tuple[str, Lane] | None:
@@ -170,12 +189,27 @@ def _attempt(claim: _Claim) -> Outcome:
     }
     claim.attempt.request_headers = {**headers, **dict.fromkeys(custom, HIDDEN)}
     connection.close()  # whoever hangs holds no connection of the database
-    return sender.send(
+    outcome = sender.send(
         url=url,
         headers={**headers, **custom},
         body=delivery.body,
         networks=settings.BERTH_WEBHOOK_ALLOWED_NETWORKS,
     )
+    # Some receivers answer an error with the request that they got.
+    outcome.body = _hide(custom.values(), outcome.body)
+    outcome.headers = {
+        name: _hide(custom.values(), value) for name, value in outcome.headers.items()
+    }
+    return outcome
+
+
+def _hide(values: Iterable[str], text: str) -> str:
+    """Return the text without these values, nor the token after a "Bearer"."""
+    for value in values:
+        for word in (value, value.rpartition(" ")[2]):
+            if len(word) >= HIDDEN_MIN_LENGTH:
+                text = text.replace(word, HIDDEN)
+    return text
 
 
 def _finish(claim: _Claim, outcome: Outcome) -> None:

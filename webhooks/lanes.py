@@ -34,6 +34,7 @@ class Lanes:
         self._lanes: Counter[Lane] = Counter()
         self._hosts: Counter[str] = Counter()
         self._waiting: dict[int, tuple[str, Lane]] = {}
+        self._is_closed = False
 
     def enter(self, delivery_id: int, host: str, lane: Lane) -> bool:
         """Take a place; without room, remember the delivery and answer False."""
@@ -45,21 +46,36 @@ class Lanes:
                 self._waiting[delivery_id] = (host, lane)
             return False
 
-    def leave(self, host: str, lane: Lane) -> tuple[int, str, Lane] | None:
+    def leave(self, host: str, lane: Lane) -> None:
+        """Give the place back."""
+        with self._lock:
+            self._free(host, lane)
+
+    def follow(self, host: str, lane: Lane) -> tuple[int, str, Lane] | None:
         """Give the place back; return a delivery that got in instead, if one waits.
 
         It has its place already: carry it, and leave for it, too.
         """
         with self._lock:
-            self._lanes[lane] -= 1
-            self._hosts[host] -= 1
-            if not self._hosts[host]:
-                del self._hosts[host]
+            self._free(host, lane)
+            if self._is_closed:
+                return None
             for delivery_id, (its_host, its_lane) in self._waiting.items():
                 if self._has_room(its_host, its_lane):
                     self._take(delivery_id, its_host, its_lane)
                     return delivery_id, its_host, its_lane
         return None
+
+    def close(self) -> None:
+        """Let nobody follow any more: this process is about to end."""
+        with self._lock:
+            self._is_closed = True
+
+    def _free(self, host: str, lane: Lane) -> None:
+        self._lanes[lane] -= 1
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
 
     def _has_room(self, host: str, lane: Lane) -> bool:
         return self._lanes[lane] < ROOM[lane] and self._hosts[host] < HOST_MAX

@@ -11,6 +11,7 @@ A message tells the worker of a new row at once (webhooks/nudges.py); the sweep 
 all that no message came for.
 """
 
+import logging
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,8 @@ from webhooks.callbacks import callback_url
 from webhooks.models import Delivery, Webhook
 from webhooks.notices import NAMES_OF_KINDS, EventName, Notice
 from webhooks.publishing import publish_deliveries
+
+log = logging.getLogger(__name__)
 
 BATCH = 50  # events in one transaction; on SQLite pushes wait for it
 
@@ -99,7 +102,14 @@ def _deliveries_of(event: Event, hooks: list[Webhook]) -> list[Delivery]:
     if not wanted:
         return []
     notice = notice_of(event)
-    return [make_delivery(hook, notice, recorded=event) for hook in wanted]
+    made = []
+    for hook in wanted:
+        try:
+            made.append(make_delivery(hook, notice, recorded=event))
+        except (LookupError, TypeError, ValueError, RecursionError):
+            # Its own trouble: the others, and what comes after, are told all the same.
+            log.exception("webhook %d cannot be told of event %d", hook.pk, event.pk)
+    return made
 
 
 def make_delivery(

@@ -96,8 +96,10 @@ def create_webhook(
 def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook:
     """Change settings by the names that create_webhook has, except for the place.
 
-    In ``headers``, a value of None keeps the one that is there. A webhook that is
-    switched on again begins anew: its failures are forgotten. Raises WebhookInvalid.
+    In ``headers``, a value of None keeps the one that is there, unless the URL leads to
+    another host: what nobody can read here is not to be read there either. A webhook
+    that is switched on again begins anew: its failures are forgotten. Raises
+    WebhookInvalid.
     """
     with transaction.atomic():
         row = Webhook.objects.select_for_update(of=("self",)).get(pk=webhook.pk)
@@ -110,9 +112,11 @@ def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook
             row.options = _checked_options(row.format, changes.get("options", {}))
         if "url" in changes and not _is_url(row, changes["url"]):
             _keep_url(row, changes["url"])
-        if "headers" in changes:
-            kept = _readable_headers(row)
-            _keep_headers(row, _with_kept_values(kept, changes["headers"]))
+        is_moved = row.host != before["host"]
+        headers = changes.get("headers", dict.fromkeys(row.header_names))
+        if "headers" in changes or is_moved:
+            kept = {} if is_moved else _readable_headers(row)
+            _keep_headers(row, _with_kept_values(kept, headers))
         if changes.get("secret"):
             _replace_secret(row, changes["secret"])
         if row.is_active and not before["is_active"]:
@@ -251,7 +255,11 @@ def _with_kept_values(
     values: dict[str, str] = {}
     for name, value in headers.items():
         if value is None and name not in kept:
-            raise WebhookInvalid("headers", f"the header {name} needs a value")
+            raise WebhookInvalid(
+                "headers",
+                f"the header {name} needs a value; none is kept that is new, or after "
+                "the URL has led to another host",
+            )
         values[name] = kept[name] if value is None else value
     return values
 

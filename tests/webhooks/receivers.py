@@ -6,6 +6,7 @@
 /huge               200 and a body without end
 /headers            200 and 200 KiB of headers
 /drip               200 and one byte each 0.2 s, without end
+/echo               400 and the headers of the request, as text and as headers
 /hang               takes the request and says nothing
 /garbage            says something that is not HTTP
 /reset              takes the request and cuts the connection
@@ -110,6 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
         while not self.receiver.stopping.wait(0.2):
             self.wfile.write(b".")
             self.wfile.flush()
+
+    def answer_echo(self, words: list[str], query: str) -> None:
+        echoed = {f"X-Echo-{name}": value for name, value in self.headers.items()}
+        self.say(400, echoed)
+        self.wfile.write(str(self.headers).encode())
 
     def answer_hang(self, words: list[str], query: str) -> None:
         self.receiver.stopping.wait(30)

@@ -39,7 +39,12 @@ from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.problems import Problem
 from webhooks.relay import relay_events
 from webhooks.sender import Outcome
-from webhooks.webhooks import change_webhook, delete_webhook, rotate_secret
+from webhooks.webhooks import (
+    WebhookInvalid,
+    change_webhook,
+    delete_webhook,
+    rotate_secret,
+)
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 
@@ -549,6 +554,60 @@ def test_headers_are_sent_and_not_shown(
     kept = repr(rows)
     for hidden in ("hidden-value", "hidden-path", secret.removeprefix("whsec_")):
         assert hidden not in kept  # I14
+
+
+def test_a_receiver_that_repeats_the_request_does_not_show_its_headers(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    hook, _ = make.webhook(
+        f"{receiver.url}/echo",
+        repository=private_api,
+        headers={"Authorization": "Bearer hidden-value", "X-Key": "hidden-too"},
+    )
+    [attempt] = carried(send_test(webhook=hook)).attempts.all()
+    kept = f"{attempt.response_body} {attempt.response_headers}"
+    assert "webhook-id" in kept.lower(), "it did repeat it"
+    assert kept.count("(hidden)") == 4
+    assert "hidden-value" not in kept
+    assert "hidden-too" not in kept
+
+
+def test_headers_do_not_follow_the_url_to_another_host(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    """Else whoever may change the URL could read them there."""
+    hook, _ = make.webhook(
+        f"{receiver.url}/ok", repository=private_api, headers={"X-Key": "hidden"}
+    )
+    same = change_webhook(webhook=hook, actor=ANONYMOUS, url=f"{receiver.url}/ok/2")
+    assert same.headers == {"X-Key": "hidden"}
+    elsewhere = "https://deploy.example.com/"
+    for changes in ({}, {"headers": {"X-Key": None}}):
+        with pytest.raises(WebhookInvalid) as refused:
+            change_webhook(webhook=hook, actor=ANONYMOUS, url=elsewhere, **changes)
+        assert refused.value.field == "headers"
+    hook.refresh_from_db()
+    assert hook.url == f"{receiver.url}/ok/2"
+    given: dict[str, str]
+    for given in ({"X-Key": "given anew"}, {}):
+        moved = change_webhook(
+            webhook=hook, actor=ANONYMOUS, url=elsewhere, headers=given
+        )
+        assert (moved.url, moved.headers) == (elsewhere, given)
+
+
+def test_a_webhook_that_cannot_be_told_stops_no_other(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver, caplog: Any
+) -> None:
+    url = f"{receiver.url}/ok"
+    broken, _ = make.webhook(
+        url, repository=private_api, format="custom", options={"template": '"x"'}
+    )
+    Webhook.objects.filter(pk=broken.pk).update(options={"template": "{"})
+    sound, _ = make.webhook(url, repository=private_api)
+    push(alice, private_api.full_name)
+    assert (len(of(sound)), len(of(broken))) == (1, 0)
+    assert f"webhook {broken.pk} cannot be told" in caplog.text
 
 
 def test_secrets_sealed_with_another_key_are_a_failure_in_words(

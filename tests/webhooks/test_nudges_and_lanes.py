@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import DatabaseError
 from kombu import Connection
 
 from accounts.actors import ANONYMOUS
@@ -13,7 +14,7 @@ from repositories.events import event_recorded
 from repositories.lifecycle import change_visibility
 from repositories.models import Event, Repository
 from tests import make
-from webhooks import nudges
+from webhooks import deliveries, nudges
 from webhooks.lanes import HOST_MAX, ROOM, THREADS, Lane, Lanes
 from webhooks.publishing import RELAY
 
@@ -123,10 +124,72 @@ def test_a_host_has_a_few_places_and_the_next_waits() -> None:
     assert not lanes.enter(100, "a", Lane.PROVEN)
     assert not lanes.enter(101, "a", Lane.PROVEN)
     assert lanes.enter(200, "b", Lane.PROVEN)
-    assert lanes.leave("b", Lane.PROVEN) is None  # no room at their host
-    assert lanes.leave("a", Lane.PROVEN) == (100, "a", Lane.PROVEN)
-    assert lanes.leave("a", Lane.PROVEN) == (101, "a", Lane.PROVEN)
-    assert lanes.leave("a", Lane.PROVEN) is None
+    assert lanes.follow("b", Lane.PROVEN) is None  # no room at their host
+    assert lanes.follow("a", Lane.PROVEN) == (100, "a", Lane.PROVEN)
+    assert lanes.follow("a", Lane.PROVEN) == (101, "a", Lane.PROVEN)
+    assert lanes.follow("a", Lane.PROVEN) is None
+
+
+def test_nobody_follows_in_a_process_that_is_about_to_end() -> None:
+    lanes = Lanes()
+    for number in range(HOST_MAX + 1):
+        lanes.enter(number, "a", Lane.PROVEN)
+    lanes.close()
+    assert lanes.follow("a", Lane.PROVEN) is None
+    assert lanes.enter(100, "a", Lane.PROVEN), "the place was given back"
+
+
+@pytest.fixture
+def carried(monkeypatch: Any) -> list[int]:
+    """Deliveries that are carried without rows; the first has others wait for it."""
+    order: list[int] = []
+    lanes = Lanes()
+
+    def send(delivery_id: int) -> None:
+        order.append(delivery_id)
+        if delivery_id == 1:
+            for number in range(2, HOST_MAX + 2):
+                lanes.enter(number, "a", Lane.PROVEN)
+
+    monkeypatch.setattr(deliveries, "_lanes", lanes)
+    monkeypatch.setattr(deliveries, "_place_of", lambda _: ("a", Lane.PROVEN))
+    monkeypatch.setattr(deliveries, "_send", send)
+    return order
+
+
+def test_a_failure_of_our_own_gives_the_place_back(
+    carried: list[int], monkeypatch: Any
+) -> None:
+    """Else eight of them, and a host were never called again."""
+
+    def fail(delivery_id: int) -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr(deliveries, "_send", fail)
+    for number in range(2 * HOST_MAX):
+        with pytest.raises(DatabaseError):
+            deliveries.carry(delivery_id=number)
+    assert deliveries._lanes.enter(100, "a", Lane.PROVEN)
+
+
+def test_a_task_carries_what_waited_but_not_for_ever(
+    carried: list[int], monkeypatch: Any
+) -> None:
+    handed_on: list[int] = []
+    monkeypatch.setattr(deliveries, "publish_deliveries", handed_on.extend)
+    deliveries.carry(delivery_id=1)
+    assert (carried, handed_on) == ([1, HOST_MAX + 1], [])
+    monkeypatch.setattr(deliveries, "_lanes", Lanes())
+    monkeypatch.setattr(deliveries, "CARRY_SECONDS", 0)
+    lanes = deliveries._lanes
+    monkeypatch.setattr(
+        deliveries,
+        "_send",
+        lambda _: [lanes.enter(n, "a", Lane.PROVEN) for n in range(2, HOST_MAX + 2)],
+    )
+    deliveries.carry(delivery_id=1)
+    assert handed_on == [HOST_MAX + 1]
+    assert lanes.enter(100, "a", Lane.PROVEN), "its place was given back"
 
 
 def test_those_that_work_always_find_room() -> None:
