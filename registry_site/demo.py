@@ -5,52 +5,54 @@ tags by the verbs of a push, rights by grants. Only the clock is set back, so th
 everything happened just now. What is there already is left as it is.
 """
 
-import gzip
-import io
 import json
-import tarfile
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db.models import F
-from django.http import HttpRequest
+from django.conf import settings
+from django.db.models import Max, Model
 from django.utils import timezone
 
 from accounts.actors import SYSTEM, Actor
 from accounts.authentication import actor_of
 from accounts.memberships import add_member
-from accounts.models import Namespace, Organization, Robot, Team, User
+from accounts.models import (
+    AccessToken,
+    Namespace,
+    Organization,
+    Robot,
+    Team,
+    User,
+)
 from accounts.organizations import create_organization
 from accounts.robots import create_robot
+from accounts.tokens import issue_access_token
 from accounts.users import create_user
-from distribution.bodies import Body
-from distribution.manifests import TagCondition, put_manifest
-from distribution.uploads import push_whole_blob
+from registry_site.demo_images import DemoPusher, Platform
 from repositories import trends
+from repositories.defaults import add_default
 from repositories.lifecycle import create_repository, describe_repository
 from repositories.models import (
     Category,
+    DefaultPermission,
     Event,
     Grant,
     Manifest,
     Repository,
-    RepositoryFacts,
+    Star,
     Tag,
     TagMove,
 )
-from repositories.oci import media_types
-from repositories.oci.digests import digest_of
-from repositories.oci.documents import parse_manifest
 from repositories.stars import star
 from repositories.stats import Fetch, count_fetches
+from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.relay import make_delivery, notice_of
+from webhooks.webhooks import create_webhook
 
 MAIL_DOMAIN = "demo.example"  # by it the demo knows its own people again (RFC 2606)
-CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
-LONG_AGO = datetime(2024, 1, 1, tzinfo=timezone.get_fixed_timezone(0))
 DAYS_OF_PULLS = 45
+SITE_AGE = timedelta(days=240)  # since when there are people and teams
+BETWEEN_PUSHES = timedelta(hours=31)
 
 PEOPLE = {
     "ana": "Ana Lindqvist",
@@ -62,15 +64,36 @@ PEOPLE = {
     "tomas": "Tomás Rivera",
     "yuki": "Yuki Tanaka",
 }
-# name: what it is called, its owner, and whether it is a verified publisher
+# name: what it is called, what it is for, its owner, and whether it is a verified
+# publisher
 ORGANIZATIONS = {
-    "acme": ("Acme", "ana", True),
-    "northwind": ("Northwind Traders", "tomas", False),
+    "acme": ("Acme", "Everything that runs Acme in production.", "ana", True),
+    "northwind": (
+        "Northwind Traders",
+        "Tools that we use ourselves, and give away.",
+        "tomas",
+        False,
+    ),
 }
-TEAMS = {  # of acme
-    "backend": ("creator", ["bo", "chidi"]),
-    "frontend": ("member", ["dora", "yuki"]),
-    "security": ("member", ["emil"]),
+TEAMS = {  # of acme: what it is for, its standing, and who is in it
+    "backend": ("Orders, billing and books", "creator", ["bo", "chidi"]),
+    "frontend": ("The shop", "member", ["dora", "yuki", "bo"]),
+    "security": ("Reads everything, changes nothing", "member", ["emil"]),
+}
+# of acme: what it is for, its role on every repository, and minutes since its last use
+ROBOTS: dict[str, tuple[str, str, int | None]] = {
+    "ci-deploy": ("Pushes from the build farm", "write", 4),
+    "staging-pull": ("Kubernetes, staging", "read", 1),
+    "prod-pull": ("Kubernetes, production", "read", 2),
+    "renovate": ("Looks up new versions", "read", 190),
+    "old-jenkins": ("", "", None),
+}
+# of ana: what they may, days until they are over, and minutes since their last use
+TOKENS: dict[str, tuple[str, int | None, int | None]] = {
+    "laptop": ("admin", None, 32),
+    "build-vm-3": ("write", 62, 7),
+    "grafana": ("read", 5, 1),
+    "workshop": ("read", 30, None),
 }
 CATEGORIES = {
     "base-images": "Base images",
@@ -93,8 +116,6 @@ MANY = (
 WITH_WINDOWS = (*SERVERS, ("linux", "arm", "v7"), ("windows", "amd64", ""))
 ONE = (("linux", "amd64", ""),)
 
-Platform = tuple[str, str, str]
-
 
 @dataclass(frozen=True)
 class DemoImage:
@@ -107,10 +128,11 @@ class DemoImage:
     platforms: tuple[Platform, ...] = SERVERS
     pulls_a_day: int = 20
     stars: int = 2
-    hours_ago: int = 24
+    hours_ago: float = 24
     visibility: str = "public"
     is_signed: bool = False
     grants: tuple[tuple[str, str], ...] = ()  # team, role
+    stars_lately: int = 0  # of these, in the last days
 
 
 IMAGES = (
@@ -132,7 +154,7 @@ IMAGES = (
         MANY,
         8100,
         7,
-        1,
+        0.43,
         is_signed=True,
     ),
     DemoImage(
@@ -143,7 +165,7 @@ IMAGES = (
         WITH_WINDOWS,
         7700,
         7,
-        2,
+        0.55,
         is_signed=True,
     ),
     DemoImage(
@@ -205,6 +227,7 @@ IMAGES = (
         900,
         6,
         30,
+        stars_lately=5,
     ),
     DemoImage(
         "acme/java-base",
@@ -227,7 +250,7 @@ IMAGES = (
         SERVERS,
         210,
         3,
-        1,
+        0.07,
         "private",
         is_signed=True,
         grants=(("backend", "write"), ("frontend", "read")),
@@ -240,7 +263,7 @@ IMAGES = (
         ONE,
         90,
         1,
-        2,
+        0.97,
         "private",
         grants=(("frontend", "write"),),
     ),
@@ -254,6 +277,7 @@ IMAGES = (
         4,
         20,
         grants=(("backend", "write"),),
+        stars_lately=4,
     ),
     DemoImage(
         "acme/ledger",
@@ -273,6 +297,7 @@ IMAGES = (
         130,
         5,
         3,
+        stars_lately=5,
     ),
     DemoImage(
         "northwind/javalin-starter",
@@ -293,6 +318,7 @@ IMAGES = (
         70,
         4,
         16,
+        stars_lately=4,
     ),
     DemoImage(
         "ines/java-heap-tools",
@@ -338,34 +364,93 @@ def taken_names() -> list[str]:
 
 
 def seed(*, password: str | None) -> list[str]:
-    """Make what is missing of the demo; return the names of the repositories made."""
-    people = {name: _person(name, title, password) for name, title in PEOPLE.items()}
-    for name, (title, owner, is_verified) in ORGANIZATIONS.items():
-        _organization(name, title, people[owner], is_verified)
-    if not Namespace.objects.filter(name="library").exists():
-        create_organization(
-            name="library", owner=people["ana"], is_official=True, actor=SYSTEM
-        )
-    acme = Organization.objects.get(namespace__name="acme")
-    teams = {
-        name: _team(acme, name, standing, [people[member] for member in members])
-        for name, (standing, members) in TEAMS.items()
-    }
-    robot = _robot(acme.namespace)
+    """Make what is missing of the demo; return the names of the repositories made.
+
+    In the order in which it is said to have happened, as in a log.
+    """
+    began_at = timezone.now() - SITE_AGE
+    with _SetBack(began_at, timedelta(minutes=9)):
+        people = {
+            name: _person(name, title, password) for name, title in PEOPLE.items()
+        }
+        for name, (_, _, owner, _) in ORGANIZATIONS.items():
+            _organization(name, people[owner])
+        if not Namespace.objects.filter(name="library").exists():
+            create_organization(
+                name="library", owner=people["ana"], is_official=True, actor=SYSTEM
+            )
+        acme = Organization.objects.get(namespace__name="acme")
+        teams = {name: _team(acme, name, people) for name in TEAMS}
+        robots = {name: _robot(acme.namespace, name) for name in ROBOTS}
+        _default(acme.namespace, teams["security"], actor_of(people["ana"]))
     shelves = {
         slug: Category.objects.get_or_create(
             slug=slug, defaults={"name": title, "position": position}
         )[0]
         for position, (slug, title) in enumerate(CATEGORIES.items())
     }
-    made = []
-    for image in IMAGES:
-        if _is_there(image):
-            continue
-        _make(image, people, teams, robot, shelves)
-        made.append(image.name)
+    missing = [image for image in IMAGES if not _is_there(image)]
+    with _SetBack(began_at + timedelta(days=30), timedelta(days=1)):
+        begun = [_begin(image, people, teams, robots, shelves) for image in missing]
+    api = Repository.objects.get(namespace=acme.namespace, name="api")
+    webhook = _add_webhook(api, actor_of(people["ana"]))
+    _issue_tokens(people["ana"])
+    _push_in_order(begun)
+    if webhook is not None:
+        _write_deliveries(webhook)
+    for place, (image, repository, _actor) in enumerate(begun):
+        _give_stars(image, repository, list(people.values()), place)
+        _count_pulls(image, repository)
     trends.refresh()
-    return made
+    return [image.name for image in missing]
+
+
+class _SetBack:
+    """Say of what is made meanwhile that it was made long ago, one after the other.
+
+    Nobody is told of it any more, neither webhooks nor people.
+    """
+
+    MADE: tuple[type[Model], ...] = (
+        Namespace,
+        Organization,
+        Team,
+        Robot,
+        AccessToken,
+        Grant,
+        Repository,
+        Webhook,
+    )
+
+    def __init__(self, first_at: datetime, step: timedelta) -> None:
+        self.first_at, self.step = first_at, step
+
+    def __enter__(self) -> None:
+        self.last = {model: _last_pk(model) for model in self.MADE}
+        self.last_event = _last_pk(Event)
+
+    def __exit__(self, *_: object) -> None:
+        for model in self.MADE:
+            made = model._default_manager.filter(pk__gt=self.last[model])
+            for place, pk in enumerate(
+                made.order_by("pk").values_list("pk", flat=True)
+            ):
+                model._default_manager.filter(pk=pk).update(
+                    created_at=self.first_at + place * self.step
+                )
+        _date_events(self.last_event, self.first_at)
+
+
+def _last_pk(model: type[Model]) -> int:
+    return model._default_manager.aggregate(last=Max("pk"))["last"] or 0
+
+
+def _date_events(after_pk: int, first_at: datetime) -> None:
+    events = Event.objects.filter(pk__gt=after_pk).order_by("pk")
+    for place, pk in enumerate(events.values_list("pk", flat=True)):
+        Event.objects.filter(pk=pk).update(
+            at=first_at + timedelta(seconds=place), is_relayed=True
+        )
 
 
 def _person(name: str, title: str, password: str | None) -> User:
@@ -377,36 +462,91 @@ def _person(name: str, title: str, password: str | None) -> User:
             email=f"{name}@{MAIL_DOMAIN}",
             actor=SYSTEM,
         )
-        User.objects.filter(pk=user.pk).update(display_name=title)
+        User.objects.filter(pk=user.pk).update(
+            display_name=title, date_joined=timezone.now() - SITE_AGE
+        )
     return user
 
 
-def _organization(name: str, title: str, owner: User, is_verified: bool) -> None:
+def _organization(name: str, owner: User) -> None:
     if Namespace.objects.filter(name=name).exists():
         return
-    create_organization(name=name, owner=owner, display_name=title, actor=SYSTEM)
+    title, description, _, is_verified = ORGANIZATIONS[name]
+    made = create_organization(name=name, owner=owner, display_name=title, actor=SYSTEM)
+    Organization.objects.filter(pk=made.pk).update(
+        description=description, website=f"https://{name}.example"
+    )
     Namespace.objects.filter(name=name).update(is_verified=is_verified)
 
 
-def _team(
-    organization: Organization, name: str, standing: str, members: Iterable[User]
-) -> Team:
+def _team(organization: Organization, name: str, people: dict[str, User]) -> Team:
+    description, standing, members = TEAMS[name]
     team, is_new = Team.objects.get_or_create(
-        organization=organization, name=name, defaults={"standing": standing}
+        organization=organization,
+        name=name,
+        defaults={"standing": standing, "description": description},
     )
     if is_new:
         for member in members:
-            add_member(team=team, user=member, actor=SYSTEM)
+            add_member(team=team, user=people[member], actor=SYSTEM)
     return team
 
 
-def _robot(namespace: Namespace) -> Robot:
-    """Make acme+ci-deploy; nobody learns its token, who wants one replaces it."""
-    robot = Robot.objects.filter(namespace=namespace, name="ci-deploy").first()
-    return robot or create_robot(namespace=namespace, name="ci-deploy", actor=SYSTEM)[0]
+def _robot(namespace: Namespace, name: str) -> Robot:
+    """Make a robot; nobody learns its token, who wants one replaces it."""
+    robot = Robot.objects.filter(namespace=namespace, name=name).first()
+    if robot is not None:
+        return robot
+    description, _, minutes = ROBOTS[name]
+    robot, _token = create_robot(
+        namespace=namespace, name=name, description=description, actor=SYSTEM
+    )
+    if minutes is not None:
+        Robot.objects.filter(pk=robot.pk).update(last_used_at=_ago(minutes))
+    return robot
+
+
+def _default(namespace: Namespace, team: Team, actor: Actor) -> None:
+    if not DefaultPermission.objects.filter(namespace=namespace).exists():
+        add_default(
+            namespace=namespace, creator=None, subject=team, role="read", actor=actor
+        )
+
+
+def _issue_tokens(user: User) -> None:
+    """Make access tokens whose secrets nobody learns."""
+    if user.access_tokens.exists():
+        return
+    with _SetBack(timezone.now() - timedelta(days=80), timedelta(days=4)):
+        for name, (actions, days, minutes) in TOKENS.items():
+            ends_at = timezone.now() + timedelta(days=days) if days else None
+            token, _secret = issue_access_token(
+                user=user,
+                name=name,
+                actions=actions,
+                expires_at=ends_at,
+                actor=actor_of(user),
+            )
+            AccessToken.objects.filter(pk=token.pk).update(
+                last_used_at=None if minutes is None else _ago(minutes)
+            )
+
+
+def _ago(minutes: float) -> datetime:
+    return timezone.now() - timedelta(minutes=minutes)
 
 
 # --- what
+
+Begun = tuple[DemoImage, Repository, Actor]  # and who pushes
+
+
+@dataclass(frozen=True)
+class Version:
+    """What is in an image, whatever its tag is called."""
+
+    name: str
+    made_at: datetime
 
 
 def _is_there(image: DemoImage) -> bool:
@@ -422,16 +562,18 @@ def _is_there(image: DemoImage) -> bool:
     return not begun or tags >= set(image.tags)
 
 
-def _make(
+def _begin(
     image: DemoImage,
     people: dict[str, User],
     teams: dict[str, Team],
-    robot: Robot,
+    robots: dict[str, Robot],
     shelves: dict[str, Category],
-) -> None:
+) -> Begun:
+    """Make the repository, with its text and who may do what."""
     owner, _, name = image.name.partition("/")
     namespace = Namespace.objects.get(name=owner)
-    pusher = people.get(owner) or people[ORGANIZATIONS.get(owner, ("", "ana"))[1]]
+    organization = ORGANIZATIONS.get(owner)
+    pusher = people.get(owner) or people[organization[2] if organization else "ana"]
     actor = actor_of(pusher)
     repository = Repository.objects.filter(
         namespace=namespace, name=name, deleted_at=None
@@ -452,251 +594,109 @@ def _make(
             defaults={"role": role},
         )
     if owner == "acme":
-        Grant.objects.get_or_create(
-            repository=repository, robot=robot, tag_glob="", defaults={"role": "write"}
-        )
+        for robot_name, robot in robots.items():
+            role = ROBOTS[robot_name][1]
+            if role:
+                Grant.objects.get_or_create(
+                    repository=repository,
+                    robot=robot,
+                    tag_glob="",
+                    defaults={"role": role},
+                )
+        robot = robots["ci-deploy"]
         actor = Actor(robot_id=robot.pk, name=f"{owner}+{robot.name}")
     if image.category:
         repository.categories.add(shelves[image.category])
-    _push_all(image, repository, actor)
-    for user in list(people.values())[: image.stars]:
-        star(repository=repository, user=user)
-    _count_pulls(image, repository)
+    return image, repository, actor
 
 
 def _readme(image: DemoImage) -> str:
-    name = image.name.removeprefix("library/")
+    name = f"{settings.BERTH_SERVICE}/{image.name}"
     tag = image.tags[-1] if image.tags else "latest"
     rows = "\n".join(
         f"| `{tag}` | {', '.join('/'.join(filter(None, p)) for p in image.platforms)} |"
         for tag in image.tags
     )
-    return f"""# {name}
+    return f"""# What it is
 
 {image.description or "Some tools."}
 
-## Use it
+- Maintained by: [the people of {image.name.partition("/")[0]}](https://example.com)
+- Where to get help: [the handbook](https://example.com/handbook)
+
+## How to use this image
+
+To try it:
 
 ```sh
-docker run --rm {name}:{tag}
+docker run --rm -p 8080:8080 {name}:{tag}
+```
+
+Or build on it:
+
+```dockerfile
+# syntax=docker/dockerfile:1
+FROM {name}:{tag}
+COPY --chown=10001:10001 . /srv/app
+USER 10001
+ENTRYPOINT ["/srv/app/run"]
 ```
 
 ## Tags
 
-| tag | platforms |
+| Tag | Platforms |
 | --- | --- |
 {rows}
 
-> This image is part of a demo: it can be pulled, and there is little in it.
+> This image is part of a demo: it can be pulled, and there is little in it. Pin a
+> digest in anything that you deploy.
 """
 
 
-def _push_all(image: DemoImage, repository: Repository, actor: Actor) -> None:
-    """Push the tags in their order, the last one so many hours ago as it says."""
-    facts = repository.facts
-    for place, tag in enumerate(image.tags):
-        left = len(image.tags) - 1 - place
-        at = timezone.now() - timedelta(hours=image.hours_ago + left * 31)
-        before = Event.objects.order_by("-pk").values_list("pk", flat=True).first()
-        digest = push_image(
-            repository=facts,
-            tag=tag,
+def _push_in_order(begun: list[Begun]) -> None:
+    """Push all tags as if over the last weeks, the oldest first."""
+    now = timezone.now()
+    pushes: list[tuple[datetime, int, DemoImage, DemoPusher, str, Version]] = []
+    for image, repository, actor in begun:
+        pusher = DemoPusher(repository.facts, actor)
+        times = [
+            now - timedelta(hours=image.hours_ago) - left * BETWEEN_PUSHES
+            for left in reversed(range(len(image.tags)))
+        ]
+        for place, (tag, at) in enumerate(zip(image.tags, times, strict=True)):
             # The last two tags are often the same image.
-            version=image.tags[-2] if tag == "latest" else tag,
+            same = place - 1 if tag == "latest" else place
+            version = Version(image.tags[same], times[same])
+            pushes.append((at, len(pushes), image, pusher, tag, version))
+    for at, _, image, pusher, tag, version in sorted(pushes, key=lambda push: push[:2]):
+        repository_id = pusher.repository.id
+        event, manifest = _last_pk(Event), _last_pk(Manifest)
+        digest = pusher.push_image(
+            tag=tag,
+            version=version.name,
             platforms=image.platforms,
-            actor=actor,
+            made_at=version.made_at,
         )
-        if image.is_signed and left < 2:
-            _attach(facts, digest, actor)
-        Event.objects.filter(repository=repository, pk__gt=before or 0).update(at=at)
-        Tag.objects.filter(repository=repository, name=tag).update(moved_at=at)
-        TagMove.objects.filter(repository=repository, name=tag).update(moved_at=at)
-        Repository.objects.filter(pk=repository.pk).update(pushed_at=at)
+        if image.is_signed and tag in image.tags[-2:]:
+            pusher.attach(digest)
+        Event.objects.filter(pk__gt=event).update(at=at, is_relayed=True)
+        Manifest.objects.filter(pk__gt=manifest).update(pushed_at=at)
+        Tag.objects.filter(repository=repository_id, name=tag).update(moved_at=at)
+        moves = TagMove.objects.filter(repository=repository_id, name=tag)
+        moves.update(moved_at=at)
+        Repository.objects.filter(pk=repository_id).update(pushed_at=at)
 
 
-# --- images, made on the spot
-
-
-def push_image(
-    *,
-    repository: RepositoryFacts,
-    tag: str,
-    version: str,
-    platforms: Sequence[Platform],
-    actor: Actor,
-) -> str:
-    """Push an image for each platform, and an index of several; return its digest."""
-    pushed = []
-    for platform in platforms:
-        payload = _image(repository, version, platform, actor)
-        only = len(platforms) == 1
-        digest = _put(repository, payload, media_types.OCI_MANIFEST, tag, actor, only)
-        system, architecture, variant = platform
-        described = {"os": system, "architecture": architecture, "variant": variant}
-        pushed.append(
-            {
-                **_descriptor(payload, media_types.OCI_MANIFEST),
-                "platform": {name: value for name, value in described.items() if value},
-            }
+def _give_stars(
+    image: DemoImage, repository: Repository, people: list[User], place: int
+) -> None:
+    """Let the first people star it, some of them in the last days."""
+    for number, user in enumerate(people[: image.stars]):
+        star(repository=repository, user=user)
+        days = 1 + number if number < image.stars_lately else 20 + 3 * number + place
+        Star.objects.filter(repository=repository, user=user).update(
+            created_at=timezone.now() - timedelta(days=days)
         )
-    if len(platforms) == 1:
-        return digest
-    index = _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": media_types.OCI_INDEX,
-            "manifests": pushed,
-        }
-    )
-    return _put(repository, index, media_types.OCI_INDEX, tag, actor, True)
-
-
-def _image(
-    repository: RepositoryFacts, version: str, platform: Platform, actor: Actor
-) -> bytes:
-    """Push the blobs of a small image and return its manifest."""
-    system, architecture, variant = platform
-    command = f"/opt/{repository.name}/run"
-    base = _layer({"etc/os-release": f"NAME=Demo\nPLATFORM={system}/{architecture}\n"})
-    own = _layer(
-        {
-            f"opt/{repository.name}/VERSION": f"{version}\n",
-            f"opt/{repository.name}/README": f"{repository.full_name}:{version}\n" * 40,
-        }
-    )
-    config = _json(
-        {
-            "created": LONG_AGO.isoformat(),
-            "os": system,
-            "architecture": architecture,
-            **({"variant": variant} if variant else {}),
-            "config": {
-                "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"],
-                "Cmd": [command],
-                "Labels": {
-                    "org.opencontainers.image.title": repository.name,
-                    "org.opencontainers.image.version": version,
-                    "org.opencontainers.image.vendor": repository.namespace_name,
-                    "org.opencontainers.image.licenses": "Apache-2.0",
-                },
-            },
-            "rootfs": {
-                "type": "layers",
-                "diff_ids": [
-                    str(digest_of(gzip.decompress(layer))) for layer in (base, own)
-                ],
-            },
-            "history": [
-                {"created_by": "ADD rootfs.tar.gz / # the base"},
-                {"created_by": f"COPY {repository.name} /opt/{repository.name}"},
-                {
-                    "created_by": f"CMD [/opt/{repository.name}/run]",
-                    "empty_layer": True,
-                },
-            ],
-        }
-    )
-    for blob in (config, base, own):
-        _push_blob(repository, blob, actor)
-    return _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": media_types.OCI_MANIFEST,
-            "config": _descriptor(config, CONFIG_TYPE),
-            "layers": [_descriptor(layer, LAYER_TYPE) for layer in (base, own)],
-        }
-    )
-
-
-def _attach(repository: RepositoryFacts, digest: str, actor: Actor) -> None:
-    """Push an SBOM and something like a signature that refer to an image."""
-    subject = {
-        "digest": digest,
-        **Manifest.objects.values(mediaType=F("media_type"), size=F("size_bytes")).get(
-            repository=repository.id, digest=digest
-        ),
-    }
-    sbom = _json({"spdxVersion": "SPDX-2.3", "name": repository.full_name})
-    signature = _json({"critical": {"image": {"docker-manifest-digest": digest}}})
-    for kind, content, title in (
-        ("application/spdx+json", sbom, "SBOM"),
-        ("application/vnd.dev.cosign.simplesigning.v1+json", signature, "signature"),
-    ):
-        for blob in (b"{}", content):
-            _push_blob(repository, blob, actor)
-        payload = _json(
-            {
-                "schemaVersion": 2,
-                "mediaType": media_types.OCI_MANIFEST,
-                "artifactType": kind,
-                "config": _descriptor(b"{}", media_types.OCI_EMPTY),
-                "layers": [_descriptor(content, kind)],
-                "subject": subject,
-                "annotations": {"org.opencontainers.image.title": title},
-            }
-        )
-        _put(repository, payload, media_types.OCI_MANIFEST, "", actor, False)
-
-
-def _put(
-    repository: RepositoryFacts,
-    payload: bytes,
-    media_type: str,
-    tag: str,
-    actor: Actor,
-    is_tagged: bool,
-) -> str:
-    digest = digest_of(payload)
-    put_manifest(
-        repository=repository,
-        digest=digest,
-        payload=payload,
-        document=parse_manifest(payload, media_type),
-        tags=[tag] if is_tagged else [],
-        condition=TagCondition(),
-        actor=actor,
-    )
-    return str(digest)
-
-
-def _push_blob(repository: RepositoryFacts, content: bytes, actor: Actor) -> None:
-    request = HttpRequest()
-    request.META = {
-        "wsgi.input": io.BytesIO(content),
-        "CONTENT_LENGTH": str(len(content)),
-    }
-    push_whole_blob(
-        repository=repository,
-        body=Body(request),
-        digest=digest_of(content),
-        actor=actor,
-    )
-
-
-def _layer(files: dict[str, str]) -> bytes:
-    """Return a layer of these files; the same files are always the same bytes."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in files.items():
-            content = text.encode()
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            entry.mode = 0o644
-            entry.mtime = int(LONG_AGO.timestamp())
-            archive.addfile(entry, io.BytesIO(content))
-    return gzip.compress(buffer.getvalue(), mtime=0)
-
-
-def _descriptor(content: bytes, media_type: str) -> dict[str, Any]:
-    return {
-        "mediaType": media_type,
-        "digest": str(digest_of(content)),
-        "size": len(content),
-    }
-
-
-def _json(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, indent=2).encode()
 
 
 # --- pulls
@@ -708,12 +708,12 @@ def _count_pulls(image: DemoImage, repository: Repository) -> None:
         return
     today = timezone.now().date()
     digests = dict(repository.tags.values_list("name", "manifest__digest"))
-    fetches = {}
-    for ago in range(DAYS_OF_PULLS):
-        day = today - timedelta(days=ago)
-        usual = image.pulls_a_day * (0.4 if day.weekday() > 4 else 1)
-        growing = usual * (1 + (DAYS_OF_PULLS - ago) / DAYS_OF_PULLS)
-        for place, tag in enumerate(image.tags):
+    for place, tag in enumerate(image.tags):
+        fetches = {}
+        for ago in range(DAYS_OF_PULLS):
+            day = today - timedelta(days=ago)
+            usual = image.pulls_a_day * (0.4 if day.weekday() > 4 else 1)
+            growing = usual * (1 + (DAYS_OF_PULLS - ago) / DAYS_OF_PULLS)
             # An uneven hand, and the same one every time.
             wave = 1 + ((ago * 7 + place * 3 + len(image.name)) % 5) / 10
             count = int(growing * wave / len(image.tags))
@@ -721,9 +721,74 @@ def _count_pulls(image: DemoImage, repository: Repository) -> None:
                 client = ("docker", "containerd", "podman")[(ago + place) % 3]
                 fetch = Fetch(repository.pk, digests[tag], tag, client, day)
                 fetches[fetch] = count
-    if fetches:
-        count_fetches(
-            batch=f"demo-{repository.pk}",
-            fetches=fetches,
-            fetched_at=timezone.now() - timedelta(minutes=len(image.name)),
+        if fetches:
+            left = len(image.tags) - 1 - place
+            count_fetches(
+                batch=f"demo-{repository.pk}-{place}",
+                fetches=fetches,
+                fetched_at=_ago(1 + len(image.name) / 5 + 40 * left**2),
+            )
+
+
+# --- a webhook
+
+
+def _add_webhook(repository: Repository, actor: Actor) -> Webhook | None:
+    """Add a webhook, unless there is one."""
+    if repository.webhooks.exists():
+        return None
+    with _SetBack(timezone.now() - timedelta(days=90), timedelta()):
+        webhook, _secret = create_webhook(
+            repository=repository,
+            actor=actor,
+            url="https://deploy.example.com/hooks/berth",
+            events=["push", "delete"],
+            name="Deploy staging",
+        )
+    return webhook
+
+
+def _write_deliveries(webhook: Webhook) -> None:
+    """Write down that it was told of every push; of one of them twice."""
+    pushes = list(
+        Event.objects.select_related("repository__namespace", "namespace")
+        .filter(repository=webhook.repository, kind=Event.Kind.TAG_PUSHED)
+        .order_by("pk")
+    )
+    for place, event in enumerate(pushes):
+        _write_delivery(webhook, event, (503, 202) if place == 1 else (202,))
+    if pushes:
+        Webhook.objects.filter(pk=webhook.pk).update(succeeded_at=pushes[-1].at)
+
+
+def _write_delivery(webhook: Webhook, event: Event, statuses: tuple[int, ...]) -> None:
+    """Write down a delivery that ended well, with these answers."""
+    delivery = make_delivery(webhook, notice_of(event), recorded=event)
+    delivery.status = Delivery.Status.DELIVERED
+    delivery.attempt_count = delivery.try_count = len(statuses)
+    delivery.finished_at = event.at + timedelta(seconds=30 * len(statuses) - 29)
+    delivery.save()
+    Delivery.objects.filter(pk=delivery.pk).update(created_at=event.at)
+    for number, status in enumerate(statuses, 1):
+        is_good = status < 300
+        answer = json.dumps({"started": f"staging-{400 + event.pk % 90}"})
+        milliseconds = 180 + 97 * (event.pk % 5)
+        started_at = event.at + timedelta(seconds=30 * (number - 1))
+        Attempt.objects.create(
+            delivery=delivery,
+            number=number,
+            started_at=started_at,
+            ended_at=started_at + timedelta(milliseconds=milliseconds),
+            took_milliseconds=milliseconds,
+            address="192.0.2.17",  # RFC 5737: of nobody
+            request_headers={
+                "Content-Type": delivery.content_type,
+                "User-Agent": "Berth",
+                "webhook-id": str(delivery.uuid),
+            },
+            status_code=status,
+            response_headers={"content-type": "application/json"},
+            response_body=answer if is_good else "starting up",
+            problem="" if is_good else "status",
+            reason="" if is_good else f"the receiver answered {status}",
         )

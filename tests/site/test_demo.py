@@ -116,3 +116,19 @@ def test_the_demo_stays_away_from_other_people(tmp_path: Path) -> None:
     taken.manage("shell", "-c", code.format("ines"))
     with pytest.raises(RuntimeError, match="names that are taken: ines"):
         taken.manage("seed_demo", "--beside-others")
+
+
+def test_the_demo_has_a_past_that_nobody_is_told_of(demo: BerthServer) -> None:
+    """The log is in the order of its times, and no webhook calls anybody."""
+    code = (
+        "from repositories.models import Event; "
+        "from webhooks.models import Delivery; "
+        "made = Event.objects.exclude(kind='user.created').exclude(is_relayed=False); "
+        "times = list(made.order_by('pk').values_list('at', flat=True)); "
+        "events = Event.objects.filter(repository_name__gt='', is_relayed=False); "
+        "print(times == sorted(times), len(times) > 100, events.count(), "
+        "Delivery.objects.exclude(status='delivered').count(), "
+        "Delivery.objects.count())"
+    )
+    said = demo.manage("shell", "--verbosity=0", "-c", code).split()
+    assert said == ["True", "True", "0", "0", "4"]
