@@ -12,7 +12,9 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from repositories.models import Event, Repository
+from repositories.models import Event, Manifest, ManifestReference, Repository
+from repositories.oci.artifacts import ArtifactKind, kind_of
+from repositories.oci.documents import ReferenceKind
 
 DIGEST_LETTERS = len("sha256:") + 12
 
@@ -28,8 +30,58 @@ class Told:
 
 
 def tell_events(repository: Repository, events: list[Event]) -> list[Told]:
-    """Turn events into lines."""
-    return [_tell(repository, event) for event in events]
+    """Turn events into lines. Two queries, however many events.
+
+    The images of an index came with it, and have no line of their own; what refers to
+    an image is told as attached to it.
+    """
+    pushed = {
+        event.detail.get("digest")
+        for event in events
+        if event.kind == Event.Kind.MANIFEST_PUSHED and isinstance(event.detail, dict)
+    }
+    listed = set(
+        ManifestReference.objects.filter(
+            repository=repository, digest__in=pushed, kind=ReferenceKind.CHILD
+        ).values_list("digest", flat=True)
+    )
+    attached = {
+        digest: (subject, kind_of(artifact_type))
+        for digest, subject, artifact_type in Manifest.objects.filter(
+            repository=repository, digest__in=pushed
+        )
+        .exclude(subject_digest="")
+        .values_list("digest", "subject_digest", "artifact_type")
+    }
+    lines = []
+    for event in events:
+        line = _tell(repository, event)
+        if event.kind == Event.Kind.MANIFEST_PUSHED and isinstance(event.detail, dict):
+            digest = event.detail.get("digest")
+            if digest in listed:
+                continue
+            if digest in attached:
+                line = _tell_attached(repository, event, *attached[digest])
+        lines.append(line)
+    return lines
+
+
+def _tell_attached(
+    repository: Repository, event: Event, subject: str, kind: ArtifactKind
+) -> Told:
+    words = {
+        ArtifactKind.SIGNATURE: _("attached a signature, {digest}, to {subject}"),
+        ArtifactKind.SBOM: _("attached an SBOM, {digest}, to {subject}"),
+        ArtifactKind.PROVENANCE: _("attached provenance, {digest}, to {subject}"),
+        ArtifactKind.ATTESTATION: _("attached an attestation, {digest}, to {subject}"),
+        ArtifactKind.OTHER: _("attached {digest} to {subject}"),
+    }
+    sentence = format_html(
+        words[kind],
+        digest=_digest(repository, event.detail.get("digest")),
+        subject=_digest(repository, subject),
+    )
+    return Told(event, "link", sentence, is_live=True)
 
 
 def _tell(repository: Repository, event: Event) -> Told:
@@ -166,6 +218,14 @@ def _plain(words: str) -> "Say":
     return say
 
 
+def _say_webhook(words: str) -> "Say":
+    def say(repository: Repository, detail: dict[str, Any], event: Event) -> SafeString:
+        name = format_html("<b>{}</b>", detail.get("name") or detail.get("host", ""))
+        return format_html(_(words), name=name)
+
+    return say
+
+
 def _say_kind(
     repository: Repository, detail: dict[str, Any], event: Event
 ) -> SafeString:
@@ -193,5 +253,13 @@ _SENTENCES: dict[str, tuple[str, Say]] = {
     Event.Kind.MANIFEST_DELETED: (
         "trash-2",
         _say_manifest("deleted the manifest {digest}"),
+    ),
+    # Of the app webhooks, which this one does not know.
+    "webhook.created": ("webhook", _say_webhook("made the webhook {name}")),
+    "webhook.changed": ("webhook", _say_webhook("changed the webhook {name}")),
+    "webhook.deleted": ("webhook", _say_webhook("deleted the webhook {name}")),
+    "webhook.switched_off": (
+        "webhook",
+        _say_webhook("switched the webhook {name} off, because it kept failing"),
     ),
 }

@@ -6,7 +6,7 @@ from accounts.actors import Actor
 from repositories.activity import tell_events
 from repositories.events import record_event
 from repositories.models import Event, Repository
-from tests.images import image
+from tests.images import artifact, image, index
 from tests.registry_client import RegistryClient
 from tests.repositories.views.conftest import Browse
 
@@ -28,6 +28,25 @@ def test_it_tells_in_sentences(
     assert f"{bob.username} deleted the tag v1, which was {new.digest[:19]}" in text
     assert "created the repository" in text
     assert f'href="/{api}@{old.digest}"' in page
+
+
+def test_parts_and_attachments_are_told_as_such(
+    browse: Browse, private_api: Repository, alice: RegistryClient
+) -> None:
+    api = private_api.full_name
+    whole = index(image(), image())
+    alice.push(f"{api}:v1", whole)
+    sbom = artifact(whole, artifact_type="application/spdx+json")
+    alice.push(f"{api}@{sbom.digest}", sbom)
+    lone = image()
+    alice.push(f"{api}@{lone.digest}", lone)
+    page = browse("carol").get(f"/{api}/-/activity").text
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page))
+    assert f"pushed v1, {whole.digest[:19]}" in text
+    assert f"attached an SBOM, {sbom.digest[:19]}, to {whole.digest[:19]}" in text
+    assert f"pushed {lone.digest[:19]} without a tag" in text
+    for part in whole.children:
+        assert part.digest not in page
 
 
 def test_only_those_who_grant_see_who_got_what_and_from_where(
