@@ -1,0 +1,70 @@
+"""A task that takes too long is ended, in the threads that the worker has."""
+
+import threading
+import time
+from pathlib import Path
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+
+from registry_site.limits import TaskLimits
+from tests.servers import BerthServer, Process
+from webhooks.lanes import THREADS
+
+
+def test_a_task_that_is_over_its_time_is_ended_and_no_other() -> None:
+    watched = TaskLimits()
+    ended: list[str] = []
+    stop = threading.Event()
+
+    def work(name: str, seconds: float | None) -> None:
+        watched.begin(task_id=name, name=name, limit_seconds=seconds)
+        try:
+            while not stop.is_set():
+                time.sleep(0.005)
+        except SoftTimeLimitExceeded:
+            ended.append(name)
+        finally:
+            watched.end(task_id=name)
+
+    threads = [
+        threading.Thread(target=work, args=task)
+        for task in (("slow", 0.05), ("patient", 60), ("unlimited", None))
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    assert watched.enforce() == ["slow"]
+    assert watched.enforce() == [], "once is enough"
+    threads[0].join(10)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert ended == ["slow"]
+
+
+def test_a_worker_of_threads_ends_it_and_goes_on(tmp_path: Path) -> None:
+    server = BerthServer(data_folder=tmp_path)
+    server.manage("prepare")
+    code = (
+        "from tests.site.slow_tasks import answer, wait;"
+        f"wait.delay({str(tmp_path / 'slow')!r});"
+        f"answer.delay({str(tmp_path / 'quick')!r})"
+    )
+    server.manage("shell", "--no-imports", "-c", code)
+    worker = Process(server, "worker")
+    worker.arguments = [
+        {"registry_site": "tests.site.slow_tasks", str(THREADS): "1"}.get(word, word)
+        for word in worker.arguments
+    ]
+    with worker:  # one thread, so the second task waits for the first
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "quick").exists():
+            assert time.monotonic() < deadline, worker.log_tail()
+            time.sleep(0.1)
+    assert (tmp_path / "slow").read_text() == "ended"
+    assert "slow_tasks.wait took too long and was ended" in worker.log_tail()
+
+
+def test_every_task_of_ours_has_a_limit() -> None:
+    assert settings.CELERY_TASK_SOFT_TIME_LIMIT < settings.CELERY_TASK_TIME_LIMIT
