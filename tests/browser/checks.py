@@ -61,11 +61,12 @@ def watch(context: BrowserContext, own_url: str) -> Page:
     return page
 
 
-def check_page(page: Page, *, is_ours: bool = True) -> None:
-    """Hold a loaded page to the promises above; ``is_ours=False`` leaves axe out.
+def check_page(page: Page, *, is_ours: bool = True, has_scripts: bool = True) -> None:
+    """Hold a loaded page to the promises above.
 
-    The administration and the API reference are made by others: of them only the
-    console, the policy and the requests are asked.
+    The administration and the API reference are made by others (``is_ours=False``): of
+    them only the console, the policy and the requests are asked. A page that runs no
+    scripts (``has_scripts=False``) is not asked by axe, whose own would never end.
     """
     page.wait_for_load_state("networkidle")
     seen = _seen[page]
@@ -84,6 +85,8 @@ def check_page(page: Page, *, is_ours: bool = True) -> None:
     assert overflow <= 0, f"{page.url}: {overflow} px wider than the window"
     shift = page.evaluate("window.layoutShift")
     assert shift <= LAYOUT_SHIFT_MAX, f"{page.url}: the layout shifted by {shift}"
+    if not has_scripts:
+        return
     found = Axe().run(page).response["violations"]
     assert not found, f"{page.url}:\n" + "\n".join(map(_describe, found))
 
