@@ -50,7 +50,7 @@ from webhooks.relay import make_delivery, notice_of
 from webhooks.webhooks import create_webhook
 
 MAIL_DOMAIN = "demo.example"  # by it the demo knows its own people again (RFC 2606)
-DAYS_OF_PULLS = 45
+DAYS_OF_PULLS = 60
 SITE_AGE = timedelta(days=240)  # since when there are people and teams
 BETWEEN_PUSHES = timedelta(hours=31)
 

@@ -37,6 +37,14 @@ class PullCommand:
         return self.client == "Dockerfile"
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How pulls of the last days compare with those before."""
+
+    percent: int
+    is_more: bool
+
+
 @require_safe
 def show_overview(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     """Show README, pull command and latest tags; before the first push, how to push.
@@ -75,7 +83,8 @@ def show_overview(request: HttpRequest, namespace: str, name: str) -> HttpRespon
         .order_by("-moved_at", "name")[:LATEST_TAGS]
     )
     config = featured_config(repository, tags[0]) if tags else None
-    days = pulls_per_day(repository, days=DAYS)
+    twice = pulls_per_day(repository, days=2 * DAYS)
+    days = twice[DAYS:]
     platforms = {platform for tag in tags for platform in tag.manifest.platforms}
     return page.render(
         "repositories/overview.html",
@@ -91,6 +100,7 @@ def show_overview(request: HttpRequest, namespace: str, name: str) -> HttpRespon
             "pulls_lately": sum(day.pull_count for day in days),
             "spark": spark([day.pull_count for day in days]),
             "trend": _trend(days),
+            "growth": _growth(twice[:DAYS], days),
         },
     )
 
@@ -107,6 +117,18 @@ def _pull_command(page: RepositoryPage, tags: list[Tag]) -> PullCommand | None:
     reference = f"{settings.BERTH_SERVICE}/{page.repository.full_name}:{tag.name}"
     words = "FROM" if client == "Dockerfile" else f"{client} pull"
     return PullCommand(tag.name, client, f"{words} {reference}")
+
+
+def _growth(before: list[DayOfPulls], lately: list[DayOfPulls]) -> Growth | None:
+    """Compare two spans of days; None where there is too little to compare."""
+    first = sum(day.pull_count for day in before)
+    second = sum(day.pull_count for day in lately)
+    # Days of which most were quiet say nothing of what is usual.
+    is_young = sum(day.pull_count > 0 for day in before) < len(before) / 2
+    percent = round(100 * abs(second - first) / first) if first else 0
+    if is_young or not percent:
+        return None
+    return Growth(percent, is_more=second > first)
 
 
 def _trend(days: list[DayOfPulls]) -> str:

@@ -14,6 +14,18 @@
       if (!done) throw new Error("the browser does not copy");
     }
   };
+  /* Blocks of code in a README get theirs here: the text is their author's. */
+  const addButtons = () => {
+    const button = document.querySelector("template[data-copy-code]")?.content.querySelector("[data-copy]");
+    if (!button) return;
+    for (const code of document.querySelectorAll(".prose .code:not(:has([data-copy]))")) {
+      const own = button.cloneNode(true);
+      own.dataset.copy = code.textContent.trimEnd();
+      code.append(own);
+    }
+  };
+  addEventListener("DOMContentLoaded", addButtons);
+  document.addEventListener("htmx:afterSwap", addButtons);
   addEventListener("click", async (event) => {
     const button = event.target.closest?.("[data-copy]");
     if (!button) return;

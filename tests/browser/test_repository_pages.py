@@ -182,3 +182,20 @@ def test_a_platform_and_a_preview_come_without_a_new_page(
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("heading", name="Something new").wait_for()
     check_page(page)
+
+
+def test_the_code_of_a_readme_is_copied(
+    open_browser: OpenBrowser, cast: Cast, filled: str
+) -> None:
+    page = open_browser(cast.alice)
+    page.goto(filled)
+    button = page.locator(".prose").get_by_role("button", name="Copy code")
+    assert button.get_attribute("data-copy") == 'def f(): return "x"'
+    button.click()
+    page.locator(".prose [data-copied]").wait_for()
+    check_page(page)
+    page.goto(f"{filled}/-/settings/readme")
+    page.get_by_role("textbox", name="README").fill("    indented `code`\n")
+    page.get_by_role("button", name="Preview").click()
+    copied = page.locator("#preview [data-copy]")
+    assert copied.get_attribute("data-copy") == "indented `code`"

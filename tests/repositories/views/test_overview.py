@@ -1,6 +1,7 @@
 """The first page of a repository."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -69,6 +70,37 @@ def test_it_shows_readme_labels_platforms_and_pulls(
     assert '<data value="1234"' in page
     assert "<polyline" in page
     assert "1,234 pulls in 30 days, at most 1,234 on one day" in page
+
+
+@pytest.mark.parametrize(
+    ("before", "lately", "said"),
+    [
+        (100, 108, "8% more than before"),
+        (100, 50, "50% fewer than before"),
+        (100, 100, None),
+        (0, 100, None),
+    ],
+)
+def test_it_compares_with_the_days_before(
+    browse: Browse,
+    private_api: Repository,
+    alice: RegistryClient,
+    before: int,
+    lately: int,
+    said: str | None,
+) -> None:
+    alice.push(f"{private_api.full_name}:v1", image())
+    today = timezone.now().date()
+    DailyPulls.objects.bulk_create(
+        DailyPulls(
+            repository=private_api,
+            day=today - timedelta(days=ago),
+            pull_count=lately if ago < 30 else before,
+        )
+        for ago in range(60)
+    )
+    page = browse("carol").get(private_api.get_absolute_url()).text
+    assert (said in page) if said else ("than before" not in page)
 
 
 def test_a_repository_without_readme_asks_who_may_write_one(
