@@ -29,7 +29,7 @@ from django.utils import timezone
 from repositories.crash_points import reach
 from webhooks import sender
 from webhooks.backoff import TRIES_MAX, wait_seconds
-from webhooks.lanes import Lane, Lanes
+from webhooks.lanes import REMEMBERED_MAX, Lane, Lanes
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.nudges import nudge_delivery
 from webhooks.problems import Problem
@@ -82,8 +82,8 @@ def carry(*, delivery_id: int) -> None:
     so that each of them ends.
     """
     place = _place_of(delivery_id)
-    connection.close()
     if place is None or not _lanes.enter(delivery_id, *place):
+        connection.close()
         return
     host, lane = place
     ends_at = time.monotonic() + CARRY_SECONDS
@@ -300,12 +300,18 @@ def _note_failure(webhook: Webhook, outcome: Outcome, now: datetime) -> None:
 
 
 def sweep_deliveries() -> int:
-    """Have everything sent that is due and that no message is on its way for."""
+    """Have everything sent that is due and that no message is on its way for.
+
+    What this process remembers and has no room for yet is left to it: a receiver that
+    is slow, or many deliveries to one, are not asked for again and again.
+    """
     now = timezone.now()
     due = Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now).exclude(
         nudged_at__gt=now - NUDGE_AGAIN
     )
-    ids = list(due.order_by("due_at").values_list("pk", flat=True)[:SWEEP_MAX])
+    oldest = due.order_by("due_at").values_list("pk", flat=True)
+    looked_at = oldest[: REMEMBERED_MAX + SWEEP_MAX]
+    ids = [pk for pk in looked_at if not _lanes.holds(pk)][:SWEEP_MAX]
     if ids:
         Delivery.objects.filter(pk__in=ids).update(nudged_at=now)
         connection.close()

@@ -66,6 +66,12 @@ class Lanes:
                     return delivery_id, its_host, its_lane
         return None
 
+    def holds(self, delivery_id: int) -> bool:
+        """Tell whether the delivery is remembered and has to wait for its turn."""
+        with self._lock:
+            wanted = self._waiting.get(delivery_id)
+            return wanted is not None and not self._has_room(*wanted)
+
     def close(self) -> None:
         """Let nobody follow any more: this process is about to end."""
         with self._lock:

@@ -35,6 +35,7 @@ from webhooks.deliveries import (
     send_test,
     sweep_deliveries,
 )
+from webhooks.lanes import HOST_MAX, Lane, Lanes
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.problems import Problem
 from webhooks.relay import relay_events
@@ -444,6 +445,27 @@ def test_the_sweep_asks_for_what_is_due_and_not_for_what_was_asked_for(
     assert delivery.pk not in asked  # its message is on the way
     with time_machine.travel(timezone.now() + deliveries.NUDGE_AGAIN, tick=True):
         sweep_deliveries()
+        sweep_deliveries()
+    assert asked.count(delivery.pk) == 1
+
+
+def test_the_sweep_leaves_alone_what_waits_for_its_turn_here(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any
+) -> None:
+    """Ten thousand for one host were asked for again every quarter of a minute."""
+    asked: list[int] = []
+    lanes = Lanes()
+    monkeypatch.setattr(deliveries, "publish_deliveries", asked.extend)
+    monkeypatch.setattr(deliveries, "_lanes", lanes)
+    delivery = failing(receiver, private_api, "ok")
+    place = (delivery.webhook.host, Lane.UNPROVEN)
+    for number in range(HOST_MAX):
+        lanes.enter(-number, *place)
+    carry(delivery_id=delivery.pk)
+    with time_machine.travel(timezone.now() + deliveries.NUDGE_AGAIN, tick=True):
+        sweep_deliveries()
+        assert delivery.pk not in asked
+        lanes.leave(*place)
         sweep_deliveries()
     assert asked.count(delivery.pk) == 1
 

@@ -130,6 +130,18 @@ def test_a_host_has_a_few_places_and_the_next_waits() -> None:
     assert lanes.follow("a", Lane.PROVEN) is None
 
 
+def test_what_waits_for_its_turn_is_held_and_what_could_go_is_not() -> None:
+    """The sweep leaves the first alone, and has to ask for the second."""
+    lanes = Lanes()
+    for number in range(HOST_MAX + 2):
+        lanes.enter(number, "a", Lane.PROVEN)
+    assert [lanes.holds(n) for n in (0, HOST_MAX, 100)] == [False, True, False]
+    lanes.leave("a", Lane.PROVEN)  # after a failure of our own
+    assert not lanes.holds(HOST_MAX)
+    assert lanes.enter(HOST_MAX, "a", Lane.PROVEN)
+    assert lanes.holds(HOST_MAX + 1)
+
+
 def test_nobody_follows_in_a_process_that_is_about_to_end() -> None:
     lanes = Lanes()
     for number in range(HOST_MAX + 1):
