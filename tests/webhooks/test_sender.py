@@ -1,10 +1,13 @@
 """One attempt against receivers of every kind (H1, H3, H4; SSRF: no connection)."""
 
 import datetime
+import json
 import logging
 import resource
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,8 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.servers import free_port
+from tests.servers import PROJECT_FOLDER, free_port
 from tests.webhooks.conftest import LOOPBACK
+from tests.webhooks.forbidden_ranges import ADDRESSES
 from tests.webhooks.receivers import Receiver, run_receiver
 from webhooks import sender
 from webhooks.problems import Problem
@@ -226,6 +230,31 @@ def test_this_machine_is_not_reached_by_ipv6() -> None:
         assert "BERTH_WEBHOOK_ALLOWED_NETWORKS" in outcome.reason
         assert receiver.connections == 0
         assert send(f"http://[::1]:{receiver.port}/ok").is_delivered
+
+
+def test_no_forbidden_range_sees_a_connection() -> None:
+    """A listener on every range; by number, by name, by a name that changes."""
+    own_network = ["unshare", "--user", "--map-root-user", "--net"]
+    try:
+        subprocess.run([*own_network, "ip", "link"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no network of one's own can be made here: {error}")
+    done = subprocess.run(
+        [*own_network, sys.executable, "-m", "tests.webhooks.forbidden_ranges"],
+        cwd=PROJECT_FOLDER,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["reached when allowed"] == ADDRESSES, "the listener is there"
+    assert seen["connections"] == 0
+    # A public address is tried, and is not routed in that network.
+    for way, problem in seen["problems"].items():
+        expected = Problem.UNREACHABLE if way.startswith("then ") else Problem.FORBIDDEN
+        assert problem == expected, way
 
 
 def test_an_answer_of_the_dns_that_changes_changes_nothing(
