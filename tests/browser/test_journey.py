@@ -137,6 +137,9 @@ def create_a_repository(me: Newcomer) -> None:
         expect(page.get_by_text("This name is free.")).to_be_visible()
     page.get_by_label("Description").fill("Lifts what is heavy")
     page.get_by_label("Public").check()
+    if me.has_scripts:
+        preview = page.get_by_role("complementary", name="Preview")
+        expect(preview).to_contain_text("Public, 0 tags")
     look(me)
     page.get_by_role("button", name="Create repository").click()
     expect(heading(me)).to_contain_text(me.full_name)
