@@ -32,7 +32,7 @@ from repositories.oci.annotations import is_web_address
 
 README_MAX_LENGTH = 100_000
 CACHE_SECONDS = 7 * 24 * 3600
-CACHE_VERSION = 1  # of what is made of a text
+CACHE_VERSION = 2  # of what is made of a text
 ID_PREFIX = "readme-"
 LINK_SCHEMES = frozenset({"http", "https", "mailto"})
 
@@ -99,19 +99,22 @@ def render_markdown(text: str, *, image_proxy: str = "") -> str:
 def _number_headings(tokens: list[Token]) -> None:
     """Move headings one step down and give each an id that nothing else has."""
     seen: dict[str, int] = {}  # and the last number that was put behind it
-    level = 1
+    above: list[int] = []  # levels of the headings that this one stands under
     for token, following in zip(tokens, tokens[1:] + tokens[:1], strict=True):
         if token.type not in {"heading_open", "heading_close"}:
             continue
         if token.type == "heading_open":
-            level = min(int(token.tag[1]) + 1, level + 1, 6)
+            written = int(token.tag[1])
+            while above and above[-1] >= written:
+                above.pop()
+            above.append(written)
             slug = first = _slug(following.content)
             while slug in seen:
                 seen[first] += 1
                 slug = f"{first}-{seen[first]}"
             seen[slug] = 0
             token.attrs["id"] = ID_PREFIX + slug
-        token.tag = f"h{level}"
+        token.tag = f"h{min(len(above) + 1, 6)}"
 
 
 def _slug(text: str) -> str:

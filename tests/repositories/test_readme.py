@@ -20,6 +20,8 @@ PROXY = "https://images.example.com/fetch/{url}"
     [
         ("# A", '<h2 id="readme-a">A</h2>'),
         ("# A\n### B\n#### C\n## D", '<h3 id="readme-b">B</h3>\n<h4 id="readme-c">'),
+        ("## A\n## B", '<h2 id="readme-b">B</h2>'),
+        ("### A\n## B\n# C", '<h2 id="readme-b">B</h2>\n<h2 id="readme-c">'),
         ("###### A", '<h2 id="readme-a">A</h2>'),
         ("# A\n# A", '<h2 id="readme-a-1">A</h2>'),
         ("# A\n# A-1\n# A", 'id="readme-a-2"'),
