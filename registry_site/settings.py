@@ -511,10 +511,14 @@ REDIS_URL = read(env.str, "REDIS_URL", "")
 if REDIS_URL:
     CACHES = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "registry_site.cache.PatientRedisCache",
             "LOCATION": REDIS_URL,
-            # What is remembered there is never worth a long wait.
-            "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+            "OPTIONS": {
+                "serializer": "registry_site.cache.JsonSerializer",
+                # What is remembered there is never worth a long wait.
+                "socket_connect_timeout": 0.25,
+                "socket_timeout": 0.25,
+            },
         }
     }
     CELERY_BROKER_URL = REDIS_URL

@@ -17,6 +17,7 @@ from tests.servers import BerthServer, Process, Valkey
 
 BROKERS = ("folder", "redis")
 ADMIN = "admin"
+PASSWORD = "a password for stacks that lose parts"
 ISSUE_TOKEN = """
 from accounts.actors import COMMAND_LINE
 from accounts.models import User
@@ -106,7 +107,10 @@ def run_stack(
 ) -> Iterator[Stack]:
     """Run all of it but the worker, which is the caller's to start and to kill."""
     with ExitStack() as leaving:
-        environment: dict[str, Any] = {"BERTH_WEBHOOK_ALLOWED_NETWORKS": ALLOWED}
+        environment: dict[str, Any] = {
+            "BERTH_ADMIN_PASSWORD": PASSWORD,
+            "BERTH_WEBHOOK_ALLOWED_NETWORKS": ALLOWED,
+        }
         valkey = None
         if broker == "redis":
             valkey = leaving.enter_context(Valkey(folder / "valkey"))
