@@ -140,9 +140,12 @@ def test_a_webhook_is_made_and_its_secret_shown_once(
             tag_glob="v*",
             format="dockerhub-with-host",
             headers=f"Authorization: {TOKEN}",
+            serial="first",
         ),
     )
     assert done.status_code == 200
+    reloaded = owner.post(path, fields(serial="first"))
+    assert reloaded.headers["Location"] == path
     assert "no-store" in done.headers["Cache-Control"]
     assert len(secrets_in(done)) == 1
     webhook = Webhook.objects.get(repository=private_api)
@@ -200,8 +203,12 @@ def test_a_new_secret_is_shown_once_and_the_former_signs_on(
 ) -> None:
     webhook, former = hook
     path = path_of(webhook)
-    done = owner.post(f"{path}/secret", page=owner.get(path))
+    page = owner.get(path)
+    assert page.text.count('name="serial"') == 2  # to save, and for a new secret
+    done = owner.post(f"{path}/secret", {"serial": "first"}, page)
     [fresh] = secrets_in(done)
+    reloaded = owner.post(f"{path}/secret", {"serial": "first"}, page)
+    assert reloaded.headers["Location"] == path
     webhook.refresh_from_db()
     assert webhook.secrets_at(timezone.now()) == [fresh, former]
     assert not secrets_in(owner.get(path))

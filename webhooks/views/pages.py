@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.views.base import actor_of_page, tell
+from accounts.views.base import actor_of_page, tell, was_sent_before
 from webhooks.access import Place, find_delivery, find_webhook, place_of_page
 from webhooks.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm
@@ -53,6 +53,8 @@ def show_webhooks(
         )
     form = WebhookForm(request.POST)
     if form.is_valid():
+        if was_sent_before(request):
+            return redirect(place.url)
         try:
             webhook, secret = create_webhook(
                 repository=place.repository,
@@ -108,6 +110,8 @@ def replace_secret(
     actor = actor_of_page(request)
     place = place_of_page(actor, namespace, name)
     webhook = find_webhook(place, int(webhook_id))
+    if was_sent_before(request):
+        return redirect(address(place, webhook))
     secret = rotate_secret(webhook=webhook, actor=actor)
     webhook.refresh_from_db()
     return _render_webhook(request, place, webhook, secret=secret)
