@@ -1,5 +1,6 @@
 """Counts are exact, whoever is killed (C27), and a pull never waits for them."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,10 +12,11 @@ from tests.faults.conftest import MakeServer, admin_of
 from tests.faults.oracle import rows
 from tests.images import image
 from tests.registry_client import RegistryClient
-from tests.servers import BerthServer
+from tests.servers import BerthServer, Process
 
+ASK_WORKER = "from distribution.tasks import count_abandoned_pulls as c; c.delay()"
 COUNT_ABANDONED = "from distribution.pulls import count_abandoned as c; print(c())"
-PULLS = 2000
+PULLS = 10_000
 AT_ONCE = 16
 
 
@@ -56,10 +58,20 @@ def count_abandoned(server: BerthServer) -> None:
     server.manage("shell", "--no-imports", "-c", COUNT_ABANDONED)
 
 
-def test_concurrent_pulls_count_exactly_although_the_server_is_killed(
+def test_concurrent_pulls_count_exactly_although_server_and_worker_are_killed(
     server: BerthServer, pushed: tuple[RegistryClient, str]
 ) -> None:
-    pull_often(*pushed, PULLS)
+    """10,000 pulls; the server dies twice, and a worker when it has counted a file."""
+    pull_often(*pushed, PULLS // 2)
+    server.kill()
+    with Process(server, "worker", BERTH_CRASH_AT="C27") as doomed:
+        server.manage("shell", "--no-imports", "-c", ASK_WORKER)
+        deadline = time.monotonic() + 60
+        while doomed.is_running():
+            assert time.monotonic() < deadline, "it had nothing to count"
+            time.sleep(0.1)
+    server.start()
+    pull_often(*pushed, PULLS // 2)
     server.kill()
     count_abandoned(server)
     assert counted(server) == (PULLS, PULLS)
