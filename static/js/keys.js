@@ -2,7 +2,8 @@
    Never while typing; localStorage keys=off turns them off (settings, profile). */
 (() => {
   const isOff = () => { try { return localStorage.getItem("keys") === "off"; } catch { return false; } };
-  const rows = () => [...document.querySelectorAll("main :is(.row-title, .tag-name, .table tbody th) a:first-of-type")];
+  const rows = () => [...document.querySelectorAll("main :is(.row-title, .tag-name, .person, .path li, .table tbody tr:not(.tag *))")]
+    .map((row) => row.querySelector("a:not(.btn)")).filter(Boolean);
   const move = (step) => {
     const links = rows();
     if (!links.length) return;
