@@ -16,9 +16,16 @@ from standardwebhooks import Webhook as Verifier
 
 from accounts.actors import ANONYMOUS
 from accounts.authentication import actor_of
-from repositories.lifecycle import change_visibility, transfer_repository
+from repositories.lifecycle import (
+    change_visibility,
+    create_repository,
+    delete_repository,
+    rename_repository,
+    restore_repository,
+    transfer_repository,
+)
 from repositories.models import Event, Repository
-from repositories.tags import delete_tag
+from repositories.tags import delete_tag, restore_tag
 from tests import images, make
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient
@@ -37,6 +44,7 @@ from webhooks.deliveries import (
 )
 from webhooks.lanes import HOST_MAX, Lane, Lanes
 from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.notices import EventName
 from webhooks.problems import Problem
 from webhooks.relay import relay_events
 from webhooks.sender import Outcome
@@ -145,6 +153,46 @@ def test_only_what_was_chosen_is_told(
         changes.pk: [("repository.visibility", "")],
         off.pk: [],
     }
+
+
+def test_everything_that_there_are_words_for_is_told_once_and_in_order(
+    alice: RegistryClient, cast: Cast, receiver: Receiver
+) -> None:
+    namespace = make.organization(owner=cast.alice).namespace
+    hook, _ = make.webhook(
+        f"{receiver.url}/ok", namespace=namespace, events=list(EventName)
+    )
+    actor = actor_of(cast.alice)
+    repository = create_repository(namespace=namespace, name="api", actor=actor)
+    rename_repository(repository=repository, name="app", actor=actor)
+    repository.refresh_from_db()
+    change_visibility(repository=repository, visibility="public", actor=actor)
+    change_visibility(repository=repository, visibility="private", actor=actor)
+    index = images.index(images.image(), images.image())
+    alice.push(f"{repository.full_name}:v1", index)
+    delete_tag(repository=repository.facts, name="v1", actor=actor)
+    restore_tag(repository=repository.facts, name="v1", actor=actor)
+    alice.push(f"{repository.full_name}:v2", images.image())
+    answer = alice.delete(f"/v2/{repository.full_name}/manifests/{index.digest}")
+    assert answer.status_code == 202
+    delete_repository(repository=repository, actor=actor)
+    restore_repository(repository=repository, actor=actor)
+    told = [(d.kind, d.repository_name, d.tag) for d in of(hook)]
+    former, name = f"{namespace.name}/api", f"{namespace.name}/app"
+    assert told == [
+        ("repository.created", former, ""),
+        ("repository.renamed", name, ""),
+        ("repository.visibility", name, ""),
+        ("repository.visibility", name, ""),
+        ("tag.pushed", name, "v1"),
+        ("tag.deleted", name, "v1"),
+        ("tag.restored", name, "v1"),
+        ("tag.pushed", name, "v2"),
+        ("tag.deleted", name, "v1"),
+        ("repository.deleted", name, ""),
+        ("repository.restored", name, ""),
+    ]
+    assert "pull" not in {d.event for d in of(hook)}, "those are told by batches"
 
 
 def test_hooks_of_the_namespace_and_of_the_site_are_told_and_no_others(
