@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.template.loader import render_to_string
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -15,8 +16,6 @@ from django.utils.translation import gettext as _
 from repositories.models import Event, Manifest, ManifestReference, Repository
 from repositories.oci.artifacts import ArtifactKind, kind_of
 from repositories.oci.documents import ReferenceKind
-
-DIGEST_LETTERS = len("sha256:") + 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +69,10 @@ def _tell_attached(
     repository: Repository, event: Event, subject: str, kind: ArtifactKind
 ) -> Told:
     words = {
-        ArtifactKind.SIGNATURE: _("attached a signature, {digest}, to {subject}"),
-        ArtifactKind.SBOM: _("attached an SBOM, {digest}, to {subject}"),
-        ArtifactKind.PROVENANCE: _("attached provenance, {digest}, to {subject}"),
-        ArtifactKind.ATTESTATION: _("attached an attestation, {digest}, to {subject}"),
+        ArtifactKind.SIGNATURE: _("attached the signature {digest} to {subject}"),
+        ArtifactKind.SBOM: _("attached the SBOM {digest} to {subject}"),
+        ArtifactKind.PROVENANCE: _("attached the provenance {digest} to {subject}"),
+        ArtifactKind.ATTESTATION: _("attached the attestation {digest} to {subject}"),
         ArtifactKind.OTHER: _("attached {digest} to {subject}"),
     }
     sentence = format_html(
@@ -103,13 +102,8 @@ def _tag(repository: Repository, detail: dict[str, Any]) -> SafeString:
 
 def _digest(repository: Repository, digest: object) -> SafeString:
     text = str(digest or "")
-    return format_html(
-        '<a class="mono" href="{}@{}" title="{}">{}</a>',
-        repository.get_absolute_url(),
-        text,
-        text,
-        text[:DIGEST_LETTERS],
-    )
+    url = f"{repository.get_absolute_url()}@{text}"
+    return render_to_string("components/digest.html", {"digest": text, "url": url})
 
 
 def _say_push(

@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from repositories.activity import DIGEST_LETTERS
 from repositories.api.filters import KIND_CHOICES, EventFilter
 from repositories.models import Event
 from repositories.views.namespaces.page import NamespacePage, open_administered
@@ -59,22 +58,16 @@ def _export_url(page: NamespacePage) -> str:
     return reverse("organization-export", args=[name])
 
 
-def _details(detail: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return what is kept of an event as words; what is nothing is not said.
+def _details(detail: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """Return what is kept of an event as words, and which of them are digests.
 
-    Names, texts, and the whole of those texts that were shortened: digests are told
-    apart by less.
+    What is nothing is not said.
     """
-    details = []
-    for name, value in detail.items():
-        if not value:
-            continue
-        text = _say(value)
-        is_digest = text.startswith(("sha256:", "sha512:")) and " " not in text
-        details.append(
-            (name, text[:DIGEST_LETTERS], text) if is_digest else (name, text, "")
-        )
-    return details
+    return [
+        (name, text := _say(value), text.startswith(("sha256:", "sha512:")))
+        for name, value in detail.items()
+        if value
+    ]
 
 
 def _say(value: Any) -> str:

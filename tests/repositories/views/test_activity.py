@@ -43,7 +43,7 @@ def test_parts_and_attachments_are_told_as_such(
     page = browse("carol").get(f"/{api}/-/activity").text
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page))
     assert f"pushed v1, {whole.digest[:19]}" in text
-    assert f"attached an SBOM, {sbom.digest[:19]}, to {whole.digest[:19]}" in text
+    assert f"attached the SBOM {sbom.digest[:19]} to {whole.digest[:19]}" in text
     assert f"pushed {lone.digest[:19]} without a tag" in text
     for part in whole.children:
         assert part.digest not in page
