@@ -6,7 +6,7 @@ UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check clients conformance bench requirements clean
+.PHONY: help run test check clients conformance bench screenshots requirements clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,6 +36,9 @@ conformance: .venv/dev ## run the OCI conformance program against Berth (needs G
 
 bench: .venv/dev ## measure against other registries and print tables
 	$(BIN)/python -m bench.run
+
+screenshots: .venv/dev ## take the pictures in docs/images anew (needs Chromium)
+	$(BIN)/python -m tools.screenshots
 
 requirements: .venv/dev ## pin again what pyproject.toml wants
 	$(UV_COMPILE) -o requirements/base.txt

@@ -617,7 +617,7 @@ def _readme(image: DemoImage) -> str:
         f"| `{tag}` | {', '.join('/'.join(filter(None, p)) for p in image.platforms)} |"
         for tag in image.tags
     )
-    return f"""# What it is
+    return f"""## What it is
 
 {image.description or "Some tools."}
 

@@ -10,6 +10,7 @@ from accounts.events import AccountEvent
 from distribution import errors
 from repositories.models import Event
 from tests.servers import PROJECT_FOLDER
+from tools.screenshots import PICTURE_LIMIT_BYTES, SHOTS
 
 DOCS = PROJECT_FOLDER / "docs"
 
@@ -77,6 +78,35 @@ def test_every_make_command_is_explained() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_pictures_are_there_are_shown_and_are_small() -> None:
+    """Every picture that a page shows, and none that no page shows."""
+    pages = [*DOCS.rglob("*.md"), *PROJECT_FOLDER.glob("*.md")]
+    shown = {
+        (page.parent / target).resolve()
+        for page in pages
+        for pair in re.findall(
+            r"""!\[[^\]]+\]\(([^)]+)\)|(?:src|srcset)="([^"]+)\"""", page.read_text()
+        )
+        for target in pair
+        if target
+    }
+    there_are = set((DOCS / "images").glob("*"))
+    assert there_are == shown
+    for picture in there_are:
+        assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n", picture
+        assert picture.stat().st_size <= PICTURE_LIMIT_BYTES, picture
+    assert {f"{shot.name}.png" for shot in SHOTS} == {one.name for one in there_are}
+
+
+def test_pictures_are_described() -> None:
+    """Whoever does not see a picture is told what is on it."""
+    for page in [*DOCS.rglob("*.md"), *PROJECT_FOLDER.glob("*.md")]:
+        text = page.read_text()
+        assert "![](" not in text, page
+        for tag in re.findall(r"<img [^>]*>", text):
+            assert re.search(r'alt="[^"]+"', tag), f"{page.name}: {tag}"
 
 
 def test_each_spec_id_of_a_route_stands_beside_it() -> None:
