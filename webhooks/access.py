@@ -2,6 +2,7 @@
 
     place = place_of_page(actor, "acme", "api")     a repository
     place = place_of_page(actor, "acme", None)      a namespace
+    place = place_of_page(actor, None, None)        the site
     webhook = find_webhook(place, 7)
 
 What the actor may not see is Http404, what the actor sees and may not do is
@@ -22,7 +23,7 @@ from repositories.access import find_namespace, permitted_repository
 from repositories.models import Repository
 from webhooks.models import Delivery, Webhook
 from webhooks.models.webhooks import WebhookQuerySet
-from webhooks.permissions import may_hook_namespace
+from webhooks.permissions import may_hook_namespace, may_hook_site
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,15 @@ class Place:
 
     @property
     def url(self) -> str:
-        """Where the list of its webhooks is; a page of a repository or a namespace."""
-        return f"/{self.name}/-/webhooks"
+        """Where the list of its webhooks is."""
+        return f"/{self.name}/-/webhooks" if self.name else "/-/webhooks"
 
 
-def place_of_page(actor: Actor, namespace: str, name: str | None) -> Place:
-    """Return the repository, or without a name the namespace."""
+def place_of_page(actor: Actor, namespace: str | None, name: str | None) -> Place:
+    """Return the repository, without a name the namespace, without both the site."""
+    if namespace is None:
+        require(may_hook_site(actor), actor)
+        return Place()
     if name is not None:
         repository = permitted_repository(actor, namespace, name, Action.HOOK)
         return Place(repository=repository)

@@ -1,4 +1,4 @@
-"""Pages of webhooks, the same below a repository and below a namespace.
+"""Pages of webhooks: the same below a repository, below a namespace and of the site.
 
 They come before those of repositories, whose names may hold slashes.
 """
@@ -16,6 +16,7 @@ app_name = "webhooks"
 NAMESPACE = rf"(?P<namespace>{NAMESPACE_PATTERN})"
 NAME = rf"(?P<name>{COMPONENT_PATTERN}(?:/{COMPONENT_PATTERN})*)"
 PLACES = {
+    "site": r"-/webhooks",
     "namespace": rf"{NAMESPACE}/-/webhooks",
     "repository": rf"{NAMESPACE}/{NAME}/-/webhooks",
 }

@@ -120,6 +120,37 @@ def test_pages_of_a_namespace_are_for_those_who_administer_it(
         assert nobody.get(path).status_code == 302
 
 
+def test_pages_of_the_site_are_for_its_administrators(
+    registry: BerthServer, cast: Cast
+) -> None:
+    root = make.user("root", is_superuser=True, is_staff=True)
+    with PageClient(registry.url, root) as roots:
+        assert "Webhooks of the site" in roots.get("/-/admin/site/").text
+        assert roots.get("/-/webhooks").status_code == 200
+        made = roots.post("/-/webhooks", fields(name="Everything"))
+        assert len(secrets_in(made)) == 1
+        webhook = Webhook.objects.get(repository=None, namespace=None)
+        try:
+            path = f"/-/webhooks/{webhook.pk}"
+            page = roots.get(path)
+            assert title_of(page).startswith(registry.url.partition("://")[2])
+            assert roots.post(path, fields(name="All")).headers["Location"] == path
+            sent = roots.post(f"{path}/test", page=page)
+            assert sent.headers["Location"].startswith(f"{path}?delivery=")
+            assert roots.get(sent.headers["Location"]).status_code == 200
+            for person in (cast.alice, cast.dave):
+                with PageClient(registry.url, person) as client:
+                    for refused in ("/-/webhooks", path, f"{path}/delete"):
+                        assert client.get(refused).status_code == 403
+            with PageClient(registry.url) as nobody:
+                assert nobody.get(path).status_code == 302
+            assert roots.get(f"{path}/delete").status_code == 200
+            roots.post(f"{path}/delete")
+            assert not Webhook.objects.filter(pk=webhook.pk).exists()
+        finally:
+            Webhook.objects.filter(pk=webhook.pk).delete()
+
+
 def test_a_webhook_of_another_place_is_absent(
     owner: PageClient, hook: tuple[Webhook, str], public_api: Repository
 ) -> None:

@@ -25,7 +25,10 @@ from webhooks.views.pages import address
 
 @require_POST
 def test(
-    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+    request: HttpRequest,
+    webhook_id: str,
+    namespace: str | None = None,
+    name: str | None = None,
 ) -> HttpResponse:
     """Send the last event as a test and show what comes of it."""
     place = place_of_page(actor_of_page(request), namespace, name)
@@ -38,7 +41,7 @@ def send_again(
     request: HttpRequest,
     webhook_id: str,
     delivery: str,
-    namespace: str,
+    namespace: str | None = None,
     name: str | None = None,
 ) -> HttpResponse:
     """Send one delivery again."""
@@ -56,7 +59,10 @@ def send_again(
 
 @require_POST
 def send_failed_again(
-    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+    request: HttpRequest,
+    webhook_id: str,
+    namespace: str | None = None,
+    name: str | None = None,
 ) -> HttpResponse:
     """Send again all that failed since then."""
     place = place_of_page(actor_of_page(request), namespace, name)

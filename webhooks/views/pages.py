@@ -1,4 +1,4 @@
-"""The webhooks of a repository or a namespace: list, make, change, pause, delete."""
+"""Webhooks of a repository, a namespace or the site: list, make, change, delete."""
 
 from typing import Any
 from uuid import UUID
@@ -40,7 +40,7 @@ PAGE_SIZE = 20
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def show_webhooks(
-    request: HttpRequest, namespace: str, name: str | None = None
+    request: HttpRequest, namespace: str | None = None, name: str | None = None
 ) -> HttpResponse:
     """List the webhooks and make one; only that answer has its secret."""
     actor = actor_of_page(request)
@@ -74,7 +74,10 @@ def show_webhooks(
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def show_webhook(
-    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+    request: HttpRequest,
+    webhook_id: str,
+    namespace: str | None = None,
+    name: str | None = None,
 ) -> HttpResponse:
     """Show a webhook with its log; a POST changes its settings, or previews them."""
     actor = actor_of_page(request)
@@ -104,7 +107,10 @@ def show_webhook(
 @never_cache
 @require_POST
 def replace_secret(
-    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+    request: HttpRequest,
+    webhook_id: str,
+    namespace: str | None = None,
+    name: str | None = None,
 ) -> HttpResponse:
     """Make a new secret; only this answer has it."""
     actor = actor_of_page(request)
@@ -119,7 +125,10 @@ def replace_secret(
 
 @require_POST
 def set_active(
-    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+    request: HttpRequest,
+    webhook_id: str,
+    namespace: str | None = None,
+    name: str | None = None,
 ) -> HttpResponse:
     """Switch a webhook on, or pause it."""
     actor = actor_of_page(request)
@@ -134,7 +143,10 @@ def set_active(
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(
-    request: HttpRequest, webhook_id: str, namespace: str, name: str | None = None
+    request: HttpRequest,
+    webhook_id: str,
+    namespace: str | None = None,
+    name: str | None = None,
 ) -> HttpResponse:
     """Ask, and then delete a webhook with its log."""
     actor = actor_of_page(request)
