@@ -260,3 +260,24 @@ def test_a_redis_that_is_gone_or_hangs_delays_nobody_and_loses_nothing(
     tags = {"before", *(f"{word}{n}" for word in ("hang", "gone") for n in range(10))}
     with stack.worker:
         wait_for_tags(receiver, tags)
+
+
+@pytest.mark.parametrize("stack", ["redis"], indirect=True)
+def test_a_redis_that_is_emptied_or_restarted_under_a_worker_delays_little(
+    stack: Stack, receiver: Receiver
+) -> None:
+    """R3: with it go what Celery had noted there of its queues."""
+    assert stack.valkey is not None
+    repository = stack.new_repository()
+    stack.hook(repository, f"{receiver.url}/ok")
+    with stack.worker:
+        stack.push_tags(repository, ["before"])
+        wait_for_tags(receiver, {"before"})
+        stack.valkey.flush()
+        stack.push_tags(repository, ["emptied1", "emptied2"])
+        wait_for_tags(receiver, {"emptied1", "emptied2"}, 60)
+        stack.valkey.stop()
+        stack.push_tags(repository, ["gone"])
+        stack.valkey.start()
+        stack.push_tags(repository, ["back"])
+        wait_for_tags(receiver, {"gone", "back"}, 90)

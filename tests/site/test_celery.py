@@ -20,6 +20,7 @@ def test_messages_are_json_and_kept_until_the_work_is_done() -> None:
     assert app.conf.task_acks_late
     assert app.conf.worker_prefetch_multiplier == 1
     assert app.conf.task_soft_time_limit < app.conf.task_time_limit
+    assert app.conf.broker_connection_max_retries is None, "it waits for the broker"
 
 
 @pytest.mark.parametrize("name", TASKS)
