@@ -65,7 +65,7 @@ def test_a_webhook_is_changed_and_deleted(api_of: Api, private_api: Repository) 
     changed = alice.patch(
         path,
         {
-            "url": "https://other.example.com/",
+            "url": "https://deploy.example.com/other",
             "events": ["delete", "push"],
             "tags": "v*",
             "name": "staging",
@@ -73,12 +73,15 @@ def test_a_webhook_is_changed_and_deleted(api_of: Api, private_api: Repository) 
             "headers": {"Authorization": None, "X-B": "new"},
         },
     ).json()
-    assert changed["url"] == "https://other.example.com/"
+    assert changed["url"] == "https://deploy.example.com/other"
     assert changed["events"] == ["push", "delete"]
     assert (changed["tags"], changed["name"]) == ("v*", "staging")
     assert changed["active"] is False
     row = Webhook.objects.get(pk=made["id"])
     assert row.headers == {"Authorization": "kept", "X-B": "new"}
+    refused = alice.patch(path, {"url": "https://elsewhere.example.com/"})
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["field"] == "headers", "they do not follow it"
     rotated = alice.patch(path, {"rotate_secret": True}).json()
     assert rotated["secret"] not in {made["secret"], None}
     assert alice.delete(path).status_code == 204
