@@ -17,6 +17,7 @@ from webhooks.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm
 from webhooks.models import Delivery, Webhook
 from webhooks.sealing import SealBroken
+from webhooks.views.frame import PlacePage, open_place
 from webhooks.views.log import (
     badge_of_webhook,
     counts_of,
@@ -43,14 +44,12 @@ def show_webhooks(
     request: HttpRequest, namespace: str | None = None, name: str | None = None
 ) -> HttpResponse:
     """List the webhooks and make one; only that answer has its secret."""
-    actor = actor_of_page(request)
-    place = place_of_page(actor, namespace, name)
+    here = open_place(request, namespace, name)
+    actor, place = here.actor, here.place
     if request.method != "POST":
-        return _render_list(request, place, WebhookForm())
+        return _render_list(here, WebhookForm())
     if "preview" in request.POST:
-        return _render_list(
-            request, place, _as_typed(request), **_preview(request, place)
-        )
+        return _render_list(here, _as_typed(request), **_preview(request, place))
     form = WebhookForm(request.POST)
     if form.is_valid():
         if was_sent_before(request):
@@ -67,8 +66,8 @@ def show_webhooks(
         except TooManyWebhooks as error:
             form.add_error(None, _("No room for another: %s.") % error)
         else:
-            return _render_webhook(request, place, webhook, secret=secret)
-    return _render_list(request, place, form, status=422)
+            return _render_webhook(here, webhook, secret=secret)
+    return _render_list(here, form, status=422)
 
 
 @never_cache
@@ -80,15 +79,15 @@ def show_webhook(
     name: str | None = None,
 ) -> HttpResponse:
     """Show a webhook with its log; a POST changes its settings, or previews them."""
-    actor = actor_of_page(request)
-    place = place_of_page(actor, namespace, name)
+    here = open_place(request, namespace, name)
+    actor, place = here.actor, here.place
     webhook = find_webhook(place, int(webhook_id))
     if request.method != "POST":
-        return _render_webhook(request, place, webhook)
+        return _render_webhook(here, webhook)
     if "preview" in request.POST:
         form = _as_typed(request, webhook)
         shown = _preview(request, place)
-        return _render_webhook(request, place, webhook, form=form, **shown)
+        return _render_webhook(here, webhook, form=form, **shown)
     form = WebhookForm(request.POST, webhook=webhook)
     if form.is_valid():
         try:
@@ -101,7 +100,7 @@ def show_webhook(
                 _("%(name)s is saved.") % {"name": form.settings["name"] or webhook},
             )
             return redirect(address(place, webhook))
-    return _render_webhook(request, place, webhook, form=form, status=422)
+    return _render_webhook(here, webhook, form=form, status=422)
 
 
 @never_cache
@@ -113,14 +112,14 @@ def replace_secret(
     name: str | None = None,
 ) -> HttpResponse:
     """Make a new secret; only this answer has it."""
-    actor = actor_of_page(request)
-    place = place_of_page(actor, namespace, name)
+    here = open_place(request, namespace, name)
+    actor, place = here.actor, here.place
     webhook = find_webhook(place, int(webhook_id))
     if was_sent_before(request):
         return redirect(address(place, webhook))
     secret = rotate_secret(webhook=webhook, actor=actor)
     webhook.refresh_from_db()
-    return _render_webhook(request, place, webhook, secret=secret)
+    return _render_webhook(here, webhook, secret=secret)
 
 
 @require_POST
@@ -149,14 +148,14 @@ def delete(
     name: str | None = None,
 ) -> HttpResponse:
     """Ask, and then delete a webhook with its log."""
-    actor = actor_of_page(request)
-    place = place_of_page(actor, namespace, name)
+    here = open_place(request, namespace, name)
+    actor, place = here.actor, here.place
     webhook = find_webhook(place, int(webhook_id))
     if request.method == "POST":
         delete_webhook(webhook=webhook, actor=actor)
         tell(request, _("%(name)s is deleted.") % {"name": webhook})
         return redirect(place.url)
-    context = {**_place_context(place), "webhook": webhook}
+    context = {**here.context, "webhook": webhook}
     return render(request, "webhooks/delete.html", context)
 
 
@@ -190,27 +189,18 @@ def _preview(request: HttpRequest, place: Place) -> dict[str, Any]:
     return {"preview_form": form, "status": 422}
 
 
-def _place_context(place: Place) -> dict[str, Any]:
-    return {
-        "place": place,
-        "repository": place.repository,
-        "namespace": place.namespace,
-    }
-
-
 def _render_list(
-    request: HttpRequest,
-    place: Place,
+    here: PlacePage,
     form: WebhookForm,
     status: int = 200,
     **context: Any,
 ) -> HttpResponse:
-    webhooks = place.webhooks.order_by("pk")
+    webhooks = here.place.webhooks.order_by("pk")
     return render(
-        request,
+        here.request,
         "webhooks/webhooks.html",
         {
-            **_place_context(place),
+            **here.context,
             "webhooks": [(webhook, badge_of_webhook(webhook)) for webhook in webhooks],
             "form": form,
             "has_more": _has_more(form),
@@ -221,13 +211,13 @@ def _render_list(
 
 
 def _render_webhook(
-    request: HttpRequest,
-    place: Place,
+    here: PlacePage,
     webhook: Webhook,
     form: WebhookForm | None = None,
     status: int = 200,
     **context: Any,
 ) -> HttpResponse:
+    request, place = here.request, here.place
     form = form or WebhookForm(webhook=webhook)
     counts = counts_of(webhook)
     only_failed = request.GET.get("status") == "failed"
@@ -247,7 +237,7 @@ def _render_webhook(
         request,
         "webhooks/webhook.html",
         {
-            **_place_context(place),
+            **here.context,
             "webhook": webhook,
             "address": address(place, webhook),
             "badge": badge_of_webhook(webhook),

@@ -90,7 +90,8 @@ class NamespacePage:
                 )
             # The pages of another app, below the same address.
             webhooks = f"/{self.namespace.name}/-/webhooks"
-            tabs.append(Tab(webhooks, _("Webhooks"), "webhook", False, None))
+            is_current = current == "webhooks"
+            tabs.append(Tab(webhooks, _("Webhooks"), "webhook", is_current))
             tabs.append(self._tab("audit", _("Audit log"), "history", current))
             if is_organization:
                 tabs.append(
