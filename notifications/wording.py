@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from notifications.models import SWITCHED_OFF, Notification
@@ -67,7 +66,7 @@ def path_of(event: Event) -> str:
         return f"{page}:{event.detail.get('tag', '')}"
     if event.namespace is not None:
         return f"/{event.namespace.name}/-/webhooks"
-    return reverse("site-state")
+    return "/-/webhooks"
 
 
 def _place_of(event: Event) -> str:

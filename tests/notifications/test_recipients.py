@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+from django.urls import resolve
 
 from accounts.actors import ANONYMOUS
 from accounts.authentication import actor_of, actor_of_robot
 from accounts.memberships import remove_member
 from accounts.models import User
 from notifications.models import Notification
+from notifications.wording import path_of
 from repositories.models import Event, Repository
 from repositories.watches import unwatch, watch
 from tests import make
@@ -109,6 +111,7 @@ def test_who_may_change_a_webhook_is_told_that_it_is_off(
     webhook, _ = make.webhook("https://example.com/hook", **where)  # type: ignore[arg-type]
     assert switch_off(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
     event = Event.objects.filter(kind="webhook.switched_off").latest("pk")
+    assert resolve(path_of(event)).app_name == "webhooks"
     told = tell(event)
     assert {person.username for person in people} <= told
     strangers = {cast.bob, cast.carol, cast.dave, dan, cast.alice} - people
