@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 from accounts.authentication import actor_of
 from accounts.models import User
 from notifications.models import Notification
-from notifications.preferences import prefers_mail
+from notifications.preferences import who_get_mail
 from notifications.wording import explanation_of, headline_of, path_of
 from repositories.crash_points import reach
 
@@ -55,20 +55,25 @@ def _mail(user: User) -> bool:
     """Send one person one mail; False if there is nothing to say, or it failed."""
     now = timezone.now()
     with transaction.atomic():
-        rows = _unsent(now).filter(user=user).select_for_update(skip_locked=True)
-        claimed = list(rows.values_list("pk", flat=True))
-        mine = Notification.objects.filter(pk__in=claimed)
-        mine.update(mail=Notification.Mail.SENDING, mail_at=now)
-    told = []
-    if user.is_active and user.email and prefers_mail(user):
+        free = _unsent(now).filter(user=user).select_for_update(skip_locked=True)
+        Notification.objects.filter(pk__in=free.values("pk")).update(
+            mail=Notification.Mail.SENDING, mail_at=now
+        )
+    # However many there are: the time says which are ours.
+    mine = Notification.objects.filter(
+        user=user, mail=Notification.Mail.SENDING, mail_at=now
+    )
+    told, count = [], 0
+    if who_get_mail(User.objects.filter(pk=user.pk)).exists():
         # What has become private, or was read on the site, is not mailed any more.
         readable = mine.readable_by(actor_of(user)).unread().with_event()
-        told = list(readable.order_by("pk"))
+        told = list(readable.order_by("pk")[:TOLD_MAX])
+        count = max(readable.count(), len(told))
     if not told:
         mine.update(mail=Notification.Mail.NONE)
         return False
     try:
-        _message(user, told).send()
+        _message(user, told, count).send()
     except (OSError, SMTPException, ValueError) as error:
         # The claims stand, and so it is tried again when they are over.
         log.warning("a mail to user %d was not sent: %s", user.pk, type(error).__name__)
@@ -80,7 +85,8 @@ def _mail(user: User) -> bool:
     return True
 
 
-def _message(user: User, told: list[Notification]) -> EmailMessage:
+def _message(user: User, told: list[Notification], count: int) -> EmailMessage:
+    """Return the mail that tells of these; of the others there are, how many."""
     settings_url = settings.BERTH_URL + reverse("notifications:inbox")
     lines = [
         {
@@ -88,18 +94,18 @@ def _message(user: User, told: list[Notification]) -> EmailMessage:
             "explanation": explanation_of(notification.event),
             "url": settings.BERTH_URL + path_of(notification.event),
         }
-        for notification in told[:TOLD_MAX]
+        for notification in told
     ]
     subject = str(lines[0]["headline"])
-    if len(told) > 1:
-        more = len(told) - 1
+    if count > 1:
+        more = count - 1
         subject += " " + ngettext("and %d more", "and %d more", more) % more
     text = render_to_string(
         "mail/notifications.txt",
         {
             "name": user.get_full_name() or user.username,
             "lines": lines,
-            "more": len(told) - len(lines),
+            "more": count - len(told),
             "settings_url": settings_url,
             "registry": settings.BERTH_SERVICE,
         },

@@ -49,7 +49,10 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
     def with_event(self) -> "NotificationQuerySet":
         """Fetch what notifications/wording.py says of them along."""
-        return self.select_related("event__repository__namespace", "event__namespace")
+        # A README is long, and would come with every row.
+        return self.select_related(
+            "event__repository__namespace", "event__namespace"
+        ).defer("event__repository__readme")
 
 
 class Notification(models.Model):

@@ -1,6 +1,9 @@
 """Choose whether notifications come by mail, and mark them as read."""
 
+from allauth.account.models import EmailAddress
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Lower
 
 from accounts.models import User
 from notifications.models import Notification, Preference
@@ -9,6 +12,23 @@ from notifications.models import Notification, Preference
 def prefers_mail(user: User) -> bool:
     """Tell whether this user wants notifications mailed: yes, until told otherwise."""
     return not Preference.objects.filter(user=user, wants_mail=False).exists()
+
+
+def with_address(users: QuerySet[User]) -> QuerySet[User]:
+    """Keep those who confirmed their address: whoever signs up may name anybody's."""
+    confirmed = EmailAddress.objects.alias(address=Lower("email")).filter(
+        user=OuterRef("pk"), verified=True, address=Lower(OuterRef("email"))
+    )
+    return users.filter(Exists(confirmed))
+
+
+def who_get_mail(users: QuerySet[User]) -> QuerySet[User]:
+    """Keep those who can be mailed and did not turn it down."""
+    return (
+        with_address(users)
+        .filter(is_active=True)
+        .exclude(notification_preference__wants_mail=False)
+    )
 
 
 def prefer_mail(*, user: User, wants_mail: bool) -> None:

@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 from accounts.actions import Action
 from accounts.models import Team, User
 from notifications.models import SWITCHED_OFF, Notification, tells_people
+from notifications.preferences import who_get_mail
 from repositories.holders import holders_of
 from repositories.models import Event, Repository, Watch
 
@@ -99,7 +100,5 @@ def _administrators(event: Event) -> QuerySet[User]:
 
 
 def _who_want_mail(user_ids: set[int]) -> set[int]:
-    """Keep those who have an address and did not turn mail down."""
-    users = User.objects.filter(pk__in=user_ids).exclude(email="")
-    users = users.exclude(notification_preference__wants_mail=False)
+    users = who_get_mail(User.objects.filter(pk__in=user_ids))
     return set(users.values_list("pk", flat=True))

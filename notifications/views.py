@@ -6,11 +6,16 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import Invitation
+from accounts.models import Invitation, User
 from accounts.views.base import actor_of_page, signed_in_user, tell
 from accounts.views.invitations import take_answer
 from notifications.models import Notification
-from notifications.preferences import prefer_mail, prefers_mail, read_through
+from notifications.preferences import (
+    prefer_mail,
+    prefers_mail,
+    read_through,
+    with_address,
+)
 from notifications.wording import told_of
 from repositories.models import Repository, Watch
 
@@ -45,7 +50,9 @@ def show_inbox(request: HttpRequest) -> HttpResponse:
             "last_unread": next((row.pk for row in shown if not row.is_read), None),
             "next_url": f"?before={shown[-1].pk}" if len(listed) > PAGE_SIZE else "",
             "watches": list(watches),
-            "email": user.email,
+            "email": user.email
+            if with_address(User.objects.filter(pk=user.pk)).exists()
+            else "",
             "wants_mail": prefers_mail(user),
         },
     )

@@ -5,12 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core import mail as outbox
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.authentication import actor_of
 from accounts.models import User
-from notifications.mail import GIVE_UP_AFTER, LEASE, send_mails
+from notifications.mail import GIVE_UP_AFTER, LEASE, TOLD_MAX, send_mails
 from notifications.models import Notification
 from notifications.preferences import prefer_mail, read_through
 from notifications.tasks import KEPT, expire_notifications
@@ -30,13 +33,14 @@ BACKEND = "django.core.mail.backends."
 
 @pytest.fixture
 def reader(database: None, settings: Any) -> Iterator[User]:
-    """Somebody with an address, and nobody else to be mailed."""
+    """Somebody with a confirmed address, and nobody else to be mailed."""
     settings.EMAIL_BACKEND = f"{BACKEND}locmem.EmailBackend"
     outbox.outbox = []
     Notification.objects.update(mail=Notification.Mail.NONE)
     person = make.user("reader")
     person.email = f"{person.username}@example.com"
     person.save()
+    EmailAddress.objects.create(user=person, email=person.email, verified=True)
     yield person
     outbox.outbox = []
 
@@ -94,7 +98,9 @@ def test_a_webhook_that_was_switched_off_is_mailed_with_the_reason(
     assert "a-secret" not in message.body
 
 
-@pytest.mark.parametrize("reason", ["choice", "no address", "read", "gone"])
+@pytest.mark.parametrize(
+    "reason", ["choice", "no address", "not confirmed", "read", "gone"]
+)
 def test_what_nobody_wants_is_not_mailed(
     alice: RegistryClient, reader: User, watched: Repository, reason: str
 ) -> None:
@@ -103,6 +109,8 @@ def test_what_nobody_wants_is_not_mailed(
         prefer_mail(user=reader, wants_mail=False)
     elif reason == "no address":
         User.objects.filter(pk=reader.pk).update(email="")
+    elif reason == "not confirmed":
+        EmailAddress.objects.filter(user=reader).update(verified=False)
     elif reason == "gone":
         User.objects.filter(pk=reader.pk).update(is_active=False)
     else:
@@ -122,6 +130,33 @@ def test_who_turned_mail_down_is_told_on_the_site_only(
     prefer_mail(user=reader, wants_mail=True)
     push(alice, watched, "v2")
     assert sorted(states(reader)) == ["due", "none"]
+
+
+def test_an_address_that_was_not_confirmed_gets_no_mail(
+    alice: RegistryClient, reader: User, watched: Repository
+) -> None:
+    """Whoever signs up may name anybody's; confirming another makes it no better."""
+    EmailAddress.objects.filter(user=reader).update(verified=False)
+    EmailAddress.objects.create(user=reader, email="mine@example.com", verified=True)
+    push(alice, watched, "v1")
+    assert states(reader) == ["none"]
+    address = EmailAddress.objects.get(user=reader, email=reader.email)
+    EmailAddress.objects.filter(pk=address.pk).update(verified=True)
+    User.objects.filter(pk=reader.pk).update(email=reader.email.title())
+    push(alice, watched, "v2")
+    assert sorted(states(reader)) == ["due", "none"]
+
+
+def test_however_much_waits_little_of_it_is_read(
+    alice: RegistryClient, reader: User, watched: Repository
+) -> None:
+    Repository.objects.filter(pk=watched.pk).update(readme="long")
+    push(alice, watched, "v1", "v2", "v3")
+    with CaptureQueriesContext(connection) as captured:
+        assert send_mails() == 1
+    asked = [query["sql"] for query in captured]
+    assert any(f"LIMIT {TOLD_MAX}" in sql for sql in asked)
+    assert not any("readme" in sql for sql in asked)
 
 
 def test_what_became_private_meanwhile_is_not_mailed(

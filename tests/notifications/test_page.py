@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from allauth.account.models import EmailAddress
 
 from accounts.authentication import actor_of
 from accounts.invitations import invite
@@ -109,6 +110,15 @@ def test_mail_is_chosen_there(browse: Browse) -> None:
     assert not prefers_mail(reader)
     client.post(f"{INBOX}/mail", {"wants_mail": "on"}, client.get(INBOX))
     assert prefers_mail(reader)
+
+
+def test_the_page_says_where_mail_goes(browse: Browse) -> None:
+    reader = make.user("reader", email="reader@example.com")
+    client = browse(reader)
+    address = EmailAddress.objects.create(user=reader, email=reader.email)
+    assert "confirmed no e-mail address" in client.get(INBOX).text
+    EmailAddress.objects.filter(pk=address.pk).update(verified=True)
+    assert "Mail goes to <b>reader@example.com</b>" in client.get(INBOX).text
 
 
 @pytest.mark.parametrize("last", ["", "x", "-1", "9" * 30, "²"])
