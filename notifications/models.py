@@ -28,17 +28,20 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def readable_by(self, actor: Actor) -> "NotificationQuerySet":
         """Keep the actor's own, of what the actor may still know of.
 
-        A right that was lost since takes the notifications along. What is not about a
-        repository is about webhooks of a namespace or of the site, for those who
-        administer them.
+        A right that was lost since takes the notifications along: who may not pull any
+        more hears of no push, and who may not change a webhook of no failure.
         """
+        pulled = Repository.objects.visible_to(actor).values("pk")
+        hooked = Repository.objects.hooked_by(actor).values("pk")
         of_namespace = Q(event__namespace__in=namespaces_of(actor))
         of_site = Q(event__namespace_name="", user__is_superuser=True)
-        return self.filter(user=actor.user_id).filter(
-            Q(event__repository__in=Repository.objects.visible_to(actor).values("pk"))
-            | Q(
-                of_namespace | of_site, event__kind=SWITCHED_OFF, event__repository=None
-            )
+        may_hook = Q(event__repository__in=hooked) | Q(
+            of_namespace | of_site, event__repository=None
+        )
+        return self.filter(
+            Q(event__repository__in=pulled) & ~Q(event__kind=SWITCHED_OFF)
+            | may_hook & Q(event__kind=SWITCHED_OFF),
+            user=actor.user_id,
         )
 
     def unread(self) -> "NotificationQuerySet":

@@ -1,11 +1,13 @@
 """The page of notifications: what happened, invitations, what one watches, mail."""
 
 from django.core.exceptions import BadRequest
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.actors import Actor
 from accounts.models import Invitation, User
 from accounts.views.base import actor_of_page, signed_in_user, tell
 from accounts.views.invitations import take_answer
@@ -34,12 +36,8 @@ def show_inbox(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(pk__lt=before)
     listed = list(rows[: PAGE_SIZE + 1])
     shown = listed[:PAGE_SIZE]
-    watches = (
-        Watch.objects.filter(
-            user=user, repository__in=Repository.objects.visible_to(actor).values("pk")
-        )
-        .select_related("repository__namespace")
-        .order_by("repository__namespace__name", "repository__name")
+    watches = _watches(user, actor).order_by(
+        "repository__namespace__name", "repository__name"
     )
     return render(
         request,
@@ -82,11 +80,8 @@ def choose_mail(request: HttpRequest) -> HttpResponse:
 def end_watch(request: HttpRequest, watch_id: int) -> HttpResponse:
     """Stop watching; the row is one's own, or there is none."""
     user = signed_in_user(request)
-    watch = (
-        Watch.objects.filter(pk=min(watch_id, ID_MAX), user=user)
-        .select_related("repository__namespace")
-        .first()
-    )
+    mine = _watches(user, actor_of_page(request))
+    watch = mine.filter(pk=min(watch_id, ID_MAX)).first()
     if watch is None:
         raise Http404
     watch.delete()
@@ -108,6 +103,16 @@ def answer_invitation(request: HttpRequest, invitation_id: int) -> HttpResponse:
         raise Http404
     take_answer(request, invitation, user)
     return redirect("notifications:inbox")
+
+
+def _watches(user: User, actor: Actor) -> QuerySet[Watch]:
+    """Return what one watches and may still see, without the long READMEs."""
+    seen = Repository.objects.visible_to(actor)
+    return (
+        Watch.objects.filter(user=user, repository__in=seen.values("pk"))
+        .select_related("repository__namespace")
+        .defer("repository__readme")
+    )
 
 
 def _number(text: str) -> int | None:

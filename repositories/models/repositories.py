@@ -51,14 +51,15 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
         Those are whoever might have deleted them: permissions.decide for the action
         destroy, said as a set, and held against it by the same test.
         """
-        if Action.DESTROY not in actor.ceiling.actions or actor.is_anonymous:
+        if Action.DESTROY not in actor.ceiling.actions:
             return self.none()
-        right = Q(namespace__in=namespaces_of(actor)) | Q(
-            pk__in=granted_to(actor, role=Role.ADMIN, tag_glob="")
-        )
-        return self.filter(
-            right, within_ceiling(actor), deleted_at__gt=restorable_since()
-        )
+        return self.filter(may_all(actor), deleted_at__gt=restorable_since())
+
+    def hooked_by(self, actor: Actor) -> "RepositoryQuerySet":
+        """Keep those whose webhooks the actor may change, as decide says of hook."""
+        if Action.HOOK not in actor.ceiling.actions:
+            return self.none()
+        return self.filter(may_all(actor), deleted_at=None)
 
     def past_restoring(self) -> "RepositoryQuerySet":
         """Keep the deleted ones that nobody can restore any more."""
@@ -110,6 +111,14 @@ def may_pull(actor: Actor, *, is_public: Q, repository: str = "pk") -> Q:
         | Q(**{f"{repository}__in": granted_to(actor)})
     )
     return right & within_ceiling(actor, repository=repository)
+
+
+def may_all(actor: Actor) -> Q:
+    """Return the rule for what only the role admin gives, of repositories."""
+    administered = Q(namespace__in=namespaces_of(actor)) | Q(
+        pk__in=granted_to(actor, role=Role.ADMIN, tag_glob="")
+    )
+    return administered & within_ceiling(actor)
 
 
 def within_ceiling(actor: Actor, *, repository: str = "pk") -> Q:

@@ -106,14 +106,16 @@ def test_those_who_could_not_delete_it_see_nothing_of_it(
 @pytest.mark.parametrize("who", ["alice", "bob", "carol", "dave", "robby", "eve"])
 @pytest.mark.parametrize("role", ["read", "write", "admin"])
 @pytest.mark.parametrize("tags", ["", "release-*"])
-def test_who_may_restore_is_who_may_destroy(
+def test_who_may_restore_is_who_may_destroy_and_hook(
     cast: Cast, private_api: Repository, who: str, role: str, tags: str
 ) -> None:
-    """restorable_by and decide are the same rule, said twice."""
+    """restorable_by, hooked_by and decide are the same rule, said thrice."""
     subject: Any = cast.dave if who == "eve" else getattr(cast, who)
     if not private_api.grants.filter(tag_glob=tags, **subject_of(subject)).exists():
         make.grant(private_api, subject, role, tags=tags)
     actor = actor_named(cast, "dave" if who == "eve" else who)
+    hooked = Repository.objects.hooked_by(actor).filter(pk=private_api.pk).exists()
+    assert hooked == bool(decide(actor, Action.HOOK, private_api))
     delete_repository(repository=private_api, actor=actor)
     found = Repository.objects.restorable_by(actor).filter(pk=private_api.pk).exists()
     assert found == bool(decide(actor, Action.DESTROY, private_api))

@@ -80,6 +80,20 @@ def test_a_watch_ends_on_either_page(
     assert not Watch.objects.filter(user=reader).exists()
 
 
+def test_ending_a_watch_names_nothing_that_is_hidden_now(
+    browse: Browse, private_api: Repository
+) -> None:
+    reader = make.user("reader")
+    grant = make.grant(private_api, reader, "read")
+    watch(repository=private_api, user=reader)
+    client = browse(reader)
+    page = client.get(INBOX)
+    [end] = re.findall(rf'action="({INBOX}/watches/\d+/end)"', page.text)
+    grant.delete()
+    assert client.post(end, {}, page).status_code == 404
+    assert private_api.full_name not in client.get(INBOX).text
+
+
 def test_an_invitation_is_answered_there(browse: Browse, cast: Cast) -> None:
     reader = make.user("reader")
     team = make.team(cast.acme)

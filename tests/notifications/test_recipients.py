@@ -11,7 +11,7 @@ from accounts.memberships import remove_member
 from accounts.models import User
 from notifications.models import Notification
 from notifications.wording import path_of
-from repositories.models import Event, Repository
+from repositories.models import Event, Grant, Repository
 from repositories.watches import unwatch, watch
 from tests import make
 from tests.conftest import Cast
@@ -119,3 +119,22 @@ def test_who_may_change_a_webhook_is_told_that_it_is_off(
     for person in people:
         readable = Notification.objects.readable_by(actor_of(person))
         assert readable.filter(event=event).exists(), person
+
+
+def test_who_may_not_change_webhooks_any_more_hears_no_more_of_them(
+    cast: Cast, alice: RegistryClient, public_api: Repository
+) -> None:
+    dan = make.user("dan")
+    grant = make.grant(public_api, dan, "admin")
+    watch(repository=public_api, user=dan)
+    webhook, _ = make.webhook("https://example.com/hook", repository=public_api)
+    switch_off(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
+    off = last_event(public_api, "webhook.switched_off")
+    assert dan.username in tell(off) & tell(push(alice, public_api))
+    mine = Notification.objects.readable_by
+    assert mine(actor_of(dan)).count() == 2
+    Grant.objects.filter(pk=grant.pk).update(role="write")
+    assert mine(actor_of(dan)).get().event.kind == "tag.pushed"
+    assert mine(actor_of(cast.alice)).filter(event=off).exists()
+    Grant.objects.filter(pk=grant.pk).update(role="admin", tag_glob="v*")
+    assert mine(actor_of(dan)).count() == 1
