@@ -18,9 +18,13 @@ SHOWN = 5
 
 
 def tell_lately(
-    namespace: Namespace, seen: "QuerySet[Repository]", *, tells_of_people: bool
+    namespace: Namespace,
+    seen: "QuerySet[Repository]",
+    *,
+    tells_of_people: bool,
+    tells_of_robots: bool,
 ) -> list[Told]:
-    """Tell of tags and repositories that are seen, and of people to those who may know.
+    """Tell of what is seen, and of people and of robots to those who may know.
 
     One query over the newest events; what is older is found on the pages of each
     repository and in the audit log.
@@ -29,6 +33,8 @@ def tell_lately(
     wanted = Q(kind__in=_OF_REPOSITORIES, repository__in=seen.values("pk"))
     if tells_of_people:
         wanted |= Q(kind__in=_OF_PEOPLE)
+    if tells_of_robots:
+        wanted |= Q(kind__in=_OF_ROBOTS)
     events = (
         Event.objects.filter(wanted, pk__in=newest[:LOOKED_AT])
         .select_related("repository__namespace")
@@ -39,7 +45,7 @@ def tell_lately(
 
 
 def _tell(event: Event) -> Told:
-    icon, say = (_OF_REPOSITORIES | _OF_PEOPLE)[event.kind]
+    icon, say = (_OF_REPOSITORIES | _OF_PEOPLE | _OF_ROBOTS)[event.kind]
     detail = event.detail if isinstance(event.detail, dict) else {}
     return Told(event, icon, say(event, detail))
 
@@ -127,6 +133,8 @@ _OF_PEOPLE: dict[str, tuple[str, Say]] = {
         "user-minus",
         _say_of_member("removed {member} from {team}"),
     ),
+}
+_OF_ROBOTS: dict[str, tuple[str, Say]] = {
     AccountEvent.ROBOT_CREATED: ("bot", _say_of_robot("made {robot}")),
     AccountEvent.ROBOT_TOKEN_REPLACED: (
         "key-round",

@@ -72,6 +72,23 @@ def test_storage_and_activity_tell_each_what_they_may_see(
     Repository.objects.filter(pk__in=[shown.pk, secret.pk]).delete()
 
 
+def test_robots_are_told_of_to_administrators_only(
+    registry: BerthServer, cast: Cast
+) -> None:
+    """As the list of robots is; a team's members see that somebody joined it."""
+    guild, _, _ = guild_of(cast)
+    make.team(guild, cast.bob, name="night")
+    robot, _ = make.robot(guild.namespace)
+    words = {}
+    for person in (cast.alice, cast.bob, cast.dave):
+        with PageClient(registry.url, person) as client:
+            words[person] = text_of(client.get(f"/{guild.namespace.name}").text)
+    assert f"made {robot.username}" in words[cast.alice]
+    assert f"added {cast.bob.username} to" in words[cast.bob]
+    for person in (cast.bob, cast.dave):
+        assert robot.username not in words[person]
+
+
 def test_pulls_of_the_last_days_are_drawn(registry: BerthServer, cast: Cast) -> None:
     guild, shown, _ = guild_of(cast)
     Repository.objects.filter(pk=shown.pk).update(pushed_at=timezone.now())

@@ -82,6 +82,9 @@ def show_namespace(request: HttpRequest, namespace: str) -> HttpResponse:
                 tells_of_people=bool(
                     page.namespace.organization_id and page.sees_people
                 ),
+                tells_of_robots=bool(
+                    page.namespace.organization_id and page.administers
+                ),
             ),
             "people": _people(page),
             "visibility": visibility,
