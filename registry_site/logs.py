@@ -18,7 +18,10 @@ class HideSecrets(logging.Filter):
     """Put an ellipsis in place of the secret, in whatever is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
+        try:
+            text = record.getMessage()
+        except Exception:  # the handler tells of it, and whoever logs goes on
+            return True
         hidden = _SECRET.sub(r"\1…", text)
         if hidden != text:
             record.msg, record.args = hidden, ()

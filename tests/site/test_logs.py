@@ -50,3 +50,9 @@ def test_what_is_hidden(logged: str, expected: str | None) -> None:
     assert "1-x-y" not in said
     if expected is not None:
         assert said == expected
+
+
+def test_a_line_that_cannot_be_written_fails_nobody() -> None:
+    """Whoever logs goes on, as with any handler; it says itself what is wrong."""
+    record = logging.LogRecord("x", 30, "x", 1, "%d deleted", ("none",), None)
+    assert HideSecrets().filter(record)
