@@ -22,7 +22,8 @@ event_recorded = Signal()
 
 # Sent with ``events``, a list, inside the transaction that marks them as relayed: what
 # a listener writes there is there exactly once for each event. It fetches nothing from
-# outside and raises nothing, since webhooks wait for the same transaction.
+# outside and is quick, since webhooks wait for the same transaction. When one raises
+# what is not the database's, what they wrote of these events is undone, and is lost.
 events_relayed = Signal()
 
 

@@ -32,6 +32,11 @@ from webhooks.publishing import publish_deliveries
 
 log = logging.getLogger(__name__)
 
+# What code raises that does not expect what it is given, here or in a listener.
+MISTAKES = (
+    *(ArithmeticError, AssertionError, AttributeError),
+    *(LookupError, RecursionError, TypeError, ValueError),
+)
 BATCH = 50  # events in one transaction; on SQLite pushes wait for it
 
 
@@ -58,7 +63,7 @@ def relay_events(*, event_ids: Collection[int] | None = None) -> int:
         for delivery in made:
             delivery.due_at = delivery.nudged_at = now
         Delivery.objects.bulk_create(made)
-        events_relayed.send(sender=Event, events=events)
+        _tell_listeners(events)
         reach("C26")
         Event.objects.filter(pk__in=[event.pk for event in events]).update(
             is_relayed=True
@@ -66,6 +71,19 @@ def relay_events(*, event_ids: Collection[int] | None = None) -> int:
         ids = [delivery.pk for delivery in made]
         transaction.on_commit(partial(_after_commit, ids))
     return len(events)
+
+
+def _tell_listeners(events: list[Event]) -> None:
+    """Let others write what follows from these events, or nothing if one fails.
+
+    Webhooks would wait for its mistake without end; what the database refuses is tried
+    again with the whole batch.
+    """
+    try:
+        with transaction.atomic():
+            events_relayed.send(sender=Event, events=events)
+    except MISTAKES:
+        log.exception("not all was told of events %s", [event.pk for event in events])
 
 
 def _after_commit(delivery_ids: list[int]) -> None:
@@ -106,7 +124,7 @@ def _deliveries_of(event: Event, hooks: list[Webhook]) -> list[Delivery]:
     for hook in wanted:
         try:
             made.append(make_delivery(hook, notice, recorded=event))
-        except (LookupError, TypeError, ValueError, RecursionError):
+        except MISTAKES:
             # Its own trouble: the others, and what comes after, are told all the same.
             log.exception("webhook %d cannot be told of event %d", hook.pk, event.pk)
     return made

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
 from accounts.actors import ANONYMOUS
 from accounts.authentication import actor_of
+from repositories.events import events_relayed
 from repositories.lifecycle import (
     change_visibility,
     create_repository,
@@ -678,6 +679,34 @@ def test_a_webhook_that_cannot_be_told_stops_no_other(
     push(alice, private_api.full_name)
     assert (len(of(sound)), len(of(broken))) == (1, 0)
     assert f"webhook {broken.pk} cannot be told" in caplog.text
+
+
+def test_a_listener_that_fails_stops_no_webhook(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver, caplog: Any
+) -> None:
+    """What it wrote is gone; a database that is away is tried again instead."""
+    webhook, _ = make.webhook(f"{receiver.url}/ok", repository=private_api)
+    errors: list[Exception] = [OperationalError("away"), KeyError("a bug")]
+
+    def listen(*, events: list[Event], **signal: Any) -> None:
+        Event.objects.filter(pk=events[0].pk).update(actor_name="half done")
+        raise errors.pop(0)
+
+    push(alice, private_api.full_name)
+    event = Event.objects.filter(repository=private_api, kind="tag.pushed").latest("pk")
+    events_relayed.connect(listen)
+    try:
+        with pytest.raises(OperationalError):
+            relay_events(event_ids=[event.pk])
+        assert not Delivery.objects.filter(webhook=webhook).exists()
+        relay_events(event_ids=[event.pk])
+    finally:
+        events_relayed.disconnect(listen)
+    assert Delivery.objects.filter(webhook=webhook).count() == 1
+    event.refresh_from_db()
+    assert event.is_relayed
+    assert event.actor_name != "half done"
+    assert "a bug" in caplog.text
 
 
 def test_secrets_sealed_with_another_key_are_a_failure_in_words(
