@@ -1,6 +1,8 @@
 """What is mailed to whom, in one mail for all that waits; nothing is lost."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -145,6 +147,25 @@ def test_an_address_that_was_not_confirmed_gets_no_mail(
     User.objects.filter(pk=reader.pk).update(email=reader.email.title())
     push(alice, watched, "v2")
     assert sorted(states(reader)) == ["due", "none"]
+
+
+def test_workers_that_send_at_the_same_time_send_one_mail(
+    alice: RegistryClient, reader: User, watched: Repository
+) -> None:
+    push(alice, watched, "v1", "v2")
+    start = threading.Barrier(4)
+
+    def send(number: int) -> int:
+        start.wait(10)
+        try:
+            return send_mails()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as workers:
+        assert sum(workers.map(send, range(4))) == 1
+    assert len(outbox.outbox) == 1
+    assert states(reader) == ["sent", "sent"]
 
 
 def test_however_much_waits_little_of_it_is_read(
