@@ -28,11 +28,12 @@ from webhooks.backlog import DELAYED_AFTER, waiting_since
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A line of the page; ``size_bytes`` instead of ``text`` for an amount."""
+    """A line of the page; an amount or a time, where there is one, beats the text."""
 
     title: str
     text: str = ""
     size_bytes: int | None = None
+    at: datetime | None = None
 
 
 def show_state(request: HttpRequest) -> HttpResponse:
@@ -46,7 +47,7 @@ def show_state(request: HttpRequest) -> HttpResponse:
     groups = [
         (_("People"), _people()),
         (_("Images"), _images()),
-        (_("At work"), _work(heard, waiting, due_since, now)),
+        (_("At work"), _work(heard, waiting, due_since)),
         (_("Versions"), _versions()),
     ]
     warnings = _warnings(heard, waiting, due_since, now)
@@ -147,17 +148,15 @@ def _work(
     heard: dict[str, datetime | None],
     waiting: dict[str, int],
     due_since: datetime | None,
-    now: datetime,
 ) -> list[Fact]:
     newest = Event.objects.order_by("-pk").values_list("at", flat=True).first()
     workers = [
         Fact(
-            _("Scheduler")
+            _("Scheduler, last seen")
             if name == SCHEDULER
-            else _("Worker of %(queue)s") % {"queue": name},
-            _("never heard of")
-            if at is None
-            else _("heard of %s ago") % timesince(at, now, depth=1),
+            else _("Worker for %(queue)s, last seen") % {"queue": name},
+            _("never"),
+            at=at,
         )
         for name, at in heard.items()
     ]
@@ -170,10 +169,11 @@ def _work(
         *(queues or [Fact(_("Tasks that wait"), _("the broker does not answer"))]),
         Fact(
             _("Oldest webhook that waits"),
-            timesince(due_since, now, depth=1) if due_since else _("none"),
+            _("none"),
+            at=due_since,
         ),
         Fact(_("Uploads going on"), f"{Upload.objects.count():,}"),
-        Fact(_("Last event"), f"{newest:%Y-%m-%d %H:%M} UTC" if newest else _("none")),
+        Fact(_("Last event"), _("none"), at=newest),
         Fact(
             _("Search"),
             _("with an index of trigrams")
