@@ -17,6 +17,7 @@ from accounts.models import AccessToken, Membership, Organization, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.tokens import revoke_access_token
 from accounts.users import deactivate_user
+from distribution.models import Upload
 from repositories.grants import remove_grant
 from repositories.lifecycle import delete_repository, transfer_repository
 from repositories.models import Grant, Repository, Tag
@@ -202,6 +203,11 @@ def test_an_upload_is_not_finished_by_whoever_lost_the_right_meanwhile(
 
     def body() -> Any:
         yield content[:50_000]
+        # The gate has let it through once the session is there; before, it says 401.
+        begun = Upload.objects.filter(repository=writer.repository)
+        deadline = time.monotonic() + 30
+        while not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
         remove()
         arriving.set()
         yield content[50_000:]
