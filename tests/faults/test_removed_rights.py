@@ -17,14 +17,13 @@ from accounts.models import AccessToken, Membership, Organization, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.tokens import revoke_access_token
 from accounts.users import deactivate_user
-from distribution.models import Upload
 from repositories.grants import remove_grant
 from repositories.lifecycle import delete_repository, transfer_repository
 from repositories.models import Grant, Repository, Tag
 from repositories.permissions import decide
 from tests import images, make
 from tests.conftest import Cast
-from tests.faults.oracle import assert_sound
+from tests.faults.oracle import assert_sound, blob_folder
 from tests.faults.test_concurrency import at_once
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer
@@ -191,7 +190,7 @@ def tags_of(repository: Repository) -> set[str]:
 
 
 def test_an_upload_is_not_finished_by_whoever_lost_the_right_meanwhile(
-    cast: Cast, alice: RegistryClient
+    cast: Cast, alice: RegistryClient, registry: BerthServer
 ) -> None:
     """L8: the body arrives while the right is taken away."""
     writer = Writer(cast, alice)
@@ -200,14 +199,16 @@ def test_an_upload_is_not_finished_by_whoever_lost_the_right_meanwhile(
     content = images.some_bytes(100_000)
     digest = images.digest_of(content)
     arriving = threading.Event()
+    staged = blob_folder(registry) / "uploads"
+    before = set(staged.iterdir())
 
     def body() -> Any:
         yield content[:50_000]
-        # The gate has let it through once the session is there; before, it says 401.
-        begun = Upload.objects.filter(repository=writer.repository)
+        # The gate has let it through once there is a file for it; before, it says 401.
         deadline = time.monotonic() + 30
-        while not begun.exists() and time.monotonic() < deadline:
+        while set(staged.iterdir()) == before and time.monotonic() < deadline:
             time.sleep(0.01)
+        assert set(staged.iterdir()) != before
         remove()
         arriving.set()
         yield content[50_000:]
