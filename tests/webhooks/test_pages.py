@@ -129,7 +129,7 @@ def test_pages_of_the_site_are_for_its_administrators(
         assert roots.get("/-/webhooks").status_code == 200
         made = roots.post("/-/webhooks", fields(name="Everything"))
         assert len(secrets_in(made)) == 1
-        webhook = Webhook.objects.get(repository=None, namespace=None)
+        webhook = Webhook.objects.get(namespace=None, name="Everything")
         try:
             path = f"/-/webhooks/{webhook.pk}"
             page = roots.get(path)
