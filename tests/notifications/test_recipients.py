@@ -10,6 +10,7 @@ from accounts.authentication import actor_of, actor_of_robot
 from accounts.memberships import remove_member
 from accounts.models import User
 from notifications.models import Notification
+from notifications.recipients import notify
 from notifications.wording import path_of
 from repositories.models import Event, Grant, Repository
 from repositories.watches import unwatch, watch
@@ -66,8 +67,7 @@ def test_nobody_is_told_twice(
     watch(repository=public_api, user=cast.dave)
     event = push(alice, public_api)
     tell(event)
-    Event.objects.filter(pk=event.pk).update(is_relayed=False)  # as a kill leaves it
-    tell(event)
+    notify(events=[Event.objects.select_related("repository").get(pk=event.pk)])
     assert Notification.objects.filter(event=event).count() == 1
 
 
