@@ -18,9 +18,7 @@ run: .venv/base ## set everything up and serve the registry; Ctrl-C stops it
 
 test: .venv/dev ## run the tests on SQLite and on PostgreSQL
 	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n 2 --dist loadgroup tests
-	@# What a browser shows is the same on both; tests of pages without one ask both.
-	BERTH_TEST_DATABASE=postgres $(BIN)/pytest -q -n 2 --dist loadgroup \
-		--ignore=tests/browser tests
+	BERTH_TEST_DATABASE=postgres $(BIN)/pytest -q -n 2 --dist loadgroup tests
 
 check: .venv/dev ## format, lint, types, templates, migrations
 	$(BIN)/ruff format --check .

@@ -150,8 +150,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.line(f"{count:4} {reason}")
     if not reasons:
         terminalreporter.line("   0 (everything that was selected was run)")
-    for folder in terminalreporter.config.getoption("ignore") or []:
-        terminalreporter.line(f"     {folder}: left out of this run (Makefile)")
     terminalreporter.line(f"     database of this run: {TEST_DATABASE}")
 
 
