@@ -14,6 +14,7 @@ from accounts.actors import Actor
 from accounts.authentication import actor_of_access_token, find_live_access_token
 from distribution.models import Blob, BlobLink
 from repositories.crash_points import reach
+from repositories.locking import retry_deadlocks
 from repositories.models import (
     ManifestReference,
     Repository,
@@ -105,6 +106,7 @@ def link_blob(
     return str(used)
 
 
+@retry_deadlocks
 def mount_blob(
     *,
     repository: RepositoryFacts,
@@ -158,6 +160,7 @@ def with_own_ceiling(actor: Actor) -> Actor:
     return actor if token is None else actor_of_access_token(token)
 
 
+@retry_deadlocks
 def unlink_blob(*, repository: RepositoryFacts, blob: LinkedBlob) -> bool:
     """Take a blob out of the repository; False if a manifest needs it (D-10)."""
     with transaction.atomic():

@@ -18,9 +18,12 @@ from distribution.errors import (
 from distribution.images import read_image_config
 from distribution.models import BlobLink
 from repositories.crash_points import reach
+from repositories.locking import retry_deadlocks
 from repositories.manifests import (
     DeletionRefused,
     MediaTypeDiffers,
+    add_image_config,
+    keep_image_config,
     note_push,
     record_manifest,
     record_push_by_digest,
@@ -77,6 +80,7 @@ def find_manifest(
     return FoundManifest(row[0], row[1], row[2], payload)
 
 
+@retry_deadlocks
 def put_manifest(
     *,
     repository: RepositoryFacts,
@@ -89,11 +93,9 @@ def put_manifest(
 ) -> None:
     """Keep a manifest and move its tags, all or nothing (D-11).
 
-    The links of the blobs it needs are locked in the order of their digests, then the
-    manifest, then its tags in the order of their names, then the repository and what
-    gives the actor the right, so that the garbage collection,
-    deletions and other pushes wait or come after. Tags are judged by where they pointed
-    when they were locked; a refusal undoes everything. Raises
+    Everything is locked in the order of repositories/locking.py, so that the garbage
+    collection, deletions and other pushes wait or come after. Tags are judged by where
+    they pointed when they were locked; a refusal undoes everything. Raises
     ManifestBlobUnknown, PreconditionFailed, NameUnknown, and Denied for a tag that the
     actor may not create or move.
     """
@@ -107,7 +109,6 @@ def put_manifest(
                 digest=digest,
                 payload=payload,
                 document=document,
-                config=config,
                 required=present,
                 actor=actor,
             )
@@ -124,6 +125,9 @@ def put_manifest(
             record_push_by_digest(repository=repository, manifest=manifest, actor=actor)
         if not note_push(repository):
             raise NameUnknown("the repository was deleted or moved at this moment")
+        if config is not None:
+            add = add_image_config if is_new else keep_image_config
+            add(manifest, config)
         _check_tags(repository, digest, previous, condition, actor)
     reach("C13")
 

@@ -43,6 +43,7 @@ from distribution.models import Upload
 from distribution.storage import blob_store
 from distribution.storage.base import ObjectMissing, Staged, StoreFull
 from repositories.crash_points import reach
+from repositories.locking import retry_deadlocks
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import CANONICAL_ALGORITHM, Digest
 from repositories.permissions import decide
@@ -465,22 +466,28 @@ def _keep(
         if is_own:
             store.discard(staged)
         raise
+
+    @retry_deadlocks
+    def link() -> str:
+        with transaction.atomic():
+            if upload is not None:
+                _end(upload)
+            used = link_blob(
+                repository=repository,
+                digest=digest,
+                size_bytes=size_bytes,
+                key=key,
+                replaces=None if is_whole else known_key,
+            )
+            # Long after the gate, and so that none comes after a removal (L8).
+            decision = decide(actor, Action.PUSH, repository, holds=True)
+            if not decision:
+                raise Denied(decision.reason)
+            return used
+
     for tries_left in reversed(range(LINK_TRIES)):
         try:
-            with transaction.atomic():
-                if upload is not None:
-                    _end(upload)
-                used = link_blob(
-                    repository=repository,
-                    digest=digest,
-                    size_bytes=size_bytes,
-                    key=key,
-                    replaces=None if is_whole else known_key,
-                )
-                # Long after the gate, and so that none comes after a removal (L8).
-                decision = decide(actor, Action.PUSH, repository, holds=True)
-                if not decision:
-                    raise Denied(decision.reason)
+            used = link()
             break
         except IntegrityError:  # its row was collected, or made, at this moment
             if not tries_left:

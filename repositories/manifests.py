@@ -10,7 +10,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from repositories.crash_points import reach
 from repositories.events import record_event
-from repositories.locking import lock_or_create
+from repositories.locking import lock_or_create, retry_deadlocks
 from repositories.models import (
     Event,
     ImageConfig,
@@ -44,16 +44,14 @@ def record_manifest(
     digest: Digest,
     payload: bytes,
     document: Document,
-    config: ParsedConfig | None,
     required: Collection[str],
     actor: Actor,
 ) -> tuple[Manifest, bool]:
     """Keep a manifest and its references, once; the second value tells if it is new.
 
     ``required`` are the digests that were present and have to stay as long as the
-    manifest does; ``config`` is what an image's config blob says, if it was read. The
-    row is locked for the rest of the caller's transaction, so that a tag can be moved
-    to it while somebody else deletes it.
+    manifest does. The row is locked for the rest of the caller's transaction, so that
+    a tag can be moved to it while somebody else deletes it.
 
     Raises MediaTypeDiffers for bytes that are here already as something else: whoever
     may push some tag could else change what another tag means.
@@ -75,8 +73,6 @@ def record_manifest(
         if not is_new:
             if manifest.media_type != document.media_type:
                 raise MediaTypeDiffers(manifest.media_type)
-            if config is not None:
-                keep_image_config(manifest, config)
             return manifest, False
         ManifestReference.objects.bulk_create(
             [
@@ -94,9 +90,15 @@ def record_manifest(
                 for position, descriptor in enumerate(document.descriptors)
             ]
         )
-        if config is not None:
-            ImageConfig.objects.create(manifest=manifest, **_columns_of(config))
         return manifest, True
+
+
+def add_image_config(manifest: Manifest, config: ParsedConfig) -> None:
+    """Keep what the config of a new image says, of which nothing can be there yet.
+
+    It changes the repository's search entry, so it comes after note_push().
+    """
+    ImageConfig.objects.create(manifest=manifest, **_columns_of(config))
 
 
 def keep_image_config(manifest: Manifest, config: ParsedConfig) -> bool:
@@ -141,6 +143,7 @@ def note_push(repository: RepositoryFacts) -> bool:
     return still_there.update(pushed_at=timezone.now()) == 1
 
 
+@retry_deadlocks
 def delete_manifest(
     *, repository: RepositoryFacts, digest: Digest, actor: Actor
 ) -> bool:

@@ -356,7 +356,8 @@ def _rebuild_images(first: int, last: int) -> None:
     for repository_id, its in of_repository.items():
         with transaction.atomic():
             # The repository's row, so that a push does not come in between.
-            Repository.objects.select_for_update().filter(pk=repository_id).first()
+            rows = Repository.objects.select_for_update(no_key=True)
+            rows.filter(pk=repository_id).first()
             bits = 0
             for config in its:
                 bits |= bit_of(config.os, config.architecture)

@@ -4,10 +4,11 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.models import User
-from repositories.locking import lock_or_create
+from repositories.locking import lock_or_create, retry_deadlocks
 from repositories.models import Repository, Star
 
 
+@retry_deadlocks
 def star(*, repository: Repository, user: User) -> int:
     """Set the user's star and return how many there are; nothing if it is set.
 
@@ -21,6 +22,7 @@ def star(*, repository: Repository, user: User) -> int:
         return _count(repository, 1 if is_new else 0)
 
 
+@retry_deadlocks
 def unstar(*, repository: Repository, user: User) -> int:
     """Take the user's star away and return how many are left."""
     with transaction.atomic():

@@ -20,6 +20,7 @@ from django.db.models.functions import Coalesce
 from django.dispatch import Signal
 from django.utils import timezone
 
+from repositories.locking import retry_deadlocks
 from repositories.models import (
     CountedBatch,
     DailyPlatformPulls,
@@ -75,6 +76,7 @@ class DayOfPulls:
     pull_count: int
 
 
+@retry_deadlocks
 def count_fetches(
     *, batch: str, fetches: Mapping[Fetch, int], fetched_at: datetime
 ) -> bool:
@@ -90,9 +92,9 @@ def count_fetches(
                 CountedBatch.objects.create(name=batch)
         except IntegrityError:
             return False
-        # Locked in the order of their ids: two batches never wait for each other.
+        tags = _lock_tags(fetches)
         there = set(
-            Repository.objects.select_for_update()
+            Repository.objects.select_for_update(no_key=True)
             .filter(pk__in=ids)
             .order_by("pk")
             .values_list("pk", flat=True)
@@ -107,7 +109,7 @@ def count_fetches(
                 pulls[fetch] += count
             elif platform:
                 chosen[fetch.repository_id, fetch.day, platform] += count
-        _add_pulls(pulls, fetched_at)
+        _add_pulls(pulls, tags, fetched_at)
         if pulls:
             pulls_counted.send_robust(
                 sender=DailyPulls, pulls=pulls, fetched_at=fetched_at
@@ -119,9 +121,12 @@ def count_fetches(
     return True
 
 
-def _add_pulls(pulls: Mapping[Fetch, int], fetched_at: datetime) -> None:
+def _add_pulls(
+    pulls: Mapping[Fetch, int],
+    tags: Mapping[tuple[int, str], Mapping[str, int]],
+    fetched_at: datetime,
+) -> None:
     platforms = _platforms_of_images(pulls)
-    tags = _tags_by_digest(pulls)
     rows: Counter[tuple[Any, ...]] = Counter()
     totals: Counter[int] = Counter()
     pulled: set[int] = set()
@@ -174,14 +179,22 @@ def _platforms_of_images(fetches: Iterable[Fetch]) -> dict[tuple[int, str], str]
     }
 
 
-def _tags_by_digest(
+def _lock_tags(
     fetches: Iterable[Fetch],
 ) -> dict[tuple[int, str], dict[str, int]]:
-    """Return the tags that point to each manifest now, with their keys."""
-    rows = Tag.objects.filter(
-        repository__in={fetch.repository_id for fetch in fetches},
-        manifest__digest__in={fetch.digest for fetch in fetches},
-    ).values_list("repository", "manifest__digest", "name", "pk")
+    """Return the tags that point to each manifest, with their keys, and lock them.
+
+    Before the repositories, as a push does (repositories/locking.py).
+    """
+    rows = (
+        Tag.objects.select_for_update(of=("self",), no_key=True)
+        .filter(
+            repository__in={fetch.repository_id for fetch in fetches},
+            manifest__digest__in={fetch.digest for fetch in fetches},
+        )
+        .order_by("repository", "name")
+        .values_list("repository", "manifest__digest", "name", "pk")
+    )
     found: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
     for repository_id, digest, name, pk in rows:
         found[repository_id, digest][name] = pk
@@ -267,7 +280,7 @@ def recount_pulls() -> int:
     for pk in list(wrong):
         with transaction.atomic():
             # Whoever counts holds this row; the sum is taken after they let it go.
-            Repository.objects.select_for_update().filter(pk=pk).first()
+            Repository.objects.select_for_update(no_key=True).filter(pk=pk).first()
             corrected += Repository.objects.filter(pk=pk).update(
                 pull_count=Coalesce(
                     Subquery(

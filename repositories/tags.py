@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from repositories.crash_points import reach
 from repositories.events import record_event
-from repositories.locking import lock_or_create
+from repositories.locking import lock_or_create, retry_deadlocks
 from repositories.models import Event, Manifest, RepositoryFacts, Tag, TagMove
 
 
@@ -70,6 +70,7 @@ def move_tag(
         return previous_digest
 
 
+@retry_deadlocks
 def tag_manifest(
     *, repository: RepositoryFacts, digest: str, name: str, actor: Actor
 ) -> bool:
@@ -86,6 +87,7 @@ def tag_manifest(
         return True
 
 
+@retry_deadlocks
 def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
     """Delete a tag and record it; the manifest stays. False if there is no such tag."""
     with transaction.atomic():
@@ -103,6 +105,7 @@ def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
         return True
 
 
+@retry_deadlocks
 def restore_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
     """Put back a tag that was deleted, where it last pointed to.
 
