@@ -554,8 +554,12 @@ CELERY_TASK_ACKS_LATE = True  # tasks are safe to run twice, and must not be los
 CELERY_TASK_SOFT_TIME_LIMIT = 2 * 3600  # of threads, too (registry_site/limits.py)
 CELERY_TASK_TIME_LIMIT = 3 * 3600  # in pools of processes only
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
+# The nameless exchange takes a message to the queue of its routing key. A named one has
+# a table of queues in the broker: two who make it at once in a folder lose a message,
+# and a Redis that was emptied has it no more.
+CELERY_TASK_DEFAULT_EXCHANGE = ""
 CELERY_TASK_QUEUES = [
-    Queue(name, Exchange(name), routing_key=name)
+    Queue(name, Exchange(""), routing_key=name)
     for name in ("deliveries", "statistics", "upkeep")
 ]
 CELERY_TASK_ROUTES = {
