@@ -39,15 +39,17 @@ def namespace_ids(names: Iterable[str]) -> list[int]:
     return list(found.values())
 
 
-def reach_of(tokens: Iterable[AccessToken]) -> dict[int, list[str]]:
+def reach_of(actor: Actor, tokens: Iterable[AccessToken]) -> dict[int, list[str]]:
     """Return the names that each limited token reaches, by its id. Two queries.
 
     The tokens come with their limits and namespaces prefetched. A repository that is
-    gone is reached no more, and so not named.
+    gone, or that the actor sees no more, is reached no more, and so not named: it may
+    have another name by now.
     """
     limits = [limit for token in tokens for limit in token.limits.all()]
     wanted = {limit.repository_id for limit in limits if limit.repository_id}
-    repositories = Repository.objects.with_full_name().in_bulk(wanted)
+    visible = Repository.objects.visible_to(actor).with_full_name()
+    repositories = visible.in_bulk(wanted)
     reach: dict[int, list[str]] = {}
     for limit in limits:
         names = reach.setdefault(limit.access_token_id, [])

@@ -46,7 +46,7 @@ def access_tokens(request: HttpRequest) -> HttpResponse:
         .prefetch_related("limits__namespace")
         .order_by("-created_at")
     )
-    reach = reach_of(tokens)
+    reach = reach_of(actor, tokens)
     return render(
         request,
         "repositories/tokens.html",

@@ -9,7 +9,9 @@ import httpx
 import pytest
 from django.utils import timezone
 
+from accounts.actors import ANONYMOUS
 from accounts.models import AccessToken, User
+from repositories.lifecycle import rename_repository
 from repositories.models import Repository
 from tests import make
 from tests.conftest import Cast
@@ -89,6 +91,20 @@ def test_a_token_is_limited_to_what_is_named(
     limits = set(token.limits.values_list("repository_id", "namespace_id"))
     assert limits == {(mine.pk, None), (None, cast.acme.namespace.pk)}
     assert f"<code>{mine.full_name}</code>" in page.text
+
+
+def test_a_token_does_not_name_what_its_owner_sees_no_more(
+    yara: PageClient, person: User, private_api: Repository
+) -> None:
+    grant = make.grant(private_api, person, "read")
+    yara.post(PATH, fields(only=private_api.full_name))
+    assert private_api.name in yara.get(PATH).text
+    grant.delete()
+    name = make.unique("takeover")
+    rename_repository(repository=private_api, name=name, actor=ANONYMOUS)
+    page = yara.get(PATH).text
+    assert name not in page
+    assert "nothing that is left" in page
 
 
 @pytest.mark.parametrize(
