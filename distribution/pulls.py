@@ -15,6 +15,7 @@ A power cut may lose the last lines, since no pull waits for the disk.
 import fcntl
 import logging
 import os
+import re
 import threading
 import time
 import uuid
@@ -33,6 +34,11 @@ from repositories.stats import Fetch, count_fetches
 log = logging.getLogger(__name__)
 
 COUNT_INTERVAL_SECONDS = 2.0
+_LINE = re.compile(
+    r"(?P<repository>\d{1,18})\t(?P<digest>[a-z0-9+._-]{1,32}:[0-9a-f]{1,128})\t"
+    r"(?P<tag>[\w.-]{0,128})\t(?P<client>[\w-]{1,20})\t(?P<day>\d{4}-\d{2}-\d{2})\n",
+    re.ASCII,
+)
 OPEN, CLOSED = ".open", ".closed"
 COMPLAINT_INTERVAL_SECONDS = 60.0  # a full disk is not told of at every pull
 
@@ -45,6 +51,7 @@ class PullLog:
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         self._path: Path | None = None
+        self._is_cut = False  # the last line, by a full disk
         self._thread: threading.Thread | None = None
         self._complained_at = -COMPLAINT_INTERVAL_SECONDS
 
@@ -54,7 +61,11 @@ class PullLog:
         line = f"{repository_id}\t{digest}\t{tag}\t{client}\t{day}\n".encode()
         try:
             with self._lock:
-                os.write(self._file(), line)
+                descriptor = self._file()
+                if self._is_cut:
+                    os.write(descriptor, b"\n")
+                    self._is_cut = False
+                self._is_cut = os.write(descriptor, line) < len(line)
         except OSError as error:
             now = time.monotonic()
             if now - self._complained_at >= COMPLAINT_INTERVAL_SECONDS:
@@ -94,6 +105,8 @@ class PullLog:
             except (OSError, DatabaseError, InterfaceError) as error:
                 # The files stay, and the next round comes back to them.
                 log.warning("pulls wait to be counted: %s", type(error).__name__)
+            except Exception:  # a mistake of ours must not end the counting
+                log.exception("pulls wait to be counted")
             finally:
                 connection.close()
 
@@ -132,15 +145,24 @@ def _read(path: Path) -> Counter[Fetch]:
     fetches: Counter[Fetch] = Counter()
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            parts = line.rstrip("\n").split("\t")
-            if not line.endswith("\n") or len(parts) != 5:
-                continue  # cut off by a full disk
-            repository_id, digest, tag, client, day = parts
-            fetch = Fetch(
-                int(repository_id), digest, tag, client, date.fromisoformat(day)
-            )
-            fetches[fetch] += 1
+            fetch = _parse(line)
+            if fetch is not None:
+                fetches[fetch] += 1
     return fetches
+
+
+def _parse(line: str) -> Fetch | None:
+    """Return what a line says; None for one that a full disk or a power cut left."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    try:
+        day = date.fromisoformat(found["day"])
+    except ValueError:
+        return None
+    return Fetch(
+        int(found["repository"]), found["digest"], found["tag"], found["client"], day
+    )
 
 
 @contextmanager

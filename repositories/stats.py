@@ -10,7 +10,7 @@ so again. What is older than DETAIL_DAYS keeps one row a day.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -52,8 +52,9 @@ DO UPDATE SET
   pull_count = repositories_dailyplatformpulls.pull_count + EXCLUDED.pull_count"""
 
 
-# Sent with ``pulls`` (how often each Fetch came) and ``fetched_at``, in the transaction
-# that counts them, so that whoever writes rows of it does so once.
+# Sent with ``pulls`` (how often each Fetch came, with the tag that it counts for) and
+# ``fetched_at``, in the transaction that counts them: whoever writes rows of it does so
+# once, and what the database refuses there is counted and told the next time.
 pulls_counted = Signal()
 
 
@@ -109,16 +110,32 @@ def count_fetches(
                 pulls[fetch] += count
             elif platform:
                 chosen[fetch.repository_id, fetch.day, platform] += count
+        pulls = _with_their_tags(pulls, tags)
         _add_pulls(pulls, tags, fetched_at)
         if pulls:
-            pulls_counted.send_robust(
-                sender=DailyPulls, pulls=pulls, fetched_at=fetched_at
-            )
+            pulls_counted.send(sender=DailyPulls, pulls=pulls, fetched_at=fetched_at)
         for (repository_id, day, platform), count in sorted(chosen.items()):
             change_rows(
                 _ADD_PLATFORM_PULLS, (repository_id, day.isoformat(), platform, count)
             )
     return True
+
+
+def _with_their_tags(
+    pulls: Mapping[Fetch, int], tags: Mapping[tuple[int, str], Mapping[str, int]]
+) -> Counter[Fetch]:
+    """Say which tag was pulled, also by those who ask for its digest first.
+
+    containerd and Kubernetes do. Where several tags point to the digest, nobody knows.
+    """
+    named: Counter[Fetch] = Counter()
+    for fetch, count in pulls.items():
+        pointing = tags.get((fetch.repository_id, fetch.digest), {})
+        if not fetch.tag and len(pointing) == 1:
+            named[replace(fetch, tag=next(iter(pointing)))] += count
+        else:
+            named[fetch] += count
+    return named
 
 
 def _add_pulls(
@@ -132,10 +149,8 @@ def _add_pulls(
     pulled: set[int] = set()
     for fetch, count in pulls.items():
         key = (fetch.repository_id, fetch.digest)
-        pointing = tags.get(key, {})
         tag = fetch.tag
-        if not tag and len(pointing) == 1:
-            [tag] = pointing  # whoever asks for a tag's digest first, pulls the tag
+        pointing = tags.get(key, {})
         pulled |= {pk for name, pk in pointing.items() if tag in ("", name)}
         day = fetch.day.isoformat()
         row = (fetch.repository_id, day, tag, platforms.get(key, ""), fetch.client)

@@ -5,6 +5,7 @@ a batch, one delivery is made for each tag in it and each webhook that wants it;
 counts once, and so it is told once. Where no webhook asks, this is one small query.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +21,9 @@ from repositories.stats import Fetch
 from webhooks.models import Delivery, Webhook
 from webhooks.notices import EventName
 from webhooks.nudges import nudge_delivery
-from webhooks.relay import make_delivery, notice_of
+from webhooks.relay import MISTAKES, make_delivery, notice_of
+
+log = logging.getLogger(__name__)
 
 KIND = "tag.pulled"
 Pulled = tuple[int, str, str]  # repository, tag, digest
@@ -29,28 +32,39 @@ Pulled = tuple[int, str, str]  # repository, tag, digest
 def tell_of_pulls(
     *, pulls: Mapping[Fetch, int], fetched_at: datetime, **signal: Any
 ) -> None:
-    """Make the deliveries of a batch of pulls; a pull by digest has no tag to tell."""
+    """Make the deliveries of a batch of pulls; one that counts for no tag is not told.
+
+    A mistake here leaves the batch counted; what the database refuses undoes it, and it
+    comes again.
+    """
+    try:
+        with transaction.atomic():
+            _tell(pulls, fetched_at)
+    except MISTAKES:
+        log.exception("not all was told of pulls")
+
+
+def _tell(pulls: Mapping[Fetch, int], fetched_at: datetime) -> None:
     counts: Counter[Pulled] = Counter()
     for fetch, count in pulls.items():
         if fetch.tag:
             counts[fetch.repository_id, fetch.tag, fetch.digest] += count
     ids = {repository_id for repository_id, _, _ in counts}
-    with transaction.atomic():  # what goes wrong here does not stop the counting
-        hooks = [hook for hook in _hooks_of(ids) if EventName.PULL in hook.events]
-        if not hooks:
-            return
-        repositories = Repository.objects.with_full_name().in_bulk(ids)
-        made = [
-            delivery
-            for pulled, count in sorted(counts.items())
-            if pulled[0] in repositories
-            for delivery in _deliveries(
-                repositories[pulled[0]], pulled, count, fetched_at, hooks
-            )
-        ]
-        Delivery.objects.bulk_create(made)
-        for delivery in made:
-            transaction.on_commit(partial(nudge_delivery, delivery.pk))
+    hooks = [hook for hook in _hooks_of(ids) if EventName.PULL in hook.events]
+    if not hooks:
+        return
+    repositories = Repository.objects.with_full_name().in_bulk(ids)
+    made = [
+        delivery
+        for pulled, count in sorted(counts.items())
+        if pulled[0] in repositories
+        for delivery in _deliveries(
+            repositories[pulled[0]], pulled, count, fetched_at, hooks
+        )
+    ]
+    Delivery.objects.bulk_create(made)
+    for delivery in made:
+        transaction.on_commit(partial(nudge_delivery, delivery.pk))
 
 
 def _hooks_of(repository_ids: set[int]) -> list[Webhook]:

@@ -1,15 +1,21 @@
 """What counts as a pull, and for what (architecture: A pull)."""
 
+import os
+import threading
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from distribution.clients import KINDS, client_kind
-from distribution.pulls import COUNT_INTERVAL_SECONDS
+from distribution.pulls import COUNT_INTERVAL_SECONDS, PullLog, count_closed
 from repositories.models import Repository
+from tests import make
 from tests.api.conftest import ApiClient
 from tests.conftest import Cast
+from tests.images import ABSENT_DIGEST as DIGEST
 from tests.images import image, index
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer
@@ -121,3 +127,53 @@ def test_clients_are_told_apart(user_agent: str, kind: str) -> None:
 
 def test_every_kind_fits_its_column() -> None:
     assert all(len(kind) <= 20 for _, kind in KINDS)
+
+
+# --- what a power cut and a full disk leave in the files
+
+
+def test_lines_that_cannot_be_read_are_left_out_and_the_others_counted(
+    private_api: Repository, tmp_path: Path
+) -> None:
+    day = "2030-06-15"
+    good = f"{private_api.pk}\t{DIGEST}\tv1\tcri-o\t{day}\n"
+    bad = (
+        "\0" * 100,
+        f"x\t{DIGEST}\tv1\tdocker\t{day}\n",
+        f"{private_api.pk}\t{DIGEST}\tv1\tdocker\t2030-13-45\n",
+        f"{private_api.pk}\tsha256:\0\0\tv1\tdocker\t{day}\n",
+        f"{private_api.pk}\t{DIGEST}\tv1\tdocker\n",
+        f"{private_api.pk}\t{DIGEST}\t{'v' * 200}\tdocker\t{day}\n",
+    )
+    for place, line in enumerate(bad):
+        text = f"{good}{line}\n{good}{private_api.pk}\t{DIGEST}"
+        name = f"{make.unique('file')}-{place}.closed"
+        (tmp_path / name).write_text(text)
+    assert count_closed(tmp_path) == len(bad)
+    assert list(tmp_path.iterdir()) == []
+    private_api.refresh_from_db()
+    assert private_api.pull_count == 2 * len(bad)
+
+
+def test_a_line_that_a_full_disk_cut_spoils_no_other(
+    private_api: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulls = PullLog(tmp_path)
+    pulls._thread = threading.current_thread()  # nobody else counts here
+    note = partial(
+        pulls.note,
+        repository_id=private_api.pk,
+        digest=DIGEST,
+        tag="v1",
+        client="docker",
+    )
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda fd, line: write(fd, line[:1]))
+        note()
+    note()
+    note()
+    pulls.close_file()
+    assert count_closed(tmp_path) == 1
+    private_api.refresh_from_db()
+    assert private_api.pull_count == 2

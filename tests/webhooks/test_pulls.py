@@ -1,8 +1,11 @@
 """Pulls are told to those who asked, once for each batch that is counted."""
 
 import json
+import time
+from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.actors import ANONYMOUS
@@ -41,7 +44,7 @@ def test_a_pull_is_told_to_those_who_asked_for_it(
     )
     pushes, _ = make.webhook(URL, repository=private_api, events=["push"])
     owners, _ = make.webhook(URL, namespace=cast.acme.namespace, events=["pull"])
-    assert count(private_api, pushed.digest, "v1", "")
+    assert count(private_api, pushed.digest, "v1")
     told = {
         hook.pk: list(Delivery.objects.filter(webhook=hook))
         for hook in (mine, releases, pushes, owners)
@@ -57,6 +60,58 @@ def test_a_pull_is_told_to_those_who_asked_for_it(
     assert body["type"] == "dev.berth.image.pulled"
     assert (body["data"]["tag"], body["data"]["count"]) == ("v1", 2)
     assert body["data"]["digest"] == pushed.digest
+
+
+def test_a_pull_of_those_who_ask_for_the_digest_first_is_told_with_its_tag(
+    carol: RegistryClient, private_api: Repository, pushed: images.Image
+) -> None:
+    """containerd asks for the tag by HEAD, and then gets the digest."""
+    hook, _ = make.webhook(URL, repository=private_api, events=["pull"])
+    name = private_api.full_name
+    for _ in range(3):
+        asked = carol.head(f"/v2/{name}/manifests/v1")
+        digest = asked.headers["Docker-Content-Digest"]
+        assert carol.get(f"/v2/{name}/manifests/{digest}").status_code == 200
+    deadline = time.monotonic() + 20
+    told: list[dict[str, Any]] = []
+    while sum(data["count"] for data in told) < 3 and time.monotonic() < deadline:
+        time.sleep(0.2)
+        rows = Delivery.objects.filter(webhook=hook)
+        told = [json.loads(row.body)["data"] for row in rows]
+    assert {(data["tag"], data["digest"]) for data in told} == {("v1", pushed.digest)}
+    assert sum(data["count"] for data in told) == 3
+
+
+def test_a_digest_that_several_tags_name_is_told_with_none(
+    alice: RegistryClient, private_api: Repository, pushed: images.Image
+) -> None:
+    hook, _ = make.webhook(URL, repository=private_api, events=["pull"])
+    alice.push(f"{private_api.full_name}:v2", pushed)
+    assert count(private_api, pushed.digest, "")
+    assert not Delivery.objects.filter(webhook=hook).exists()
+
+
+def test_what_the_database_refuses_is_counted_and_told_the_next_time(
+    private_api: Repository, pushed: images.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook, _ = make.webhook(URL, repository=private_api, events=["pull"])
+    now = timezone.now()
+    fetches = {Fetch(private_api.pk, pushed.digest, "v1", "docker", now.date()): 5}
+    batch = make.unique("batch")
+    with monkeypatch.context() as patched:
+
+        def refuse(rows: list[Delivery]) -> None:
+            raise OperationalError("the connection is lost")
+
+        patched.setattr(Delivery.objects, "bulk_create", refuse)
+        with pytest.raises(OperationalError):
+            count_fetches(batch=batch, fetches=fetches, fetched_at=now)
+    private_api.refresh_from_db()
+    assert private_api.pull_count == 0
+    assert count_fetches(batch=batch, fetches=fetches, fetched_at=now)
+    private_api.refresh_from_db()
+    assert private_api.pull_count == 5
+    assert Delivery.objects.filter(webhook=hook).count() == 1
 
 
 def test_a_batch_that_comes_again_is_not_told_again(
