@@ -48,7 +48,7 @@ def parse_retry_after(text: str, now: datetime) -> float | None:
         return float(text[:12])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone of 10^20 hours is the latter
         return None
     if at.tzinfo is None:  # "-0000", and nothing says otherwise
         at = at.replace(tzinfo=UTC)

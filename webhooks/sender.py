@@ -100,23 +100,22 @@ def _post(
     backend: "_GuardedBackend",
     outcome: Outcome,
 ) -> None:
+    # Not by a client of httpx: that one reads where a redirect leads even when it is
+    # not to follow it, and raises when this is no URL.
+    request = httpx.Request(
+        "POST",
+        url,
+        content=body.encode(),
+        headers={
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",  # nothing to unpack
+            "Connection": "close",
+            **headers,
+        },
+    )
     with (
-        httpx.Client(
-            transport=_GuardedTransport(backend),
-            trust_env=False,  # no proxy: it would connect where we may not
-            follow_redirects=False,
-        ) as client,
-        client.stream(
-            "POST",
-            url,
-            content=body.encode(),
-            headers={
-                "Accept": "*/*",
-                "Accept-Encoding": "identity",  # nothing to unpack
-                "Connection": "close",
-                **headers,
-            },
-        ) as response,
+        _GuardedTransport(backend) as transport,
+        contextlib.closing(transport.handle_request(request)) as response,
     ):
         outcome.status_code = response.status_code
         outcome.headers = _kept_headers(response.headers)

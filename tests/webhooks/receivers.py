@@ -3,6 +3,7 @@
 /ok                 204
 /status/503         that status; with ?retry-after=5 that header
 /redirect/<url>     302 to the URL that follows
+/lost/<how>         302 to what is no URL: LOST says which
 /huge               200 and a body without end
 /headers            200 and 200 KiB of headers
 /drip               200 and one byte each 0.2 s, without end
@@ -26,6 +27,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 WAIT_SECONDS = 60
+LOST = {
+    "bracket": "http://[::bad",
+    "long": f"http://{'x' * 70_000}/",
+    "idna": "http://xn--\xff.example/",
+    "port": "http://127.0.0.1:99999/",
+    "text": "\xff\xfe",
+}
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_redirect(self, words: list[str], query: str) -> None:
         self.say(302, {"Location": self.path.removeprefix("/redirect/")})
+
+    def answer_lost(self, words: list[str], query: str) -> None:
+        self.say(302, {"Location": LOST[words[1]]})
 
     def answer_huge(self, words: list[str], query: str) -> None:
         self.say(200)

@@ -102,6 +102,8 @@ def test_retry_after_makes_a_wait_longer_up_to_an_hour(
         ("Fri, 02 Jan 2026 00:02:00 GMT", 120),
         ("Thu, 01 Jan 2026 00:00:00 GMT", 0),
         ("Fri, 02 Jan 2026 00:02:00 -0000", 120),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
+        ("99999999999999999999 Jan 2024 00:00:00 GMT", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, expected: float | None) -> None:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.servers import PROJECT_FOLDER, free_port
 from tests.webhooks.conftest import LOOPBACK
 from tests.webhooks.forbidden_ranges import ADDRESSES
-from tests.webhooks.receivers import Receiver, run_receiver
+from tests.webhooks.receivers import LOST, Receiver, run_receiver
 from webhooks import sender
 from webhooks.problems import Problem
 from webhooks.sender import Outcome
@@ -314,6 +314,21 @@ def test_a_redirect_is_not_followed(receiver: Receiver, status_and_target: str) 
         assert outcome.problem == Problem.REDIRECT
         assert inside.connections == 0
     assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_redirect_to_what_is_no_url_is_said(receiver: Receiver, how: str) -> None:
+    outcome = send(f"{receiver.url}/lost/{how}")
+    assert outcome.problem == Problem.REDIRECT, outcome.reason
+    assert outcome.status_code == 302
+
+
+def test_a_retry_after_of_nonsense_is_no_more_than_an_error(receiver: Receiver) -> None:
+    asked = "Mon,+01+Jan+2024+00:00:00+%2B99999999999999999999"
+    outcome = send(f"{receiver.url}/status/503?Retry-After={asked}")
+    assert outcome.problem == Problem.STATUS
+    assert outcome.headers["retry-after"].endswith("+99999999999999999999")
+    assert outcome.retry_after_seconds is None
 
 
 def test_no_proxy_is_used(receiver: Receiver, monkeypatch: Any) -> None:
