@@ -9,6 +9,9 @@ killed leaves the row on loan; when that is over, the sweep finds it due, and th
 receiver may hear the same id twice: at least once, and never not at all. Nothing is
 sent inside of a transaction, and no connection to the database is held while a receiver
 thinks.
+
+Rows are locked in the order webhook, delivery, attempt (repositories/locking.py says
+why there is one).
 """
 
 import time
@@ -27,6 +30,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from repositories.crash_points import reach
+from repositories.locking import retry_deadlocks
 from webhooks import sender
 from webhooks.backoff import TRIES_MAX, wait_seconds
 from webhooks.lanes import REMEMBERED_MAX, Lane, Lanes
@@ -134,6 +138,7 @@ def _send(delivery_id: int) -> None:
     connection.close()
 
 
+@retry_deadlocks
 def _claim(delivery_id: int) -> _Claim | None:
     """Take the delivery on loan; None if it is not due or somebody else has it."""
     now = timezone.now()
@@ -212,6 +217,7 @@ def _hide(values: Iterable[str], text: str) -> str:
     return text
 
 
+@retry_deadlocks
 def _finish(claim: _Claim, outcome: Outcome) -> None:
     """Write down the attempt and what follows from it, if the loan is still ours.
 
@@ -220,39 +226,27 @@ def _finish(claim: _Claim, outcome: Outcome) -> None:
     now = timezone.now()
     delivery = claim.delivery
     with transaction.atomic():
-        Attempt.objects.filter(pk=claim.attempt.pk).update(
-            ended_at=now,
-            took_milliseconds=round(outcome.took_seconds * 1000),
-            address=outcome.address,
-            request_headers=claim.attempt.request_headers,
-            status_code=outcome.status_code,
-            response_headers=outcome.headers,
-            response_body=outcome.body,
-            is_truncated=outcome.is_truncated,
-            problem=outcome.problem,
-            reason=outcome.reason[:500],
-        )
-        mine = Delivery.objects.filter(pk=delivery.pk, claim=claim.token)
         if outcome.is_delivered:
-            open_rows = Delivery.objects.filter(
-                pk=delivery.pk, status__in=Delivery.OPEN
-            )
-            open_rows.update(
+            _note_success(delivery.webhook, now)
+            Delivery.objects.filter(pk=delivery.pk, status__in=Delivery.OPEN).update(
                 status=Delivery.Status.DELIVERED,
                 finished_at=now,
                 claim=None,
                 problem="",
                 reason="",
             )
-            _note_success(delivery.webhook, now)
+            _end_attempt(claim, outcome, now)
             return
+        if not delivery.is_test:
+            webhooks = Webhook.objects.select_for_update(no_key=True)
+            webhooks.filter(pk=delivery.webhook_id).first()
         wait = None
         if not delivery.is_test and outcome.problem not in {
             Problem.GONE,
             Problem.SWITCHED_OFF,
         }:
             wait = wait_seconds(delivery.try_count, outcome.retry_after_seconds)
-        held = mine.update(
+        held = Delivery.objects.filter(pk=delivery.pk, claim=claim.token).update(
             status=Delivery.Status.FAILED if wait is None else Delivery.Status.WAITING,
             due_at=now if wait is None else now + timedelta(seconds=wait),
             finished_at=now if wait is None else None,
@@ -260,8 +254,24 @@ def _finish(claim: _Claim, outcome: Outcome) -> None:
             problem=outcome.problem,
             reason=outcome.reason[:500],
         )
+        _end_attempt(claim, outcome, now)
         if held and not delivery.is_test:
             _note_failure(delivery.webhook, outcome, now)
+
+
+def _end_attempt(claim: _Claim, outcome: Outcome, now: datetime) -> None:
+    Attempt.objects.filter(pk=claim.attempt.pk).update(
+        ended_at=now,
+        took_milliseconds=round(outcome.took_seconds * 1000),
+        address=outcome.address,
+        request_headers=claim.attempt.request_headers,
+        status_code=outcome.status_code,
+        response_headers=outcome.headers,
+        response_body=outcome.body,
+        is_truncated=outcome.is_truncated,
+        problem=outcome.problem,
+        reason=outcome.reason[:500],
+    )
 
 
 def _note_success(webhook: Webhook, now: datetime) -> None:
@@ -299,6 +309,7 @@ def _note_failure(webhook: Webhook, outcome: Outcome, now: datetime) -> None:
 # --- the sweep
 
 
+@retry_deadlocks
 def sweep_deliveries() -> int:
     """Have everything sent that is due and that no message is on its way for.
 
@@ -319,6 +330,7 @@ def sweep_deliveries() -> int:
     return len(ids)
 
 
+@retry_deadlocks
 def expire_deliveries() -> int:
     """Delete what is older than BERTH_WEBHOOK_RETENTION_DAYS and not open any more.
 
@@ -352,6 +364,7 @@ def send_test(*, webhook: Webhook) -> Delivery:
     return delivery
 
 
+@retry_deadlocks
 def redeliver(*, delivery: Delivery) -> Delivery:
     """Send a delivery again from the start of the ladder, with the same id and body.
 
@@ -366,6 +379,7 @@ def redeliver(*, delivery: Delivery) -> Delivery:
     return delivery
 
 
+@retry_deadlocks
 def redeliver_failed_since(*, webhook: Webhook, since: datetime) -> int:
     """Send again all that failed since then, oldest first; return how many.
 

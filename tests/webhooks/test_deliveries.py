@@ -5,6 +5,7 @@ The worker's verbs are called here; the worker itself is in tests/faults.
 
 import json
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -455,6 +456,41 @@ def test_a_late_success_counts_and_a_late_failure_does_not(
     deliveries._finish(quick, bad)
     delivery.refresh_from_db()
     assert delivery.status == Delivery.Status.DELIVERED
+
+
+def test_a_worker_that_was_late_and_the_next_one_do_not_undo_each_other(
+    private_api: Repository, receiver: Receiver, caplog: Any
+) -> None:
+    """They met in a circle, and what had arrived could be sent once more."""
+    delivery = failing(receiver, private_api, "ok")
+    late = deliveries._claim(delivery.pk)
+    assert late is not None
+    make_due(delivery)  # its loan is over
+    has_begun = threading.Event()
+
+    def pause(execute: Any, sql: str, *rest: Any) -> Any:
+        done = execute(sql, *rest)
+        is_row = "webhooks_delivery" in sql or "webhooks_attempt" in sql
+        if is_row and not has_begun.is_set():
+            has_begun.set()
+            time.sleep(0.5)
+        return done
+
+    def finish() -> None:
+        with connection.execute_wrapper(pause):
+            deliveries._finish(late, Outcome(status_code=204))
+        connection.close()
+
+    thread = threading.Thread(target=finish)
+    thread.start()
+    assert has_begun.wait(10)
+    assert deliveries._claim(delivery.pk) is None
+    thread.join()
+    assert "was undone" not in caplog.text
+    delivery.refresh_from_db()
+    assert delivery.status == Delivery.Status.DELIVERED
+    [attempt] = delivery.attempts.all()
+    assert (attempt.status_code, attempt.problem) == (204, "")
 
 
 def test_two_workers_send_once(private_api: Repository, receiver: Receiver) -> None:
