@@ -6,10 +6,12 @@ and whoever removes its file has it. What a killed worker had in hand is gone; t
 that matter are found again in the database.
 """
 
+import logging
 import os
 import time
 import uuid
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -17,11 +19,19 @@ from typing import Any
 from kombu.transport import filesystem
 from kombu.utils.json import dumps, loads
 
+log = logging.getLogger(__name__)
+
+ABANDONED_SECONDS = 3600  # a draft this old is no one's
+
 
 class Channel(filesystem.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._listed: dict[str, deque[str]] = {}
+        for draft in Path(self.data_folder_out).glob(".*"):
+            with suppress(FileNotFoundError):
+                if time.time() - draft.stat().st_mtime > ABANDONED_SECONDS:
+                    draft.unlink()
 
     def _put(  # type: ignore[override]  # as its parent does
         self, queue: str, payload: Any, **kwargs: Any
@@ -39,11 +49,14 @@ class Channel(filesystem.Channel):
         while names:
             path = Path(self.data_folder_in) / names.popleft()
             try:
-                text = path.read_text()
+                text = path.read_bytes()
                 path.unlink()
             except FileNotFoundError:
                 continue  # somebody else's now
-            return loads(text)
+            try:
+                return loads(text.decode())
+            except ValueError:  # a power cut, or a disk that is full
+                log.error("a message of %d bytes cannot be read, left out", len(text))
         raise Empty
 
     def _names_of(self, queue: str) -> list[str]:

@@ -1,15 +1,12 @@
-"""What keeps pushes and healthy receivers quick: nudges, lanes, a sound folder."""
+"""What keeps pushes and healthy receivers quick: nudges and lanes."""
 
 import threading
 import time
-from copy import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import DatabaseError
-from kombu import Connection
 
 from accounts.actors import ANONYMOUS
 from repositories.events import event_recorded
@@ -225,58 +222,3 @@ def test_the_procfile_has_as_many_threads_as_the_lanes() -> None:
     )
     assert f"-c {THREADS} " in line
     assert "-Q deliveries,statistics,upkeep " in line
-
-
-# --- the folder
-
-
-def test_messages_of_a_folder_come_whole_once_and_in_order(tmp_path: Path) -> None:
-    """Two writers and three readers; nothing is lost, doubled or half read."""
-    import registry_site.celery  # noqa: F401  # names the transport
-
-    queue, control = tmp_path / "queue", tmp_path / "control"
-    queue.mkdir()
-    control.mkdir()
-    options = {
-        "data_folder_in": str(queue),
-        "data_folder_out": str(queue),
-        "control_folder": str(control),
-        "polling_interval": 0.01,
-    }
-    kind: Any = settings.CELERY_TASK_QUEUES[0]  # bound as the real ones are
-    count = 200
-    got: list[int] = []
-    done = threading.Event()
-
-    def write(start: int) -> None:
-        with Connection("folder://", transport_options=options) as connection:
-            line = connection.SimpleQueue(copy(kind))
-            for number in range(start, start + count):
-                line.put({"n": number, "padding": "x" * 5000}, serializer="json")
-            line.close()
-
-    def read() -> None:
-        with Connection("folder://", transport_options=options) as connection:
-            line = connection.SimpleQueue(copy(kind))
-            while not done.is_set():
-                try:
-                    message = line.get(timeout=0.05)
-                except line.Empty:
-                    continue
-                got.append(message.payload["n"])
-                message.ack()
-            line.close()
-
-    readers = [threading.Thread(target=read) for _ in range(3)]
-    writers = [threading.Thread(target=write, args=(n * count,)) for n in range(2)]
-    for thread in (*readers, *writers):
-        thread.start()
-    deadline = time.monotonic() + 30
-    while len(got) < 2 * count and time.monotonic() < deadline:
-        time.sleep(0.05)
-    done.set()
-    for thread in (*readers, *writers):
-        thread.join()
-    assert sorted(got) == list(range(2 * count))
-    assert list(queue.iterdir()) == []
-    assert list(control.iterdir()) == [], "a table, which two could make at once"
