@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -12,9 +13,10 @@ from django.utils import timezone
 from accounts import events as accounts_events
 from accounts.actors import Actor
 from accounts.models import Namespace
-from repositories.models import Event, RepositoryFacts
+from repositories.models import Event, Repository, RepositoryFacts
 
 EXPIRED_AT_ONCE = 500  # rows of one transaction: pushes write here too
+WRITTEN_AT_ONCE = 500  # rows of one statement
 
 # Sent with ``event`` after the commit, for those who want to be quick. Whoever must not
 # miss one reads the rows: a process may end before it has told.
@@ -38,7 +40,38 @@ def record_event(
 
     The kind is an Event.Kind or one of an app that stands on this one.
     """
-    event = Event.objects.create(
+    event = _event_of(kind, repository, actor, detail or {})
+    event.save(force_insert=True)
+    # Whatever goes wrong there, what happened has happened.
+    transaction.on_commit(
+        partial(event_recorded.send_robust, sender=Event, event=event), robust=True
+    )
+    return event
+
+
+def record_new_names(*, namespace: Namespace, actor: Actor, old_name: str) -> None:
+    """Add to the transaction that renames a namespace what its repositories are now.
+
+    There may be thousands, so nobody is told at once; the sweep of the log finds them.
+    """
+    rows = Repository.objects.filter(namespace=namespace, deleted_at=None)
+    events = (
+        _event_of(
+            Event.Kind.REPOSITORY_RENAMED,
+            row.facts,
+            actor,
+            {"from": f"{old_name}/{row.name}", "to": row.full_name},
+        )
+        for row in rows.with_full_name().order_by("pk").iterator()
+    )
+    while batch := list(islice(events, WRITTEN_AT_ONCE)):
+        Event.objects.bulk_create(batch)
+
+
+def _event_of(
+    kind: str, repository: RepositoryFacts, actor: Actor, detail: dict[str, Any]
+) -> Event:
+    return Event(
         kind=kind,
         namespace_id=repository.namespace_id,
         namespace_name=repository.namespace_name,
@@ -49,13 +82,8 @@ def record_event(
         access_token_id=actor.access_token_id,
         actor_name=actor.name,
         address=actor.address or None,
-        detail=detail or {},
+        detail=detail,
     )
-    # Whatever goes wrong there, what happened has happened.
-    transaction.on_commit(
-        partial(event_recorded.send_robust, sender=Event, event=event), robust=True
-    )
-    return event
 
 
 def record_in_namespace(
@@ -90,6 +118,8 @@ def record_account_event(
 ) -> None:
     """Add what happened to people, teams, robots and tokens to the same log."""
     record_in_namespace(kind=kind, namespace=namespace, actor=actor, detail=detail)
+    if kind == accounts_events.AccountEvent.ORGANIZATION_RENAMED and namespace:
+        record_new_names(namespace=namespace, actor=actor, old_name=detail["from"])
 
 
 def expire_events() -> int:

@@ -184,8 +184,8 @@ def notice_of(event: Event) -> Notice:
         detail={} if tag else event.detail,
     )
     repository = event.repository
-    if repository is None:
-        return notice
+    if repository is None or repository.namespace_id != event.namespace_id:
+        return notice  # what became of it elsewhere is not told here
     notice = replace(
         notice,
         visibility=repository.visibility,

@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.actors import ANONYMOUS, Actor
 from accounts.models import Namespace
+from repositories.locking import retry_deadlocks
 from repositories.models import Repository
 from webhooks.events import WebhookEvent, record_webhook_event
 from webhooks.models import Delivery, Webhook
@@ -26,6 +28,7 @@ from webhooks.targets import TargetInvalid, check_headers, parse_target
 
 OVERLAP = timedelta(hours=24)  # for which a former secret signs, too
 WEBHOOKS_MAX = 50  # in one place
+DELETED_AT_ONCE = 500  # rows of one statement
 
 
 class WebhookInvalid(ValueError):
@@ -102,13 +105,14 @@ def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook
     WebhookInvalid.
     """
     with transaction.atomic():
-        row = Webhook.objects.select_for_update(of=("self",)).get(pk=webhook.pk)
+        rows = Webhook.objects.select_for_update(of=("self",), no_key=True)
+        row = rows.get(pk=webhook.pk)
         before = {name: getattr(row, name) for name in _COLUMNS}
         for name in ("name", "tag_glob", "is_active", "format"):
             if name in changes:
                 setattr(row, name, changes[name])
         row.events = _checked_events(row.format, changes.get("events", row.events))
-        if {"options", "format"} & set(changes):
+        if "options" in changes or row.format != before["format"]:
             row.options = _checked_options(row.format, changes.get("options", {}))
         if "url" in changes and not _is_url(row, changes["url"]):
             _keep_url(row, changes["url"])
@@ -145,11 +149,30 @@ def rotate_secret(*, webhook: Webhook, actor: Actor) -> str:
     return secret
 
 
+@retry_deadlocks
 def delete_webhook(*, webhook: Webhook, actor: Actor) -> None:
     """Delete a webhook with its log; what is waiting for it is not sent any more."""
     with transaction.atomic():
+        _delete_with_logs(Webhook.objects.filter(pk=webhook.pk))
         record_webhook_event(kind=WebhookEvent.DELETED, webhook=webhook, actor=actor)
-        webhook.delete()
+
+
+def delete_with_namespace(*, namespace: Namespace, **signal: Any) -> None:
+    """Delete the webhooks of a namespace that is being deleted, in its transaction."""
+    _delete_with_logs(Webhook.objects.filter(namespace=namespace))
+
+
+def _delete_with_logs(webhooks: QuerySet[Webhook]) -> None:
+    """Delete rows that the relay and the worker go on writing to meanwhile.
+
+    Once a webhook's row is locked nobody makes a delivery for it, and once that one's
+    is nobody makes an attempt; whoever wanted to finds out that it is gone.
+    """
+    for row in webhooks.select_for_update(of=("self",)).order_by("pk"):
+        deliveries = Delivery.objects.filter(webhook=row).order_by("pk")
+        while batch := list(deliveries.select_for_update()[:DELETED_AT_ONCE]):
+            Delivery.objects.filter(pk__in=[one.pk for one in batch]).delete()
+        row.delete()
 
 
 def switch_off(*, webhook_id: int, reason: str) -> bool:
@@ -273,9 +296,9 @@ def _checked_secret(secret: str) -> str:
 
 
 def _replace_secret(webhook: Webhook, secret: str) -> None:
-    webhook.sealed_former_secret = webhook.sealed_secret
-    webhook.former_secret_until = timezone.now() + OVERLAP
-    webhook.sealed_secret = seal(_checked_secret(secret))
+    sealed = seal(_checked_secret(secret))
+    webhook.retire_secret(until=timezone.now() + OVERLAP)
+    webhook.sealed_secret = sealed
 
 
 def _checked_events(format_name: str, events: Sequence[str]) -> list[str]:

@@ -250,6 +250,7 @@ def test_later_native_events_have_greater_sequences() -> None:
         sent("native", replace(PUSH, sequence=number))["sequence"] for number in (9, 10)
     )
     assert first < second
+    assert "sequence" not in sent("native", PULL), "it has no place in the log"
 
 
 def test_a_slack_message_has_what_slack_wants() -> None:

@@ -11,6 +11,7 @@ from webhooks.payloads import FORMATS
 from webhooks.sealing import seal, unseal
 
 URL_MAX_LENGTH = 2000
+FORMER_SECRETS_MAX = 5
 
 
 class WebhookQuerySet(models.QuerySet["Webhook"]):
@@ -58,8 +59,8 @@ class Webhook(models.Model):
     host = models.CharField(max_length=300)  # with the port
     sealed_url = models.TextField()
     sealed_secret = models.TextField()
-    sealed_former_secret = models.TextField(blank=True)
-    former_secret_until = models.DateTimeField(null=True, blank=True)
+    # Those that sign, too, for a while: pairs of what is sealed and until when.
+    former_secrets = models.JSONField(default=list, blank=True)
     sealed_headers = models.TextField(blank=True)
     header_names = models.JSONField(default=list, blank=True)
     events = models.JSONField(default=list)
@@ -110,9 +111,22 @@ class Webhook(models.Model):
     def secrets_at(self, now: datetime) -> list[str]:
         """Return what to sign with, the newest first."""
         secrets = [unseal(self.sealed_secret)]
-        if self.former_secret_until is not None and now < self.former_secret_until:
-            secrets.append(unseal(self.sealed_former_secret))
+        secrets += [
+            unseal(sealed) for sealed, until in self._former_secrets if now < until
+        ]
         return secrets
+
+    def former_secret_until(self, now: datetime) -> datetime | None:
+        """Return when the last of the former secrets ends; None if none signs now."""
+        ends = [until for _, until in self._former_secrets if now < until]
+        return max(ends, default=None)
+
+    @property
+    def _former_secrets(self) -> list[tuple[str, datetime]]:
+        return [
+            (sealed, datetime.fromisoformat(until))
+            for sealed, until in self.former_secrets
+        ]
 
     def wants(self, event: str, tag: str) -> bool:
         """Tell whether it asked for this; a glob is about events that have a tag."""
@@ -127,6 +141,11 @@ class Webhook(models.Model):
         return self.namespace_id is None or self.namespace_id == namespace_id
 
     # --- verbs
+
+    def retire_secret(self, *, until: datetime) -> None:
+        """Let the present secret sign only until then; another one takes its place."""
+        retired = [self.sealed_secret, until.isoformat()]
+        self.former_secrets = [retired, *self.former_secrets][:FORMER_SECRETS_MAX]
 
     def keep_url(self, url: str, host: str) -> None:
         self.sealed_url, self.host = seal(url), host

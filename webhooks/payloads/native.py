@@ -46,14 +46,16 @@ def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
     else:
         data["detail"] = notice.detail
     tag = f":{notice.tag}" if notice.tag else ""
-    return {
+    told = {
         "specversion": "1.0",
         "id": notice.id,
         "source": notice.repository_url,
         "type": f"dev.berth.{subject_kind}.{notice.action}",
         "subject": f"{notice.full_name}{tag}",
         "time": notice.at,
-        "sequence": f"{notice.sequence:020}",  # an extension; orders as text
         "datacontenttype": "application/json",
         "data": data,
     }
+    if notice.event != EventName.PULL:  # of which the log has no row
+        told["sequence"] = f"{notice.sequence:020}"  # an extension; orders as text
+    return told

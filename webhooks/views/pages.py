@@ -232,7 +232,6 @@ def _render_webhook(
     except SealBroken:
         is_readable = False
     now = timezone.now()
-    until = webhook.former_secret_until
     return render(
         request,
         "webhooks/webhook.html",
@@ -242,7 +241,7 @@ def _render_webhook(
             "address": address(place, webhook),
             "badge": badge_of_webhook(webhook),
             "is_readable": is_readable,
-            "former_secret_until": until if until and until > now else None,
+            "former_secret_until": webhook.former_secret_until(now),
             "backlog": backlog_of(webhook),
             "counts": counts,
             "only_failed": only_failed,
