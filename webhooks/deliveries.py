@@ -381,9 +381,10 @@ def redeliver(*, delivery: Delivery) -> Delivery:
 
 @retry_deadlocks
 def redeliver_failed_since(*, webhook: Webhook, since: datetime) -> int:
-    """Send again all that failed since then, oldest first; return how many.
+    """Send again all that was given up since then, oldest first; return how many.
 
-    Raises WebhookIsOff.
+    What counts is when it failed, not when it happened: the ladder takes a day. Raises
+    WebhookIsOff.
     """
     if not webhook.is_active:
         raise WebhookIsOff
@@ -392,7 +393,7 @@ def redeliver_failed_since(*, webhook: Webhook, since: datetime) -> int:
             webhook=webhook,
             status=Delivery.Status.FAILED,
             is_test=False,
-            created_at__gte=since,
+            finished_at__gte=since,
         )
         ids = list(failed.order_by("pk").values_list("pk", flat=True))
         _start_again(ids)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.actors import ANONYMOUS
 from repositories.models import Event, Repository
@@ -200,7 +201,9 @@ def test_deliveries_show_what_was_sent_and_what_came_back(
     again = client.post(f"{path}/{made['id']}/deliveries/{listed['id']}/redeliver")
     assert again.status_code == 202
     assert again.json()["status"] == "waiting"
-    Delivery.objects.filter(pk=row.pk).update(status="failed")
+    Delivery.objects.filter(pk=row.pk).update(
+        status="failed", finished_at=timezone.now()
+    )
     since = {"since": "2020-01-01T00:00:00Z"}
     replay = client.post(f"{path}/{made['id']}/redeliver", since)
     assert replay.json() == {"count": 1}

@@ -611,18 +611,47 @@ def test_one_or_all_that_failed_can_be_sent_again(
     hook = first.webhook
     change_visibility(repository=private_api, visibility="private", actor=ANONYMOUS)
     second = of(hook)[1]
-    Delivery.objects.filter(webhook=hook).update(
-        status=Delivery.Status.FAILED, try_count=TRIES_MAX
-    )
+    given_up(second)
+    between = timezone.now()
+    given_up(first)
     change_webhook(webhook=hook, actor=ANONYMOUS, url=f"{receiver.url}/ok")
-    first.refresh_from_db()
-    redeliver(delivery=first)
-    assert carried(first).status == Delivery.Status.DELIVERED
-    assert redeliver_failed_since(webhook=hook, since=second.created_at) == 1
+    receiver.received.clear()
+    redeliver(delivery=second)
     assert carried(second).status == Delivery.Status.DELIVERED
+    assert redeliver_failed_since(webhook=hook, since=between) == 1
+    assert carried(first).status == Delivery.Status.DELIVERED
     assert redeliver_failed_since(webhook=hook, since=first.created_at) == 0
     ids = [request.headers["webhook-id"] for request in receiver.received]
-    assert ids == [str(first.uuid), str(second.uuid)]
+    assert ids == [str(second.uuid), str(first.uuid)]
+
+
+def given_up(delivery: Delivery) -> Delivery:
+    """Fail a delivery as if it were at the end of the ladder."""
+    Delivery.objects.filter(pk=delivery.pk).update(try_count=TRIES_MAX - 1)
+    assert carried(delivery).status == Delivery.Status.FAILED
+    return delivery
+
+
+def test_what_failed_since_goes_by_when_it_failed(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    """The ladder takes a day: what fails within an hour happened before it."""
+    lately = failing(receiver, private_api, "status/500")
+    hook = lately.webhook
+    change_visibility(repository=private_api, visibility="private", actor=ANONYMOUS)
+    earlier = of(hook)[1]
+    with time_machine.travel(timezone.now() - timedelta(hours=2), tick=True):
+        make_due(earlier)
+        given_up(earlier)
+    given_up(lately)
+    Delivery.objects.filter(pk=lately.pk).update(
+        created_at=timezone.now() - timedelta(days=1)
+    )
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    assert redeliver_failed_since(webhook=hook, since=an_hour_ago) == 1
+    lately.refresh_from_db()
+    earlier.refresh_from_db()
+    assert (lately.status, earlier.status) == ("waiting", "failed")
 
 
 def test_a_secret_is_replaced_with_an_overlap(
