@@ -1,7 +1,8 @@
 """READMEs: Markdown as people know it from their forge, and nothing that runs.
 
     Markdown   tables, task lists, strikethrough, bare links, fenced code in colours
-    HTML       is text: what is shown is made here, and cleaned once more (nh3)
+    HTML       the tags that forges know, without their attributes; comments are left
+               out, headings are bold; all of it is cleaned once more (nh3)
     headings   one step down, since the page has its h1, and none skips a step; ids
                begin with "readme-"
     links      absolute ones to the web or to mail, marked as written by users; a
@@ -16,6 +17,7 @@ cache under the hash of both.
 import hashlib
 import re
 from collections.abc import Iterator
+from html import escape, unescape
 from typing import Any
 from urllib.parse import quote
 
@@ -32,14 +34,19 @@ from repositories.oci.annotations import is_web_address
 
 README_MAX_LENGTH = 100_000
 CACHE_SECONDS = 7 * 24 * 3600
-CACHE_VERSION = 2  # of what is made of a text
+CACHE_VERSION = 3  # of what is made of a text
 ID_PREFIX = "readme-"
+TASK_BOXES = frozenset(  # as the plugin writes them
+    '<input class="task-list-item-checkbox" '
+    f'{checked}disabled="disabled" type="checkbox">'
+    for checked in ("", 'checked="checked" ')
+)
 LINK_SCHEMES = frozenset({"http", "https", "mailto"})
 
 _TAGS = frozenset(
     [
         *("a", "blockquote", "br", "code", "del", "div", "em", "hr", "img", "p"),
-        *("pre", "s", "span", "strong"),
+        *("details", "kbd", "pre", "s", "span", "strong", "sub", "summary", "sup"),
         *("h2", "h3", "h4", "h5", "h6"),
         *("input", "label", "li", "ol", "ul"),
         *("table", "tbody", "td", "th", "thead", "tr"),
@@ -77,14 +84,17 @@ def render_readme(text: str) -> SafeString:
 
 def render_markdown(text: str, *, image_proxy: str = "") -> str:
     """Return Markdown as clean HTML; ``{url}`` in the proxy stands for an image's."""
-    markdown = MarkdownIt("gfm-like", {"html": False, "linkify": True})
+    markdown = MarkdownIt("gfm-like", {"html": True, "linkify": True})
     markdown.use(tasklists_plugin, label=True)
     markdown.add_render_rule("fence", _render_code)
     markdown.add_render_rule("code_block", _render_code)
     tokens = markdown.parse(text)
     _number_headings(tokens)
+    written = _Html(image_proxy)
     for token in tokens:
-        token.children = list(_rewritten(token.children or [], image_proxy))
+        if token.type == "html_block":
+            token.content = written.rewrite(token.content)
+        token.children = list(_rewritten(token.children or [], image_proxy, written))
         _align(token)
     html = markdown.renderer.render(tokens, markdown.options, {})
     return nh3.clean(
@@ -119,7 +129,8 @@ def _number_headings(tokens: list[Token]) -> None:
 
 def _slug(text: str) -> str:
     """Return a heading's anchor as forges spell it."""
-    words = re.sub(r"[^\w\- ]", "", text.lower()[:200]).strip()
+    plain = re.sub(r"<[^<>]*>", "", text[:1000])
+    words = re.sub(r"[^\w\- ]", "", plain.lower()[:200]).strip()
     return words.replace(" ", "-") or "section"
 
 
@@ -130,7 +141,79 @@ def _align(token: Token) -> None:
         token.attrs["class"] = "num"
 
 
-def _rewritten(tokens: list[Token], image_proxy: str) -> Iterator[Token]:
+class _Html:
+    """Rewrites the HTML of one README, piece after piece as Markdown cuts it.
+
+    What it makes means the same and is plain; that it is safe, nh3 sees to.
+    """
+
+    _PIECE = re.compile(
+        r"<!--(?:.*?-->|.*)|<(?P<end>/?)(?P<tag>[a-z][a-z0-9]*)(?P<more>[^<>]*)>",
+        re.DOTALL | re.IGNORECASE,
+    )
+    _ATTRIBUTE = re.compile(r"""([a-z]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", re.I)
+    _NAMES = {"b": "strong", "i": "em", "strike": "s"}
+    _HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
+    _PLAIN = frozenset(
+        [
+            *("blockquote", "br", "code", "del", "details", "div", "em", "hr", "kbd"),
+            *("label", "li", "ol", "p", "s", "strong", "sub", "summary", "sup", "ul"),
+            *("table", "tbody", "td", "th", "thead", "tr"),
+            *("script", "style"),  # of which nh3 leaves nothing, what is in them too
+        ]
+    )
+
+    def __init__(self, image_proxy: str) -> None:
+        self._image_proxy = image_proxy
+        self._in_link = False
+
+    def rewrite(self, html: str) -> str:
+        return self._PIECE.sub(self._piece, html)
+
+    def _piece(self, found: re.Match[str]) -> str:
+        end = found["end"]
+        tag = (found["tag"] or "").lower()
+        tag = self._NAMES.get(tag, tag)
+        if tag in self._HEADINGS:  # they would stand in nobody's order
+            return "</strong></p>" if end else "<p><strong>"
+        if tag == "pre":
+            return f"<{end}pre>" if end else '<pre tabindex="0">'
+        if tag in self._PLAIN:
+            return f"<{end}{tag}>"
+        if tag == "a":
+            return self._end_link() if end else self._link(found["more"])
+        if tag == "img" and not end:
+            return self._image(self._attributes(found["more"]))
+        return ""
+
+    def _attributes(self, text: str) -> dict[str, str]:
+        return {
+            name.lower(): unescape(value.strip("\"'"))
+            for name, value in self._ATTRIBUTE.findall(text)
+        }
+
+    def _link(self, more: str) -> str:
+        href = _harmless(self._attributes(more).get("href", ""))
+        self._in_link = bool(href)
+        return f'<a href="{escape(href)}">' if href else ""
+
+    def _end_link(self) -> str:
+        was_in_link, self._in_link = self._in_link, False
+        return "</a>" if was_in_link else ""
+
+    def _image(self, attributes: dict[str, str]) -> str:
+        source = attributes.get("src", "")
+        text = escape(attributes.get("alt", ""))
+        if not is_web_address(source):
+            return text
+        if self._image_proxy:
+            address = escape(_proxied(self._image_proxy, source))
+            return f'<img src="{address}" alt="{text}" loading="lazy">'
+        text = text or escape(source)
+        return text if self._in_link else f'<a href="{escape(source)}">{text}</a>'
+
+
+def _rewritten(tokens: list[Token], image_proxy: str, html: _Html) -> Iterator[Token]:
     """Yield inline tokens with harmless links, and images as they may be shown."""
     in_link = 0
     for token in tokens:
@@ -141,6 +224,8 @@ def _rewritten(tokens: list[Token], image_proxy: str) -> Iterator[Token]:
                 token.attrs["href"] = href
         elif token.type == "link_close":
             in_link -= 1
+        if token.type == "html_inline" and token.content not in TASK_BOXES:
+            token.content = html.rewrite(token.content)
         if token.type == "image":
             yield from _image(token, image_proxy, is_linked=bool(in_link))
         else:
@@ -160,7 +245,7 @@ def _image(token: Token, proxy: str, *, is_linked: bool) -> Iterator[Token]:
     source = str(token.attrs.get("src", ""))
     title = "".join(_texts(token)) or source
     if proxy and is_web_address(source):
-        token.attrs["src"] = proxy.replace("{url}", quote(source, safe=""))
+        token.attrs["src"] = _proxied(proxy, source)
         token.attrs["loading"] = "lazy"
         yield token
         return
@@ -171,6 +256,10 @@ def _image(token: Token, proxy: str, *, is_linked: bool) -> Iterator[Token]:
     yield Token("link_open", "a", 1, attrs={"href": source})
     yield text
     yield Token("link_close", "a", -1)
+
+
+def _proxied(proxy: str, source: str) -> str:
+    return proxy.replace("{url}", quote(source, safe=""))
 
 
 def _texts(token: Token) -> Iterator[str]:

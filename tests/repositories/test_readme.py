@@ -41,7 +41,25 @@ PROXY = "https://images.example.com/fetch/{url}"
         ("```nonsense\n<b>\n```", "<code>&lt;b&gt;\n</code>"),
         ("    <b>", "<code>&lt;b&gt;\n</code>"),
         ("```\nx\n```", '<pre tabindex="0">'),
-        ("a <b>c</b> <!-- d -->", "a &lt;b&gt;c&lt;/b&gt; &lt;!-- d --&gt;"),
+        ("a <b>c</b> <!-- d -->", "<p>a <strong>c</strong> </p>"),
+        ("<!-- one\n\ntwo -->\n\nc", "<p>c</p>"),
+        ("a<br/>b", "<p>a<br>b</p>"),
+        ('<h1 align="center">Big</h1>', "<p><strong>Big</strong></p>"),
+        ('<p align="center" class="btn" id="x">a</p>', "<p>a</p>"),
+        (
+            "<details>\n<summary>More</summary>\n\n**b**\n\n</details>",
+            "<details>\n<summary>More</summary>\n<p><strong>b</strong></p>\n</details>",
+        ),
+        ("<center><font color=red>a</font></center>", "a"),
+        ('<a href="https://a.example/?b=1&amp;c">d</a>', 'href="https://a.example/?b='),
+        ("<a href='docs/x.md'>d</a>", "<p>d</p>"),
+        ("<img src=https://x.example/l.png alt='logo'>", ">logo</a>"),
+        (
+            '<a href="https://a.example"><img src="https://x/l.png" alt="l"></a>',
+            ">l</a>",
+        ),
+        ("<kbd>Ctrl</kbd> H<sub>2</sub>O", "<kbd>Ctrl</kbd> H<sub>2</sub>O"),
+        ("# A <small>b</small>", '<h2 id="readme-a-b">A b</h2>'),
         ("![logo](https://x.example/l.png)", ">logo</a>"),
         ("![logo](l.png)", "<p>logo</p>"),
         ("[![ci](https://x/b.svg)](https://ci.example/)", ">ci</a>"),
@@ -67,6 +85,11 @@ def test_images_come_from_the_proxy_or_not_at_all() -> None:
     assert f'src="https://images.example.com/fetch/{address}"' in html
     assert "alt=" in html
     assert "<img" not in render_markdown("![a](l.png)", image_proxy=PROXY)
+    written = '<img alt="a" src="https://x.example/l.png?a=1&amp;b=2">'
+    assert "<img" not in render_markdown(written)
+    html = render_markdown(written, image_proxy=PROXY)
+    assert f'src="https://images.example.com/fetch/{address}"' in html
+    assert "<img" not in render_markdown("<img src=l.png>", image_proxy=PROXY)
 
 
 CANARIES = [
@@ -98,7 +121,25 @@ CANARIES = [
     "&lt;script&gt;alert(1)&lt;/script&gt;",
     "<style>@import url(https://evil.example)</style>",
     "x\0<script>",
+    "<a href=&#106;avascript:alert(1)>x</a>",
+    "<a href=' javascript:alert(1)'>x</a>",
+    '<a href="https://x.example" onclick="alert(1)">x</a>',
+    "<p onmouseover=alert(1)>x</p>",
+    "<details open ontoggle=alert(1)><summary>x</summary></details>",
+    "<img src=https://x.example/a alt='\"><script>alert(1)</script>'>",
+    '<a href="https://x.example/&quot; onclick=&quot;alert(1)">x</a>',
+    "<scr<script>ipt>alert(1)</script>",
+    "<b<!-- -->r><script>alert(1)</script>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    "<form action=https://evil.example><input name=a></form>",
+    "<details><a href='//evil.example'>x</a>",
+    "</div></div><div class=modal>x",
+    "<input type=password name=a>",
 ]
+
+
+OUR_CLASSES = {"code", "contains-task-list", "task-list-item", "num", "k", "nt", "p"}
+OUR_CLASSES |= {"task-list-item-checkbox", "err", "nf", "mi", "o", "n", "w"}
 
 
 class Seen(HTMLParser):
@@ -111,7 +152,11 @@ class Seen(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in {"script", "style", "iframe", "svg", "img", "object", "form", "link"}:
             self.wrong.append(tag)
+        if tag == "input" and ("type", "checkbox") not in attrs:
+            self.wrong.append(tag)
         for name, value in attrs:
+            if name == "class" and f"{value}" not in OUR_CLASSES:
+                self.wrong.append(f"{value}")
             if name.startswith("on") or name in {"style", "src", "srcset"}:
                 self.wrong.append(name)
             if name == "href" and not re.match(
@@ -129,7 +174,26 @@ def test_nothing_in_it_runs(markdown: str, context: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["[", "![", "*a ", "`", "> ", "|a", "<", "http://a.b ", "# a\n", "~~a"]
+    "piece",
+    [
+        "[",
+        "![",
+        "*a ",
+        "`",
+        "> ",
+        "|a",
+        "<",
+        "http://a.b ",
+        "# a\n",
+        "~~a",
+        "<!--",
+        "<a ",
+        "<a href='",
+        "<b>",
+        "</",
+        "<img src=https://a.b alt=",
+        "<!-- -->",
+    ],
 )
 def test_no_text_takes_long(piece: str) -> None:
     """A text grows ten times: the time grows by not much more, and has an end."""
