@@ -60,6 +60,7 @@ def delivery_of(webhook: Webhook, status: str = "failed", **more: Any) -> Delive
         due_at=now,
         attempt_count=1,
         problem="status" if status == "failed" else "",
+        finished_at=now if status in ("failed", "delivered") else None,
     )
     Attempt.objects.create(
         delivery=delivery,
@@ -264,7 +265,7 @@ def test_a_test_is_sent_and_what_is_sent_again_waits(
     one, two = delivery_of(webhook), delivery_of(webhook)
     old = delivery_of(webhook)
     Delivery.objects.filter(pk=old.pk).update(
-        created_at=timezone.now() - timedelta(days=2)
+        finished_at=timezone.now() - timedelta(days=2)
     )
     sent = owner.post(f"{path}/test", page=owner.get(path))
     test = Delivery.objects.get(webhook=webhook, is_test=True)
