@@ -14,7 +14,9 @@ Rows are locked in the order webhook, delivery, attempt (repositories/locking.py
 why there is one).
 """
 
+import logging
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +26,7 @@ from uuid import UUID, uuid4
 
 from celery.signals import worker_shutting_down
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -45,6 +47,8 @@ from webhooks.sender import Outcome
 from webhooks.signing import signature_headers
 from webhooks.webhooks import switch_off
 
+log = logging.getLogger(__name__)
+
 LEASE = timedelta(seconds=30)  # an attempt takes ten at most
 NUDGE_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
 CARRY_SECONDS = 60.0
@@ -56,6 +60,10 @@ SUCCESS_INTERVAL = timedelta(minutes=1)  # a busy webhook's row is not written e
 HIDDEN = "(hidden)"
 HIDDEN_MIN_LENGTH = 6  # what is shorter is no secret, and stands in many texts
 EXPIRE_CHUNK = 500
+UNSENT = (
+    "something went wrong in Berth when it was to be sent; the worker's log says where"
+)
+UNWRITTEN = "what the receiver said cannot be written down; the worker's log says where"
 
 _lanes = Lanes()
 
@@ -132,10 +140,46 @@ def _send(delivery_id: int) -> None:
     if claim is None:
         return
     reach("C24")
-    outcome = _attempt(claim)
+    started = time.monotonic()
+    try:
+        outcome = _attempt(claim)
+    except Exception as error:
+        _log_fault(claim, error)
+        outcome = Outcome(
+            took_seconds=time.monotonic() - started,
+            problem=Problem.FAULT,
+            reason=UNSENT,
+        )
     reach("C25")
-    _finish(claim, outcome)
+    try:
+        _finish(claim, outcome)
+    except (OperationalError, InterfaceError):
+        raise  # no database: when the loan is over, the sweep finds it
+    except Exception as error:
+        _log_fault(claim, error)
+        _finish(claim, _without_words(outcome))
     connection.close()
+
+
+def _without_words(outcome: Outcome) -> Outcome:
+    """Return what came of an attempt without what the receiver said of it."""
+    return Outcome(
+        status_code=outcome.status_code,
+        took_seconds=outcome.took_seconds,
+        problem=outcome.problem,
+        reason=UNWRITTEN if outcome.problem else "",
+        retry_after_seconds=outcome.retry_after_seconds,
+    )
+
+
+def _log_fault(claim: _Claim, error: Exception) -> None:
+    """Log where it happened, without the error's own words: they may have the URL."""
+    log.error(
+        "delivery %s: %s\n%s",
+        claim.delivery.uuid,
+        type(error).__name__,
+        "".join(traceback.format_tb(error.__traceback__)),
+    )
 
 
 @retry_deadlocks

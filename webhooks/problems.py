@@ -19,6 +19,7 @@ class Problem(models.TextChoices):
     INTERRUPTED = "interrupted", "the worker was stopped before it knew"
     SETTINGS = "settings", "the webhook's settings cannot be used"
     SWITCHED_OFF = "switched-off", "the webhook is switched off"
+    FAULT = "fault", "something went wrong in Berth itself"
 
 
 # On a page, in a word and with what to do about it.
@@ -36,6 +37,7 @@ WORDS = {
     Problem.INTERRUPTED: "Interrupted",
     Problem.SETTINGS: "Unusable settings",
     Problem.SWITCHED_OFF: "Switched off",
+    Problem.FAULT: "Our fault",
 }
 ADVICE = {
     Problem.NAME: "Is the host of the URL spelled right, and does this server's DNS "
@@ -58,4 +60,6 @@ ADVICE = {
     "it again.",
     Problem.SETTINGS: "Set the URL, the secret and the headers again.",
     Problem.SWITCHED_OFF: "Switch the webhook on and send it again.",
+    Problem.FAULT: "This is for an administrator of the site: the worker's log says "
+    "where it happened.",
 }

@@ -32,7 +32,7 @@ from tests import images, make
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient
 from tests.servers import free_port
-from tests.webhooks.receivers import Receiver
+from tests.webhooks.receivers import LOST, Receiver
 from webhooks import deliveries, sender
 from webhooks.backoff import LADDER_SECONDS, TRIES_MAX
 from webhooks.deliveries import (
@@ -553,6 +553,65 @@ def test_the_sweep_leaves_alone_what_waits_for_its_turn_here(
         lanes.leave(*place)
         sweep_deliveries()
     assert asked.count(delivery.pk) == 1
+
+
+# --- whatever happens
+
+
+def test_a_fault_of_our_own_is_recorded_and_tried_again_by_the_ladder(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any, caplog: Any
+) -> None:
+    """And a test is sent once, as it is promised."""
+
+    def fail(url: str, **request: Any) -> Outcome:
+        raise KeyError(url)
+
+    monkeypatch.setattr(sender, "send", fail)
+    delivery = carried(failing(receiver, private_api, "ok/hidden-path"))
+    assert (delivery.status, delivery.problem) == ("waiting", Problem.FAULT)
+    wait = (delivery.due_at - timezone.now()).total_seconds()
+    assert LADDER_SECONDS[0] * 0.8 - 5 <= wait <= LADDER_SECONDS[0]
+    [attempt] = delivery.attempts.all()
+    assert attempt.problem == Problem.FAULT
+    assert "the worker's log" in attempt.reason
+    assert f"{delivery.uuid}: KeyError" in caplog.text
+    assert "in fail" in caplog.text, "where it happened"
+    assert "hidden-path" not in caplog.text
+    assert carried(send_test(webhook=delivery.webhook)).status == "failed"
+
+
+@pytest.mark.parametrize("status_code", [204, 500])
+def test_an_answer_that_cannot_be_written_down_is_recorded_without_its_words(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any, status_code: int
+) -> None:
+    """What arrived has arrived, and what did not goes up the ladder."""
+    is_delivered = status_code == 204
+    odd = Outcome(
+        status_code=status_code,
+        body="\ud800",
+        problem="" if is_delivered else Problem.STATUS,
+        reason="" if is_delivered else "\ud800",
+        retry_after_seconds=1800,
+    )
+    monkeypatch.setattr(sender, "send", lambda **request: odd)
+    delivery = carried(failing(receiver, private_api, "ok"))
+    [attempt] = delivery.attempts.all()
+    assert (attempt.status_code, attempt.problem) == (status_code, odd.problem)
+    assert attempt.ended_at is not None
+    if is_delivered:
+        assert (delivery.status, delivery.reason) == ("delivered", "")
+    else:
+        assert delivery.status == "waiting"
+        assert "the worker's log" in delivery.reason
+        assert (delivery.due_at - timezone.now()).total_seconds() > 1700
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_redirect_to_what_is_no_url_goes_up_the_ladder(
+    private_api: Repository, receiver: Receiver, how: str
+) -> None:
+    delivery = carried(failing(receiver, private_api, f"lost/{how}"))
+    assert (delivery.status, delivery.problem) == ("waiting", Problem.REDIRECT)
 
 
 # --- tests, replay, secrets
