@@ -74,20 +74,51 @@ class SearchQuery:
 
     @property
     def has_filters(self) -> bool:
-        """Tell whether something other than words limits what is found."""
-        return self != SearchQuery(
-            self.text, self.words, image=self.image, sort=self.sort, page=self.page
-        )
+        """Tell whether something that a page has boxes for limits what is found."""
+        return replace(self, page=1) != self.without_filters()
 
     def without_filters(self) -> "SearchQuery":
-        """Return the same words with no filter, on the first page."""
-        return SearchQuery(self.text, self.words, image=self.image, sort=self.sort)
+        """Return the first page of the same words, namespaces and labels.
+
+        These say where is searched, and stand in the search field only.
+        """
+        return SearchQuery(
+            self.text,
+            self.words,
+            namespaces=self.namespaces,
+            labels=self.labels,
+            image=self.image,
+            sort=self.sort,
+        )
+
+    @property
+    def plain_text(self) -> str:
+        """What is to be written to search so without filters."""
+        labels = [
+            f"label:{_quoted(name if value is None else f'{name}={value}')}"
+            for name, value in self.labels
+        ]
+        names = [f"user:{name}" for name in self.namespaces]
+        return " ".join([*map(_quoted, self.words), *names, *labels])
+
+    @property
+    def unknown_filters(self) -> list[str]:
+        """The words that look like a filter and are none: is:private, os:."""
+        return [
+            word
+            for word in self.words
+            if ":" in word and word.partition(":")[0] in _KEYS
+        ]
 
 
 # A key, a colon, and a value that may be quoted; or quoted words; or a word.
 _token = re.compile(r'(\w+):"([^"]*)"|"([^"]*)"|(\S+)')
 _KEYS = {"is", "user", "org", "os", "arch", "category", "label"}
 _SHORT = re.compile(r"[\x21-\x7e]{1,2}\Z")
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"' if " " in word else word
 
 
 def is_short(word: str) -> bool:

@@ -77,17 +77,13 @@ def show_results(request: HttpRequest) -> HttpResponse:
             "filters": filters,
             "chosen": _chosen(request, filters),
             "is_limited": is_limited,
-            "plain_address": f"/search?{urlencode({'q': _words_of(query)})}",
+            "plain_address": f"/search?{urlencode({'q': query.plain_text})}",
             "unlimited_count": facets.total if is_limited else None,
             "sorts": _sorts(),
         },
     )
     patch_vary_headers(response, ["HX-Target"])
     return response
-
-
-def _words_of(query: SearchQuery) -> str:
-    return " ".join(f'"{word}"' if " " in word else word for word in query.words)
 
 
 def _without_host(text: str) -> str:

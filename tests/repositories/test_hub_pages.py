@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from html import unescape
+from urllib.parse import quote_plus
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Namespace, Organization, User
 from repositories import stars, trends
 from repositories.models import Category, Repository, SearchEntry, Star
+from repositories.platforms import bit_of
 from tests import make
 from tests.conftest import Cast
 from tests.images import image
@@ -96,6 +98,35 @@ def test_filters_and_order_are_in_the_address(nobody: PageClient, cast: Cast) ->
     empty = nobody.get(f"/search?q={word}&os=windows")
     assert "Without filters there are 2 results." in empty.text
     assert f'href="/search?q={word}"' in empty.text
+
+
+def test_filters_count_what_is_in_the_namespace_that_is_asked_for(
+    nobody: PageClient, cast: Cast
+) -> None:
+    owner = make.user("scoped")
+    inside = described(owner.namespace, "one")
+    described(owner.namespace, "two")
+    outside = described(cast.acme.namespace, make.unique("outside"))
+    SearchEntry.objects.filter(pk=inside.pk).update(platforms=1)
+    SearchEntry.objects.filter(pk=outside.pk).update(
+        platforms=bit_of("windows", "amd64")
+    )
+    where = f"user:{owner.username}"
+    page = nobody.get(f"/search?q={where}")
+    assert len(names_in(page.text)) == 2
+    linux = re.search(r'name="os" value="linux".*?title="([^"]*)"', page.text)
+    assert linux is not None
+    assert linux[1] == "1", "of two"
+    assert 'value="windows"' not in page.text, "that would find nothing"
+    empty = nobody.get(f"/search?q={where}&os=windows")
+    assert "Without filters there are 2 results." in empty.text
+    assert f'href="/search?q={quote_plus(where)}"' in empty.text
+
+
+def test_what_only_looks_like_a_filter_is_explained(nobody: PageClient) -> None:
+    page = nobody.get("/search?q=is%3Abogus<b>")
+    assert "<code>is:bogus&lt;b&gt;</code> is no filter" in page.text
+    assert "is no filter" not in nobody.get("/search?q=nothing-at-all").text
 
 
 def test_pages_of_results(nobody: PageClient, cast: Cast) -> None:

@@ -105,6 +105,23 @@ def test_what_is_left_without_filters() -> None:
     assert query.without_filters().words == ("java",)
 
 
+def test_where_is_searched_is_no_filter() -> None:
+    query = parse_query('"a b" user:acme label:vendor=Acme label:"x y" os:linux')
+    plain = query.without_filters()
+    assert (plain.namespaces, plain.systems) == (("acme",), ())
+    assert plain.labels == (("vendor", "Acme"), ("x y", None))
+    assert parse_query(query.plain_text).without_filters().labels == plain.labels
+    assert query.plain_text == '"a b" user:acme label:vendor=Acme label:"x y"'
+    assert not parse_query("java user:acme label:x").has_filters
+
+
+def test_what_only_looks_like_a_filter_is_named() -> None:
+    assert parse_query("is:private java os: user:a").unknown_filters == [
+        "is:private",
+        "os:",
+    ]
+
+
 def test_platforms_are_bits_of_one_number() -> None:
     assert len(set(PAIRS)) == len(PAIRS) <= 62
     assert bit_of("linux", "amd64") == 1
