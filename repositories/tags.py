@@ -1,6 +1,7 @@
 """Move, delete and restore tags; every step is kept as history and as an event."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -107,11 +108,12 @@ def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
 
 @retry_deadlocks
 def restore_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
-    """Put back a tag that was deleted, where it last pointed to.
+    """Put back a tag that was deleted, as it was and where it last pointed to.
 
-    False if no tag of that name was ever deleted. Raises TagExists when there is one,
-    and ManifestGone when the manifest was deleted too. The manifest's row is locked, so
-    that it stays.
+    Who moved it there, when, and the last pull are those from before the deletion; the
+    move and the event say who restored it. False if no tag of that name was ever
+    deleted. Raises TagExists when there is one, and ManifestGone when the manifest was
+    deleted too. The manifest's row is locked, so that it stays.
     """
     with transaction.atomic():
         moves = TagMove.objects.filter(repository_id=repository.id, name=name)
@@ -127,19 +129,20 @@ def restore_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool
         )
         if manifest is None:
             raise ManifestGone(name, last.previous_digest)
-        now = timezone.now()
+        moved_at, moved_by = _last_moved(last)
         try:
             with transaction.atomic():
                 Tag.objects.create(
                     repository_id=repository.id,
                     name=name,
                     manifest=manifest,
-                    moved_at=now,
-                    moved_by=actor.name,
+                    moved_at=moved_at,
+                    moved_by=moved_by,
+                    last_pulled_at=last.tag_pulled_at,
                 )
         except IntegrityError as error:  # pushed at this moment
             raise TagExists(name) from error
-        _record_move(repository, name, manifest.digest, "", actor, now)
+        _record_move(repository, name, manifest.digest, "", actor, timezone.now())
         record_event(
             kind=Event.Kind.TAG_RESTORED,
             repository=repository,
@@ -156,7 +159,17 @@ def restore_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool
 def record_tag_deletion(*, repository: RepositoryFacts, tag: Tag, actor: Actor) -> None:
     """Write the history and the event of a tag that goes in this transaction."""
     digest = tag.manifest.digest
-    _record_move(repository, tag.name, "", digest, actor, timezone.now())
+    _record_move(
+        repository,
+        tag.name,
+        "",
+        digest,
+        actor,
+        timezone.now(),
+        tag_moved_at=tag.moved_at,
+        tag_moved_by=tag.moved_by,
+        tag_pulled_at=tag.last_pulled_at,
+    )
     record_event(
         kind=Event.Kind.TAG_DELETED,
         repository=repository,
@@ -172,6 +185,7 @@ def _record_move(
     previous_digest: str,
     actor: Actor,
     at: datetime,
+    **of_tag: Any,
 ) -> None:
     TagMove.objects.create(
         repository_id=repository.id,
@@ -180,4 +194,24 @@ def _record_move(
         previous_digest=previous_digest,
         moved_by=actor.name,
         moved_at=at,
+        **of_tag,
     )
+
+
+def _last_moved(deletion: TagMove) -> tuple[datetime, str]:
+    """Return when and by whom a deleted tag was moved to where it pointed at last.
+
+    A deletion from before it was kept is as far back as the history says.
+    """
+    if deletion.tag_moved_at is not None:
+        return deletion.tag_moved_at, deletion.tag_moved_by or ""
+    before = (
+        TagMove.objects.filter(
+            repository_id=deletion.repository_id, name=deletion.name, pk__lt=deletion.pk
+        )
+        .exclude(digest="")
+        .order_by("-pk")
+        .first()
+    )
+    move = before or deletion
+    return move.moved_at, move.moved_by

@@ -105,6 +105,11 @@ class TagMove(models.Model):
     previous_digest = BytewiseCharField(max_length=DIGEST_MAX_LENGTH, blank=True)
     moved_by = models.CharField(max_length=100, blank=True)
     moved_at = models.DateTimeField()
+    # What the row of a tag that goes said: a deletion has them, so that the tag can
+    # come back as it was. Null otherwise, and so they are added without a long lock.
+    tag_moved_at = models.DateTimeField(null=True, blank=True)
+    tag_moved_by = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001
+    tag_pulled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [

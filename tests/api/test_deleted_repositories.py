@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.actions import Action
 from repositories.lifecycle import delete_repository, purge_expired
-from repositories.models import Event, Repository, Tag
+from repositories.models import Event, Repository, Tag, TagMove
 from repositories.permissions import decide
 from tests import make
 from tests.api.conftest import ApiClient
@@ -190,6 +190,44 @@ def test_a_deleted_tag_is_put_back(
     assert event.detail["tag"] == "v1"
     history = writer.everything(f"{path}/history")
     assert [move["digest"] for move in history][:3] == [new.digest, "", new.digest]
+
+
+def test_a_restored_tag_says_what_it_said_before(
+    api_of: Api, cast: Cast, alice: RegistryClient, api: str
+) -> None:
+    for tag in ("v1", "v2"):
+        alice.push(f"{api}:{tag}", image())
+    pulled_at = timezone.now() - timedelta(days=1)
+    tags = Tag.objects.filter(repository__name=api.partition("/")[2])
+    tags.filter(name="v1").update(last_pulled_at=pulled_at)
+    writer, path = api_of("bob"), f"/repositories/{api}/tags/v1"
+    before = writer.get(path).json()
+    assert before["pushed_by"] == cast.alice.username
+    for _again in range(2):
+        assert writer.delete(path).status_code == 204
+        answer = writer.post(f"{path}/restore")
+        assert answer.json() == before == writer.get(path).json()
+        [newest, *_older] = writer.everything(f"/repositories/{api}/tags")
+        assert newest["name"] == "v2"
+    assert tags.get(name="v1").last_pulled_at == pulled_at
+    event = Event.objects.filter(repository_name=api, kind="tag.restored").last()
+    assert event is not None
+    assert event.actor_name == cast.bob.username
+    assert writer.everything(f"{path}/history")[0]["moved_by"] == cast.bob.username
+
+
+def test_a_tag_that_was_deleted_before_it_was_kept_comes_back_by_its_history(
+    api_of: Api, cast: Cast, alice: RegistryClient, api: str
+) -> None:
+    alice.push(f"{api}:v1", image())
+    writer, path = api_of("bob"), f"/repositories/{api}/tags/v1"
+    before = writer.get(path).json()
+    writer.delete(path)
+    moves = TagMove.objects.filter(repository__name=api.partition("/")[2])
+    moves.update(tag_moved_at=None, tag_moved_by=None)
+    answer = writer.post(f"{path}/restore").json()
+    assert answer["pushed_by"] == cast.alice.username
+    assert answer["pushed_at"] == before["pushed_at"]
 
 
 def test_a_tag_whose_manifest_was_deleted_stays_away(

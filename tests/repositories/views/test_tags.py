@@ -111,6 +111,7 @@ def test_a_deleted_tag_leaves_a_strip_that_brings_it_back(
     assert '<b class="mono">v1</b> deleted' in after.text
     undone = client.post(f"{path}/restore", {"only": "v1"}, after)
     assert undone.status_code == 302
+    assert names(client.get(path)) == ["v2", "v1"], "it is as old as it was"
     assert alice.pull(f"{api}:v1").digest == pushed.digest
     again = client.post(f"{path}/restore", {"only": "v1"}, client.get(path))
     assert "there is a tag" in client.get(again.headers["Location"]).text
