@@ -1,10 +1,12 @@
 """What every view of the API begins with: who asks, and how lists go out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Model, QuerySet
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import exceptions
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -29,6 +31,11 @@ JSON_TYPES: list[tuple[tuple[type[Field[Any, Any, Any, Any]], ...], set[type], s
     ((BooleanField,), {bool}, "this is neither true nor false"),
     ((IntegerField,), {int}, "this is not a whole number"),
 ]
+PAGING = {"cursor", "page_size"}  # accounts/api/paging.py
+# What changes without anybody's PATCH: sent back, it may be old already.
+CHANGES_BY_ITSELF = ("_count", "_bytes", "_at")
+TOLD_MAX = 10  # unknown names in one answer
+NAME_SHOWN_MAX = 100  # characters of an unknown name
 
 
 class ApiView(GenericAPIView[Any]):
@@ -41,6 +48,10 @@ class ApiView(GenericAPIView[Any]):
     for_anonymous = False
     takes_from_anonymous = False  # changes too: the URL itself is the secret
     is_list = False  # what GET answers (accounts/api/schema.py)
+    # What GET takes in the query besides pages, for the schema too.
+    parameters: Sequence[OpenApiParameter | type[Serializer[Any]]] = ()
+    filterset_class: Any = None
+    takes_unknown = False  # strangers' programs write what they like
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -49,6 +60,32 @@ class ApiView(GenericAPIView[Any]):
         is_open = self.for_anonymous if is_reading else self.takes_from_anonymous
         if self.actor.is_anonymous and not is_open:
             raise exceptions.NotAuthenticated
+        if hasattr(self, (request.method or "").lower()):  # else it is 405
+            self.check_query()
+
+    def check_query(self) -> None:
+        """Raise ValidationError for a parameter that nobody would listen to."""
+        if self.takes_unknown:
+            return
+        known = self.known_parameters(self.request.method or "")
+        unknown = [name for name in self.request.query_params if name not in known]
+        if unknown:
+            code, what = "unknown_parameter", "parameter"
+            raise exceptions.ValidationError(_unknown(unknown, known, code, what))
+
+    def known_parameters(self, method: str) -> set[str]:
+        """Return the names that a method takes in the query."""
+        if method not in SAFE_METHODS:
+            return set()
+        known = set(PAGING) if self.is_list else set()
+        for parameter in self.parameters:
+            if isinstance(parameter, OpenApiParameter):
+                known.add(parameter.name)
+            else:
+                known |= set(parameter().fields)
+        if self.filterset_class is not None:
+            known |= set(self.filterset_class.base_filters)
+        return known
 
     def handle_exception(self, exc: Exception) -> Response:
         """Ask those who did not sign in to do so, instead of refusing them."""
@@ -70,10 +107,37 @@ class ApiView(GenericAPIView[Any]):
         assert page is not None, "every list has pages"
         return self.get_paginated_response(serializer(page, many=True).data)
 
-    def read(self, serializer: type[Serializer[Any]]) -> dict[str, Any]:
-        """Return the body's fields, else raise ValidationError."""
-        reader = serializer(data=self.request.data, context={"view": self})
+    def read(
+        self,
+        serializer: type[Serializer[Any]],
+        row: Model | None = None,
+        shown: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the body's fields, else raise ValidationError.
+
+        With a row, as for PATCH, no field has to be there. What GET shows of the row
+        (``shown``) may be sent back as it is, and then changes nothing.
+        """
+        reader = serializer(
+            row,
+            data=self.request.data,
+            partial=row is not None,
+            context={"view": self},
+        )
+        if not self.takes_unknown:
+            check_names(reader, shown or {})
         check_types(reader)
+        reader.is_valid(raise_exception=True)
+        fields: dict[str, Any] = reader.validated_data
+        return fields
+
+    def read_nothing(self) -> None:
+        """Refuse a body where none is listened to."""
+        self.read(Serializer)
+
+    def ask(self, serializer: type[Serializer[Any]]) -> dict[str, Any]:
+        """Return the query's parameters, else raise ValidationError."""
+        reader = serializer(data=self.request.query_params)
         reader.is_valid(raise_exception=True)
         fields: dict[str, Any] = reader.validated_data
         return fields
@@ -85,11 +149,61 @@ class ApiView(GenericAPIView[Any]):
         verb: Callable[..., None],
     ) -> Response:
         """Change a row by PATCH: the verb gets the allowed fields that were sent."""
-        reader = serializer(row, data=self.request.data, partial=True)
-        check_types(reader)
-        reader.is_valid(raise_exception=True)
-        verb(**reader.validated_data)
+        verb(**self.read(serializer, row, shown=serializer(row).data))
         return Response(serializer(row).data)
+
+
+def check_names(reader: Serializer[Any], shown: Mapping[str, Any]) -> None:
+    """Raise ValidationError for fields that nobody would listen to.
+
+    A misspelt limit would be no limit: ``tag`` for ``tags`` is all tags.
+    """
+    errors = _wrong_names(reader, reader.initial_data, shown)
+    if errors:
+        raise exceptions.ValidationError(errors)
+
+
+def _wrong_names(
+    reader: Serializer[Any], body: Any, shown: Mapping[str, Any]
+) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        return {}  # the serializer says so
+    fields = {n: f for n, f in reader.fields.items() if not f.read_only}
+    only_read = set(shown) | {n for n, f in reader.fields.items() if f.read_only}
+    unknown: list[str] = []
+    errors: dict[str, Any] = {}
+    for name, value in body.items():
+        field = fields.get(name)
+        if isinstance(field, Serializer):
+            inner = _wrong_names(field, value, {})
+            if inner:
+                errors[name] = inner
+        elif field is None and name not in only_read:
+            unknown.append(name)
+        elif field is None and not _is_as_shown(name, value, shown):
+            message = "this field is only read, and not changed here"
+            errors[name] = [ErrorDetail(message, "read_only")]
+    return errors | _unknown(unknown, fields, "unknown_field", "field")
+
+
+def _is_as_shown(name: str, value: Any, shown: Mapping[str, Any]) -> bool:
+    if name not in shown:
+        return False
+    return value == shown[name] or name.endswith(CHANGES_BY_ITSELF)
+
+
+def _unknown(
+    names: list[str], known: Iterable[str], code: str, what: str
+) -> dict[str, Any]:
+    """Return an error for each name, with what is known instead."""
+    instead = ", ".join(sorted(known)) or "none"
+    message = f"there is no such {what}; known here: {instead}"
+    return {_printable(name): [ErrorDetail(message, code)] for name in names[:TOLD_MAX]}
+
+
+def _printable(name: str) -> str:
+    """Return a name as it can be sent; JSON lets half a character through."""
+    return name[:NAME_SHOWN_MAX].encode(errors="replace").decode()
 
 
 def check_types(reader: Serializer[Any]) -> None:

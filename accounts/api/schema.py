@@ -13,6 +13,27 @@ class ApiSchema(AutoSchema):
     def _is_list_view(self, serializer: Any = None) -> bool:
         return self.method == "GET" and bool(getattr(self.view, "is_list", False))
 
+    view: Any  # an ApiView (accounts/api/base.py)
+
+    def get_override_parameters(self) -> list[Any]:
+        """Describe what the view says that it takes."""
+        return list(self.view.parameters) if self.method == "GET" else []
+
+    def get_filter_backends(self) -> list[Any]:
+        """Describe the filters of what is no list too: exports are narrowed alike."""
+        if self.method != "GET" or self.view.filterset_class is None:
+            return []
+        return list(self.view.filter_backends)
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+        """Say that a body has no other fields, since others are refused."""
+        schema: Any = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
+            serializer, direction
+        )
+        if direction == "request" and not self.view.takes_unknown:
+            schema["additionalProperties"] = False
+        return schema
+
     def get_auth(self) -> list[dict[str, Any]]:
         """Say that signing in is optional where those who did not may read."""
         auth: list[dict[str, Any]] = super().get_auth()
@@ -32,7 +53,7 @@ class ApiSchema(AutoSchema):
         statuses = [400, 401, 403, 404, 405, 406, 429]
         if self.method != "GET":
             statuses += [409]
-        if "requestBody" in operation:
+        if self.method not in {"GET", "DELETE"}:
             statuses += [413, 415]
         for status in statuses:
             operation["responses"].setdefault(

@@ -162,7 +162,6 @@ FILTERS: list[tuple[dict[str, Any], set[str]]] = [
     ({"since": "2024-01-03T00:00:00Z"}, {"c", "d", "e"}),
     ({"until": "2024-01-03T00:00:00Z"}, {"a", "b"}),
     ({"since": "2024-01-02T01:00:00+01:00", "until": "2024-01-04T00:00Z"}, {"b", "c"}),
-    ({"colour": "red"}, {"a", "b", "c", "d", "e"}),
 ]
 
 
@@ -208,6 +207,7 @@ def test_a_filter_keeps_what_it_says(
         {"until": "2024-13-01"},
         {"actor": "a\0b"},
         {"repository": "\0"},
+        {"colour": "red"},
     ],
 )
 @pytest.mark.parametrize("form", ["", "/export"])

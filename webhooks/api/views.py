@@ -134,9 +134,8 @@ class WebhookView(PlaceView):
     def patch(self, request: Request, **kwargs: Any) -> Response:
         """Change what is given; ``rotate_secret`` makes a new secret and answers it."""
         webhook = self.find_webhook()
-        reader = ChangedWebhookSerializer(data=request.data, partial=True)
-        reader.is_valid(raise_exception=True)
-        fields = reader.validated_data
+        shown = WebhookSerializer(webhook).data
+        fields = self.read(ChangedWebhookSerializer, webhook, shown)
         is_rotated = fields.pop("rotate_secret", False)
         try:
             changed = change_webhook(webhook=webhook, actor=self.actor, **fields)
@@ -177,7 +176,9 @@ class TestView(PlaceView):
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
     def post(self, request: Request, **kwargs: Any) -> Response:
-        delivery = send_test(webhook=self.find_webhook())
+        webhook = self.find_webhook()
+        self.read_nothing()
+        delivery = send_test(webhook=webhook)
         return Response(
             DeliverySerializer(delivery).data, status=status.HTTP_202_ACCEPTED
         )
@@ -188,16 +189,17 @@ class DeliveriesView(PlaceView):
 
     serializer_class = DeliverySerializer
     is_list = True
+    parameters = [
+        OpenApiParameter("status", OpenApiTypes.STR, enum=Delivery.Status.values)
+    ]
 
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("status", OpenApiTypes.STR, enum=Delivery.Status.values)
-        ]
-    )
     def get(self, request: Request, **kwargs: Any) -> Response:
         deliveries = Delivery.objects.filter(webhook=self.find_webhook())
         wanted = request.query_params.get("status")
-        if wanted in Delivery.Status.values:
+        if wanted is not None:
+            if wanted not in Delivery.Status.values:
+                known = ", ".join(Delivery.Status.values)
+                raise ValidationError({"status": f"one of {known}"})
             deliveries = deliveries.filter(status=wanted)
         return self.answer_list(deliveries.defer("body"), DeliverySerializer, "-pk")
 
@@ -216,8 +218,10 @@ class RedeliverView(PlaceView):
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
     def post(self, request: Request, **kwargs: Any) -> Response:
+        found = self.find_delivery()
+        self.read_nothing()
         try:
-            delivery = redeliver(delivery=self.find_delivery())
+            delivery = redeliver(delivery=found)
         except WebhookIsOff as error:
             raise Conflict(str(error)) from error
         return Response(
@@ -253,6 +257,7 @@ class CallbackView(ApiView):
     serializer_class = ReportSerializer
     parser_classes = [AnyJSONParser]
     takes_from_anonymous = True
+    takes_unknown = True
 
     @extend_schema(request=NewReportSerializer, responses={201: ReportSerializer})
     def post(self, request: Request, token: str) -> Response:

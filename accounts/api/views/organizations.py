@@ -87,14 +87,16 @@ class OrganizationView(ApiView):
     def patch(self, request: Request, organization: str) -> Response:
         """Change texts, and the name: the old one goes on leading here."""
         found = administered_organization(organization, self.actor)
-        name = self.read(ChangedOrganizationSerializer).get("name", organization)
-        verb = partial(change_organization, organization=found, actor=self.actor)
+        shown = OrganizationSerializer(found).data
+        fields = self.read(ChangedOrganizationSerializer, found, shown)
+        name = fields.pop("name", organization)
         try:
             with transaction.atomic():
                 rename_organization(organization=found, name=name, actor=self.actor)
-                return self.change(found, OrganizationSerializer, verb)
+                change_organization(organization=found, actor=self.actor, **fields)
         except IntegrityError as error:
             raise Conflict("this name is taken") from error
+        return Response(OrganizationSerializer(found).data)
 
     def delete(self, request: Request, organization: str) -> Response:
         found = administered_organization(organization, self.actor)
@@ -165,6 +167,7 @@ class TeamMemberView(ApiView):
     ) -> Response:
         found = administered_organization(organization, self.actor)
         row, who = find_team(found, team), find_member(found, member)
+        self.read_nothing()
         if isinstance(who, Robot):
             add_member(team=row, robot=who, actor=self.actor)
         else:

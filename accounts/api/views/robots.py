@@ -51,6 +51,7 @@ class RobotTokenView(ApiView):
     ) -> Response:
         """Give the robot a new token; the old one ends at once."""
         found = find_robot(robots_owner(organization, self.actor), robot)
+        self.read_nothing()
         return answer_token(found, replace_token(robot=found, actor=self.actor))
 
 

@@ -69,9 +69,6 @@ class AnyAccepted(BaseContentNegotiation):
 
 
 described_export = extend_schema(
-    parameters=[
-        OpenApiParameter("format", OpenApiTypes.STR, enum=list(FORMATS), required=True)
-    ],
     responses={
         (200, media_type): OpenApiTypes.STR for media_type, _ in FORMATS.values()
     },
@@ -84,6 +81,9 @@ class ExportView(EventView):
     is_list = False
     pagination_class = None
     content_negotiation_class = AnyAccepted
+    parameters = [
+        OpenApiParameter("format", OpenApiTypes.STR, enum=list(FORMATS), required=True)
+    ]
 
     def answer_file(self, events: EventQuerySet, name: str) -> StreamingHttpResponse:
         file_format = self.request.query_params.get("format", "")

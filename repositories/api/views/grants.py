@@ -75,7 +75,7 @@ class GrantView(ApiView):
         self, request: Request, namespace: str, name: str, grant: int
     ) -> Response:
         row = self.find(namespace, name, grant)
-        fields = self.read(ChangedGrantSerializer)
+        fields = self.read(ChangedGrantSerializer, row, GrantSerializer(row).data)
         try:
             changed = change_grant(
                 grant=row,
@@ -111,15 +111,12 @@ class AccessView(ApiView):
 
     serializer_class = AccessAnswerSerializer
     pagination_class = None
+    parameters = [AccessQuestionSerializer]
 
-    @extend_schema(
-        parameters=[AccessQuestionSerializer], responses=AccessAnswerSerializer
-    )
+    @extend_schema(responses=AccessAnswerSerializer)
     def get(self, request: Request, namespace: str, name: str) -> Response:
         repository = permitted_repository(self.actor, namespace, name, Action.GRANT)
-        question = AccessQuestionSerializer(data=request.query_params)
-        question.is_valid(raise_exception=True)
-        fields = question.validated_data
+        fields = self.ask(AccessQuestionSerializer)
         decision = decide(
             find_actor(fields["who"], repository),
             Action(fields["action"]),
@@ -134,14 +131,13 @@ class HoldersView(ApiView):
 
     serializer_class = HoldersSerializer
     pagination_class = None
+    parameters = [HoldersQuestionSerializer]
 
-    @extend_schema(parameters=[HoldersQuestionSerializer], responses=HoldersSerializer)
+    @extend_schema(responses=HoldersSerializer)
     def get(self, request: Request, namespace: str, name: str) -> Response:
         """List by login; `anyone` says that everybody may, since it is public."""
         repository = permitted_repository(self.actor, namespace, name, Action.GRANT)
-        question = HoldersQuestionSerializer(data=request.query_params)
-        question.is_valid(raise_exception=True)
-        fields = question.validated_data
+        fields = self.ask(HoldersQuestionSerializer)
         action = Action(fields["action"])
         holders = holders_of(repository, action, fields.get("tag"))
         rest = [h for h in holders if h.who > fields.get("after", "")]

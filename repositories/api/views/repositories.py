@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actions import Action
-from accounts.api.base import ApiView, check_types, require
+from accounts.api.base import ApiView, require
 from accounts.api.errors import Conflict
 from accounts.models import Namespace
 from repositories.access import (
@@ -49,8 +49,8 @@ class RepositoriesView(ApiView):
     serializer_class = RepositorySerializer
     is_list = True
     for_anonymous = True
+    parameters = [OpenApiParameter("namespace", OpenApiTypes.STR)]
 
-    @extend_schema(parameters=[OpenApiParameter("namespace", OpenApiTypes.STR)])
     def get(self, request: Request) -> Response:
         rows = Repository.objects.visible_to(self.actor).with_full_name()
         name = request.query_params.get("namespace", "").replace("\0", "")
@@ -108,12 +108,8 @@ class RepositoryView(ApiView):
         name goes on leading here.
         """
         repository = visible_repository(self.actor, namespace, name)
-        reader = ChangedRepositorySerializer(
-            repository, data=request.data, partial=True
-        )
-        check_types(reader)
-        reader.is_valid(raise_exception=True)
-        fields = reader.validated_data
+        shown = RepositorySerializer(repository).data
+        fields = self.read(ChangedRepositorySerializer, repository, shown)
         texts = {k: fields[k] for k in ("description", "readme") if k in fields}
         new_name = fields.get("name", repository.name)
         target = self.target_of(repository, fields.get("namespace"))
@@ -164,8 +160,8 @@ class DeletedRepositoriesView(ApiView):
 
     serializer_class = DeletedRepositorySerializer
     is_list = True
+    parameters = [OpenApiParameter("namespace", OpenApiTypes.STR)]
 
-    @extend_schema(parameters=[OpenApiParameter("namespace", OpenApiTypes.STR)])
     def get(self, request: Request) -> Response:
         rows = Repository.objects.restorable_by(self.actor).with_full_name()
         name = request.query_params.get("namespace", "").replace("\0", "")

@@ -28,10 +28,11 @@ from repositories.search import count_matches, search
 from repositories.stars import star, unstar
 
 PAGE_SIZE_MAX = 100
+TYPES = ("official", "verified", "starred")  # repositories/queries.py
 
 SEARCH_PARAMETERS = [
     OpenApiParameter("q", OpenApiTypes.STR),
-    OpenApiParameter("type", OpenApiTypes.STR, many=True),
+    OpenApiParameter("type", OpenApiTypes.STR, many=True, enum=TYPES),
     OpenApiParameter("os", OpenApiTypes.STR, many=True),
     OpenApiParameter("arch", OpenApiTypes.STR, many=True),
     OpenApiParameter("category", OpenApiTypes.STR, many=True),
@@ -51,13 +52,17 @@ class SearchView(ApiView):
     serializer_class = FoundRepositorySerializer
     pagination_class = None  # it has its own, by number
     for_anonymous = True
+    parameters = SEARCH_PARAMETERS
 
-    @extend_schema(parameters=SEARCH_PARAMETERS, responses=FoundPageSerializer)
+    @extend_schema(responses=FoundPageSerializer)
     def get(self, request: Request) -> Response:
         given = dict(request.query_params.lists())
         for sort in given.get("sort", ()):
             if sort not in list(Sort):
                 raise ValidationError({"sort": f"'{sort[:40]}' is no order"})
+        for kind in given.get("type", ()):
+            if kind.strip().lower() not in {"", *TYPES}:  # as a form sends none
+                raise ValidationError({"type": f"one of {', '.join(TYPES)}"})
         for number in given.get("page", ()):
             if not (number.isascii() and number.isdigit() and int(number[:9])):
                 raise ValidationError({"page": "this is not the number of a page"})
@@ -89,6 +94,7 @@ class StarView(ApiView):
 
     @extend_schema(request=None, responses=StarredSerializer)
     def put(self, request: Request, namespace: str, name: str) -> Response:
+        self.read_nothing()
         return self.answer(namespace, name, star)
 
     @extend_schema(responses={200: StarredSerializer})

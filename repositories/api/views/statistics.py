@@ -16,15 +16,12 @@ class StatisticsView(ApiView):
     serializer_class = StatisticsSerializer
     pagination_class = None
     for_anonymous = True
+    parameters = [StatisticsQuerySerializer]
 
-    @extend_schema(
-        parameters=[StatisticsQuerySerializer], responses=StatisticsSerializer
-    )
+    @extend_schema(responses=StatisticsSerializer)
     def get(self, request: Request, namespace: str, name: str) -> Response:
         repository = visible_repository(self.actor, namespace, name)
-        question = StatisticsQuerySerializer(data=request.query_params)
-        question.is_valid(raise_exception=True)
-        days = question.validated_data["days"]
+        days = self.ask(StatisticsQuerySerializer)["days"]
         answer = {
             "pull_count": repository.pull_count,
             "days": pulls_per_day(repository, days=days),

@@ -45,13 +45,11 @@ class TagsView(ApiView):
     serializer_class = TagSerializer
     is_list = True
     for_anonymous = True
+    parameters = [
+        OpenApiParameter("q", OpenApiTypes.STR),
+        OpenApiParameter("sort", OpenApiTypes.STR, enum=list(SORTS)),
+    ]
 
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("q", OpenApiTypes.STR),
-            OpenApiParameter("sort", OpenApiTypes.STR, enum=list(SORTS)),
-        ]
-    )
     def get(self, request: Request, namespace: str, name: str) -> Response:
         repository = visible_repository(self.actor, namespace, name)
         tags = Tag.objects.with_content().filter(repository=repository)
@@ -117,6 +115,7 @@ class TagRestoreView(ApiView):
     def post(self, request: Request, namespace: str, name: str, tag: str) -> Response:
         """Put back a tag that was deleted, where it last pointed to."""
         repository = permitted_repository(self.actor, namespace, name, Action.PUSH, tag)
+        self.read_nothing()
         try:
             was_there = restore_tag(
                 repository=repository.facts, name=tag, actor=self.actor

@@ -22,6 +22,7 @@ class WatchView(ApiView):
 
     @extend_schema(request=None, responses=WatchedSerializer)
     def put(self, request: Request, namespace: str, name: str) -> Response:
+        self.read_nothing()
         return self.answer(namespace, name, watch)
 
     @extend_schema(responses={200: WatchedSerializer})
