@@ -470,6 +470,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Berth",
     "VERSION": "1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "PREPROCESSING_HOOKS": ["accounts.api.schema.leave_out_exact_paths"],
     "COMPONENT_SPLIT_REQUEST": True,  # what is only read is in no request
     "ENFORCE_NON_BLANK_FIELDS": True,
     "SERVE_INCLUDE_SCHEMA": False,

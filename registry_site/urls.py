@@ -7,7 +7,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from accounts.views.invitations import invitation_page
 from registry_site import health, metrics, pages, state
 from registry_site.assets import serve_asset
+from repositories.api.urls import exact_urlpatterns as exact_repositories
 from repositories.views.explore import show_explore
+from webhooks.api.urls import exact_urlpatterns as exact_webhooks
 
 # The administration has the sign-in of all pages, with its second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -26,7 +28,9 @@ urlpatterns = [
     path("invitations/<str:secret>", invitation_page, name="invitation-page"),
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("notifications.api.urls")),
-    path("api/v1/", include("webhooks.api.urls")),  # before names with slashes
+    # Before names with slashes; the exact form of a name before all others.
+    path("api/v1/", include(([*exact_webhooks, *exact_repositories], "exact"))),
+    path("api/v1/", include("webhooks.api.urls")),
     path("api/v1/", include("repositories.api.urls")),
     path("api/v1/<path:rest>", pages.api_not_found),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -5,10 +5,10 @@ Pages ask for a row that the actor may see, or may do something with: what is in
 is absent, and Http404 for both; whoever asks for a former name is sent on (Moved).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404
 
@@ -17,7 +17,7 @@ from accounts.actors import Actor
 from accounts.models import Membership, Namespace, Robot, Team
 from accounts.moved import Moved
 from accounts.views.base import require
-from repositories.models import Repository, RepositoryFacts
+from repositories.models import FormerRepositoryName, Repository, RepositoryFacts
 from repositories.oci.references import RepositoryName
 from repositories.permissions import decide
 from repositories.sql import fetch_row
@@ -75,6 +75,27 @@ def moved_repository(actor: Actor, namespace: str, name: str) -> str | None:
         return None
     visible = Repository.objects.visible_to(actor).filter(pk=moved.id)
     return moved.full_name if visible.exists() else None
+
+
+def knows_any(actor: Actor, namespace: str, names: Collection[str]) -> bool:
+    """Tell whether the actor may see, or restore, a repository of one of these names.
+
+    Or of one that had such a name. Nearly always one query, which finds nothing.
+    """
+    spaces = Namespace.objects.filter(
+        Q(name=namespace) | Q(former_names__name=namespace)
+    ).values("pk")
+    named = {"namespace__in": spaces, "name__in": names}
+    today = Repository.objects.filter(**named).order_by().values_list("pk")
+    before = FormerRepositoryName.objects.filter(**named).values_list("repository_id")
+    ids = [pk for (pk,) in today.union(before)]
+    return bool(ids) and any(
+        rows.filter(pk__in=ids).exists()
+        for rows in (
+            Repository.objects.visible_to(actor),
+            Repository.objects.restorable_by(actor),
+        )
+    )
 
 
 def find_namespace(name: str) -> Namespace | None:

@@ -66,6 +66,11 @@ class ApiSchema(AutoSchema):
         return operation
 
 
+def leave_out_exact_paths(endpoints: list[Any]) -> list[Any]:
+    """Describe each path once: with ``/-`` behind the name it is the same."""
+    return [endpoint for endpoint in endpoints if "/-" not in endpoint[0]]
+
+
 ERRORS: dict[str, Any] = {
     "type": "object",
     "required": ["errors"],

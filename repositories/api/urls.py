@@ -1,6 +1,12 @@
-"""Names may hold slashes: everything is anchored at the end, longest first."""
+"""Names may hold slashes: everything is anchored at the end, longest first.
 
-from django.urls import path, re_path
+A name may also end like a path, ``acme/a/tags``; ``/-`` behind it tells them apart, and
+what may mean two repositories without it is refused (repositories/api/readings.py).
+"""
+
+from typing import Any
+
+from django.urls import URLPattern, path, re_path
 
 from repositories.api.views import (
     defaults,
@@ -17,9 +23,26 @@ from repositories.api.views import (
 
 NAME = r"repositories/(?P<namespace>[^/]+)/(?P<name>.+?)"
 DELETED = r"deleted-repositories/(?P<repository>[0-9]{1,18})"
-TAG = rf"{NAME}/tags/(?P<tag>[^/]+)"
+TAG = r"/tags/(?P<tag>[^/]+)"
+IN_REPOSITORY: list[tuple[str, Any, str]] = [
+    (r"/grants", grants.GrantsView, "grants"),
+    (r"/grants/(?P<grant>[0-9]{1,18})", grants.GrantView, "grant"),
+    (r"/access", grants.AccessView, "access"),
+    (r"/who", grants.HoldersView, "who"),
+    (r"/star", search.StarView, "star"),
+    (r"/watch", watches.WatchView, "watch"),
+    (r"/statistics", statistics.StatisticsView, "statistics"),
+    (r"/events", events.RepositoryEventsView, "events"),
+    (r"/events/export", events.RepositoryExportView, "export"),
+    (r"/tags", tags.TagsView, "tags"),
+    (TAG, tags.TagView, "tag"),
+    (rf"{TAG}/restore", tags.TagRestoreView, "tag-restore"),
+    (rf"{TAG}/history", tags.TagHistoryView, "tag-history"),
+    (r"/manifests/(?P<digest>[^/]+:[^/]+)", tags.ManifestView, "manifest"),
+    (r"", repositories.RepositoryView, "repository"),
+]
 
-urlpatterns = [
+urlpatterns: list[URLPattern] = [
     path("user/tokens", tokens.TokensView.as_view(), name="tokens"),
     path("user/tokens/<int:token>", tokens.TokenView.as_view(), name="token"),
     path("user/events", events.OwnEventsView.as_view(), name="own-events"),
@@ -71,33 +94,13 @@ urlpatterns = [
         repositories.RestoredRepositoryView.as_view(),
         name="restored-repository",
     ),
-    re_path(rf"^{NAME}/grants$", grants.GrantsView.as_view(), name="grants"),
-    re_path(
-        rf"^{NAME}/grants/(?P<grant>[0-9]{{1,18}})$",
-        grants.GrantView.as_view(),
-        name="grant",
+    *(
+        re_path(f"^{NAME}{route}$", view.as_view(), name=name)
+        for route, view, name in IN_REPOSITORY
     ),
-    re_path(rf"^{NAME}/access$", grants.AccessView.as_view(), name="access"),
-    re_path(rf"^{NAME}/who$", grants.HoldersView.as_view(), name="who"),
-    re_path(rf"^{NAME}/star$", search.StarView.as_view(), name="star"),
-    re_path(rf"^{NAME}/watch$", watches.WatchView.as_view(), name="watch"),
-    re_path(
-        rf"^{NAME}/statistics$", statistics.StatisticsView.as_view(), name="statistics"
-    ),
-    re_path(rf"^{NAME}/events$", events.RepositoryEventsView.as_view(), name="events"),
-    re_path(
-        rf"^{NAME}/events/export$",
-        events.RepositoryExportView.as_view(),
-        name="export",
-    ),
-    re_path(rf"^{NAME}/tags$", tags.TagsView.as_view(), name="tags"),
-    re_path(rf"^{TAG}$", tags.TagView.as_view(), name="tag"),
-    re_path(rf"^{TAG}/restore$", tags.TagRestoreView.as_view(), name="tag-restore"),
-    re_path(rf"^{TAG}/history$", tags.TagHistoryView.as_view(), name="tag-history"),
-    re_path(
-        rf"^{NAME}/manifests/(?P<digest>[^/]+:[^/]+)$",
-        tags.ManifestView.as_view(),
-        name="manifest",
-    ),
-    re_path(rf"^{NAME}$", repositories.RepositoryView.as_view(), name="repository"),
+]
+# The exact form: ``/-`` ends the name, whatever it is.
+exact_urlpatterns = [
+    re_path(f"^{NAME}/-{route}$", view.as_view(), name=name)
+    for route, view, name in IN_REPOSITORY
 ]

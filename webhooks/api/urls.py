@@ -10,9 +10,9 @@ from django.urls import URLPattern, path, re_path
 from webhooks.api import views
 
 PLACES = {
-    "repository": r"repositories/(?P<namespace>[^/]+)/(?P<name>.+?)/webhooks",
-    "organization": r"organizations/(?P<organization>[^/]+)/webhooks",
-    "site": r"webhooks",
+    "repository": r"repositories/(?P<namespace>[^/]+)/(?P<name>.+?)/",
+    "organization": r"organizations/(?P<organization>[^/]+)/",
+    "site": r"",
 }
 WEBHOOK = r"/(?P<webhook>[0-9]{1,18})"
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -31,8 +31,16 @@ ROUTES: list[tuple[str, Any, str]] = [
 urlpatterns: list[URLPattern] = [
     path("callbacks/<str:token>", views.CallbackView.as_view(), name="callback"),
     *(
-        re_path(f"^{place}{route}$", view.as_view(), name=f"{kind}-{name}")
+        re_path(f"^{place}webhooks{route}$", view.as_view(), name=f"{kind}-{name}")
         for kind, place in PLACES.items()
         for route, view, name in ROUTES
     ),
+]
+exact_urlpatterns = [  # as in repositories/api/urls.py
+    re_path(
+        f"^{PLACES['repository']}-/webhooks{route}$",
+        view.as_view(),
+        name=f"repository-{name}",
+    )
+    for route, view, name in ROUTES
 ]

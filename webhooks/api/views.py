@@ -16,6 +16,7 @@ from accounts.api.base import ApiView, require
 from accounts.api.errors import Conflict
 from repositories.access import find_namespace
 from repositories.api.access import permitted_repository
+from repositories.api.readings import RepositoryPathView
 from webhooks.access import Place
 from webhooks.api.serializers import (
     ChangedWebhookSerializer,
@@ -54,7 +55,7 @@ from webhooks.webhooks import (
 REPORT_MAX_BYTES = 64 * 1024
 
 
-class PlaceView(ApiView):
+class PlaceView(RepositoryPathView):
     """A view below a repository, a namespace or the site, as its route says."""
 
     def place(self) -> Place:

@@ -25,6 +25,7 @@ from repositories.access import visible_repository
 from repositories.api.access import permitted_repository
 from repositories.api.exports import FORMATS, export_events
 from repositories.api.filters import EventFilter
+from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import (
     AuditEventSerializer,
     EventSerializer,
@@ -103,7 +104,7 @@ class ExportView(EventView):
         )
 
 
-class RepositoryEventsView(EventView):
+class RepositoryEventsView(EventView, RepositoryPathView):
     """Activity, and for those who may grant the audit detail too."""
 
     audit_serializer_class = RepositoryAuditSerializer
@@ -120,7 +121,7 @@ class RepositoryEventsView(EventView):
         return self.answer_list(narrowed, EventSerializer, "-pk")
 
 
-class RepositoryExportView(ExportView):
+class RepositoryExportView(ExportView, RepositoryPathView):
     audit_serializer_class = RepositoryAuditSerializer
 
     @described_export

@@ -10,11 +10,11 @@ from rest_framework.utils.urls import replace_query_param
 
 from accounts.actions import Action
 from accounts.actors import ANONYMOUS, Actor
-from accounts.api.base import ApiView
 from accounts.api.errors import Conflict
 from accounts.authentication import actor_of, actor_of_robot
 from accounts.models import Robot, User
 from repositories.api.access import permitted_repository
+from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import (
     AccessAnswerSerializer,
     AccessQuestionSerializer,
@@ -35,7 +35,7 @@ from repositories.models import Grant, Repository
 from repositories.permissions import decide
 
 
-class GrantsView(ApiView):
+class GrantsView(RepositoryPathView):
     serializer_class = GrantSerializer
     is_list = True
 
@@ -67,7 +67,7 @@ class GrantsView(ApiView):
         return Response(GrantSerializer(grant).data, status=status.HTTP_201_CREATED)
 
 
-class GrantView(ApiView):
+class GrantView(RepositoryPathView):
     serializer_class = GrantSerializer
 
     @extend_schema(request=ChangedGrantSerializer, responses=GrantSerializer)
@@ -106,7 +106,7 @@ class GrantView(ApiView):
         return row
 
 
-class AccessView(ApiView):
+class AccessView(RepositoryPathView):
     """Why can somebody do something here, or why not?"""
 
     serializer_class = AccessAnswerSerializer
@@ -126,7 +126,7 @@ class AccessView(ApiView):
         return Response({"allowed": decision.allowed, "reason": decision.reason})
 
 
-class HoldersView(ApiView):
+class HoldersView(RepositoryPathView):
     """Who can do something here, and why: people and robots, teams unfolded."""
 
     serializer_class = HoldersSerializer

@@ -22,6 +22,7 @@ from repositories.access import (
     visible_repository,
 )
 from repositories.api.access import permitted_repository
+from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import (
     ChangedRepositorySerializer,
     DeletedRepositorySerializer,
@@ -89,7 +90,7 @@ class RepositoriesView(ApiView):
         )
 
 
-class RepositoryView(ApiView):
+class RepositoryView(RepositoryPathView):
     """One repository."""
 
     serializer_class = RepositorySerializer

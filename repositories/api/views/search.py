@@ -16,6 +16,7 @@ from accounts.api.base import ApiView
 from accounts.api.paging import page_size_of
 from accounts.models import User
 from repositories.access import visible_repository
+from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import (
     FoundPageSerializer,
     FoundRepositorySerializer,
@@ -87,7 +88,7 @@ class SearchView(ApiView):
         )
 
 
-class StarView(ApiView):
+class StarView(RepositoryPathView):
     """One's own star on a repository."""
 
     serializer_class = StarredSerializer

@@ -4,13 +4,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import ApiView
 from repositories.access import visible_repository
+from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import StatisticsQuerySerializer, StatisticsSerializer
 from repositories.stats import pulls_by, pulls_by_platform, pulls_per_day
 
 
-class StatisticsView(ApiView):
+class StatisticsView(RepositoryPathView):
     """Pulls of the last days, and what they were of."""
 
     serializer_class = StatisticsSerializer

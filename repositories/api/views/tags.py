@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actions import Action
-from accounts.api.base import ApiView
 from accounts.api.errors import Conflict
 from repositories.access import visible_repository
 from repositories.api.access import permitted_repository
+from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import (
     MovedTagSerializer,
     TagMoveSerializer,
@@ -39,7 +39,7 @@ SORTS = {
 }
 
 
-class TagsView(ApiView):
+class TagsView(RepositoryPathView):
     """The tags, those pushed last first unless asked otherwise."""
 
     serializer_class = TagSerializer
@@ -62,7 +62,7 @@ class TagsView(ApiView):
         return self.answer_list(tags, TagSerializer, SORTS[sort], "pk")
 
 
-class TagView(ApiView):
+class TagView(RepositoryPathView):
     serializer_class = TagSerializer
     for_anonymous = True
 
@@ -107,7 +107,7 @@ class TagView(ApiView):
         return tag
 
 
-class TagRestoreView(ApiView):
+class TagRestoreView(RepositoryPathView):
     serializer_class = TagSerializer
     for_anonymous = True
 
@@ -128,7 +128,7 @@ class TagRestoreView(ApiView):
         return Response(TagSerializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class TagHistoryView(ApiView):
+class TagHistoryView(RepositoryPathView):
     """Where a tag pointed to, newest first."""
 
     serializer_class = TagMoveSerializer
@@ -141,7 +141,7 @@ class TagHistoryView(ApiView):
         return self.answer_list(moves, TagMoveSerializer, "-pk")
 
 
-class ManifestView(ApiView):
+class ManifestView(RepositoryPathView):
     """One manifest, as it was pushed."""
 
     for_anonymous = True

@@ -9,13 +9,14 @@ from rest_framework.response import Response
 
 from accounts.api.base import ApiView
 from repositories.access import visible_repository
+from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import RepositorySerializer, WatchedSerializer
 from repositories.api.views.search import marking_user
 from repositories.models import Repository
 from repositories.watches import unwatch, watch
 
 
-class WatchView(ApiView):
+class WatchView(RepositoryPathView):
     """Whether one is told of what is pushed to a repository."""
 
     serializer_class = WatchedSerializer
