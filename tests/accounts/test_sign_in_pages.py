@@ -441,3 +441,37 @@ def test_a_session_ends_with_its_user(registry: BerthServer) -> None:
     with PageClient(registry.url) as visitor:
         visitor.http.cookies.set(settings.SESSION_COOKIE_NAME, cookie)
         assert not is_signed_in(visitor)
+
+
+# --- pages that say how something ended
+
+
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [
+        ("inactive/", "This account is switched off"),
+        ("confirm-email/", "Look into your mail"),
+        ("confirm-email/nothing/", "Confirm your e-mail address"),
+        ("password/reset/done/", "Look into your mail"),
+        ("password/reset/key/1-nothing/", "This link no longer works"),
+        ("password/reset/key/done/", "The password is changed"),
+        ("3rdparty/login/cancelled/", "Not signed in"),
+        ("3rdparty/login/error/", "Not signed in"),
+    ],
+)
+def test_an_end_is_told_in_our_words(
+    visitor: PageClient, path: str, heading: str
+) -> None:
+    page = visitor.get(f"/accounts/{path}")
+    assert f"<h1>{heading}</h1>" in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [("3rdparty/", "Linked accounts"), ("email/", "E-mail addresses")],
+)
+def test_settings_of_the_account_are_in_our_words(
+    registry: BerthServer, path: str, heading: str
+) -> None:
+    with PageClient(registry.url, make.user("worded")) as client:
+        assert f"<h1>{heading}</h1>" in client.get(f"/accounts/{path}").text
