@@ -376,7 +376,7 @@ def describe_moves(
     )
     moves = (
         TagMove.objects.filter(repository=repository, name=name)
-        .annotate(is_here=Exists(manifests))
+        .annotate(is_here=Exists(manifests))  # type: ignore[no-redef]
         .order_by("-pk")[:MOVES_SHOWN]
     )
     seen_current = False

@@ -379,11 +379,20 @@ def _explain_none(
 
 def actions_of(actor: Actor, facts: RepositoryFacts) -> frozenset[Action]:
     """Return every action that the actor has, for some tag at least. One query."""
+    is_reached = actor.ceiling.covers(
+        repository_id=facts.id, namespace_id=facts.namespace_id
+    )
+    asks = is_reached and not actor.is_anonymous
+    return actions_by(rights_of(actor, facts) if asks else [], actor, facts)
+
+
+def actions_by(
+    rights: list[Right], actor: Actor, facts: RepositoryFacts
+) -> frozenset[Action]:
+    """Return every action that rights give which were read already. No query."""
     ceiling = actor.ceiling
     if not ceiling.covers(repository_id=facts.id, namespace_id=facts.namespace_id):
         return frozenset()
     actions = {Action.PULL} if facts.is_public else set()
-    if not actor.is_anonymous:
-        rights = rights_of(actor, facts)
-        actions |= {a for a in ALL_ACTIONS for r in rights if r.gives(a, None)}
+    actions |= {a for a in ALL_ACTIONS for r in rights if r.gives(a, None)}
     return frozenset(actions) & ceiling.actions

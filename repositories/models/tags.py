@@ -1,14 +1,19 @@
 from django.db import models
-from django.db.models import Count, OuterRef, Subquery, Sum, Value
+from django.db.models import Count, Exists, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from accounts.models.fields import BytewiseCharField
-from repositories.models.manifests import DIGEST_MAX_LENGTH, ManifestReference
+from repositories.models.manifests import (
+    DIGEST_MAX_LENGTH,
+    Manifest,
+    ManifestReference,
+)
 from repositories.models.repositories import RepositoryFacts
 from repositories.oci.artifacts import ATTACHMENT_TAG_PATTERN
 from repositories.oci.documents import ReferenceKind
 
 TAG_MAX_LENGTH = 128  # G-2
+DELETIONS_LOOKED_AT = 200  # of a repository, for those that can be undone
 
 
 class TagQuerySet(models.QuerySet["Tag"]):
@@ -91,6 +96,42 @@ class Tag(models.Model):
         return f"{self.repository.get_absolute_url()}:{self.name}"
 
 
+class TagMoveQuerySet(models.QuerySet["TagMove"]):
+    def of_gone_tags(self) -> "TagMoveQuerySet":
+        """Keep the last move of each tag that is not there any more."""
+        later = TagMove.objects.filter(
+            repository=OuterRef("repository"),
+            name=OuterRef("name"),
+            pk__gt=OuterRef("pk"),
+        )
+        return self.filter(~Exists(later), digest="")
+
+    def restorable(self) -> "TagMoveQuerySet":
+        """Keep the last moves of gone tags whose manifest is there to come back to."""
+        return self.of_gone_tags().filter(_previous_manifest())
+
+    def deleted_lately(self, repository_id: int) -> "TagMoveQuerySet":
+        """Keep the tags that went lately, with ``is_restorable``.
+
+        No long history is read for it, however many deletions there were.
+        """
+        deletions = TagMove.objects.filter(repository=repository_id, digest="")
+        newest = deletions.order_by("-pk").values("pk")[:DELETIONS_LOOKED_AT]
+        return (
+            self.filter(pk__in=newest)
+            .of_gone_tags()
+            .annotate(is_restorable=_previous_manifest())  # type: ignore[no-redef]
+        )
+
+
+def _previous_manifest() -> Exists:
+    return Exists(
+        Manifest.objects.filter(
+            repository=OuterRef("repository"), digest=OuterRef("previous_digest")
+        )
+    )
+
+
 class TagMove(models.Model):
     """One step in a tag's history; an empty digest means that there was no tag.
 
@@ -111,9 +152,18 @@ class TagMove(models.Model):
     tag_moved_by = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001
     tag_pulled_at = models.DateTimeField(null=True, blank=True)
 
+    objects = TagMoveQuerySet.as_manager()
+    is_restorable: bool  # of deleted_lately()
+    is_here: bool  # of repositories/contents.py
+
     class Meta:
         indexes = [
-            models.Index(fields=["repository", "name", "id"], name="tag_move_history")
+            models.Index(fields=["repository", "name", "id"], name="tag_move_history"),
+            models.Index(
+                fields=["repository", "-id"],
+                condition=Q(digest=""),
+                name="tag_move_deletions",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,8 +5,8 @@ from django.views.decorators.http import require_safe
 
 from accounts.actions import Action
 from repositories.activity import tell_events
-from repositories.models import Event
-from repositories.views.page import ID_MAX, open_page
+from repositories.models import Event, TagMove
+from repositories.views.page import ID_MAX, RepositoryPage, open_page
 
 PAGE_EVENTS = 50
 
@@ -29,7 +29,28 @@ def show_activity(request: HttpRequest, namespace: str, name: str) -> HttpRespon
         "activity",
         {
             "lines": tell_events(page.repository, listed),
+            "restorable": _restorable(page, listed),
             "is_audit": is_audit,
             "next_url": f"?before={listed[-1].pk}" if has_more else "",
         },
     )
+
+
+def _restorable(page: RepositoryPage, events: list[Event]) -> set[int]:
+    """Return which of these deletions of tags the actor can undo. One query.
+
+    Of a tag that was deleted several times it is the last one.
+    """
+    deletions: dict[object, Event] = {}
+    for event in events:
+        if event.kind == Event.Kind.TAG_DELETED and isinstance(event.detail, dict):
+            deletions.setdefault(event.detail.get("tag"), event)
+    if not deletions or not page.may(Action.PUSH):
+        return set()
+    moves = TagMove.objects.filter(repository=page.repository, name__in=deletions)
+    return {
+        deletions[move.name].pk
+        for move in moves.restorable()
+        if deletions[move.name].detail.get("digest") == move.previous_digest
+        and page.may_to_tag(Action.PUSH, move.name)
+    }

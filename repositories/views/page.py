@@ -15,7 +15,13 @@ from accounts.actors import Actor
 from accounts.views.base import SignInNeeded, actor_of_page
 from repositories.access import visible_repository
 from repositories.models import Repository, Star, Tag, Watch
-from repositories.permissions import actions_of, decide
+from repositories.permissions import (
+    Right,
+    actions_by,
+    decide,
+    decide_by,
+    rights_of,
+)
 
 ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
 
@@ -38,11 +44,22 @@ class RepositoryPage:
     request: HttpRequest
     repository: Repository
     actor: Actor
-    actions: frozenset[Action]
+    rights: list[Right]  # those the actor has here, visibility apart
+
+    @cached_property
+    def actions(self) -> frozenset[Action]:
+        return actions_by(self.rights, self.actor, self.repository.facts)
 
     def may(self, action: Action) -> bool:
         """Tell whether a button is worth showing: for some tag at least, yes."""
         return action in self.actions
+
+    def may_to_tag(self, action: Action, tag: str) -> bool:
+        """Tell whether a button for this tag is worth showing. No query."""
+        facts = self.repository.facts
+        return action in self.actions and bool(
+            decide_by(self.rights, self.actor, action, facts, tag)
+        )
 
     def require(self, action: Action, tag: str | None = None) -> None:
         """Go on, or refuse with the reason; who did not sign in is asked to."""
@@ -137,6 +154,5 @@ def open_page(request: HttpRequest, namespace: str, name: str) -> RepositoryPage
     if repository is None:
         visible_repository(actor, namespace, name)  # knows the names it had before
         raise Http404
-    return RepositoryPage(
-        request, repository, actor, actions_of(actor, repository.facts)
-    )
+    rights = [] if actor.is_anonymous else rights_of(actor, repository.facts)
+    return RepositoryPage(request, repository, actor, rights)

@@ -29,7 +29,9 @@ from repositories.views.page import RepositoryPage, open_page
 
 PAGE_TAGS = 25
 KEPT = frozenset({"q", "sort", "page", "attached"})  # of the list's address
+BACK_MAX_LENGTH = 2000
 AT_ONCE_MAX = 100  # tags of one deletion
+DELETED_SHOWN = 10
 SORTS = {
     "pushed": gettext_lazy("Last pushed"),
     "version": gettext_lazy("Version"),
@@ -65,6 +67,8 @@ def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         if page.may(Action.PUSH)
         else {}
     )
+    gone, restorable = _deletions(page, words)
+    restored = request.GET.getlist("restored")
     return page.render(
         "repositories/tags.html",
         "tags",
@@ -78,7 +82,10 @@ def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
             "sort": sort,
             "sorts": SORTS.items(),
             "shows_all": shows_all,
-            "gone": _deleted(request, repository),
+            "gone": gone,
+            "restorable": restorable,
+            "restored": next((tag.name for tag in listed if tag.name in restored), ""),
+            "was_restored": bool(restored),
             "back": request.GET.urlencode(),
         },
     )
@@ -104,14 +111,27 @@ def _page_of(tags: TagQuerySet, sort: str, number: str) -> tuple[list[Tag], Page
     return [found[name] for name in wanted if name in found], page_of_names
 
 
-def _deleted(request: HttpRequest, repository: Repository) -> list[TagMove]:
-    """Return the last move of the tags that were just deleted, while they are gone."""
-    names = [name for name in request.GET.getlist("deleted") if is_tag(name)]
-    if not names:
-        return []
-    moves = TagMove.objects.filter(repository=repository, name__in=names[:AT_ONCE_MAX])
-    last = {move.name: move for move in moves.order_by("pk")}
-    return [move for move in last.values() if not move.digest]
+def _deletions(page: RepositoryPage, words: str) -> tuple[list[TagMove], list[TagMove]]:
+    """Return the tags that are gone: just now, and others that can be brought back.
+
+    The first are those that the address names; the second, newest first, those that the
+    actor might push again. One query at most.
+    """
+    names = page.request.GET.getlist("deleted")
+    if not names and not page.may(Action.PUSH):
+        return [], []
+    moves = TagMove.objects.deleted_lately(page.repository.pk).order_by("-pk")
+    gone, others = [], []
+    for move in moves:
+        if move.name in names:
+            gone.append(move)
+        elif (
+            move.is_restorable
+            and words.lower() in move.name.lower()
+            and page.may_to_tag(Action.PUSH, move.name)
+        ):
+            others.append(move)
+    return gone[::-1], others[:DELETED_SHOWN]
 
 
 @require_POST
@@ -135,7 +155,9 @@ def restore_tags(request: HttpRequest, namespace: str, name: str) -> HttpRespons
     if restored:
         text = ngettext("%(tag)s is back", "%(count)s tags are back", len(restored))
         tell(request, text % {"tag": restored[0], "count": len(restored)})
-    return _back(page)
+    before = QueryDict(request.POST.get("back", "")[:BACK_MAX_LENGTH])
+    others = [tag for tag in before.getlist("deleted") if tag not in restored]
+    return _back(page, deleted=others, restored=restored)
 
 
 def _restore(page: RepositoryPage, name: str) -> bool:
@@ -171,10 +193,14 @@ def _permitted(page: RepositoryPage, action: Action) -> list[str]:
     return [tag for tag, may in zip(chosen, decisions, strict=True) if may]
 
 
-def _back(page: RepositoryPage, *, deleted: Sequence[str] = ()) -> HttpResponse:
+def _back(
+    page: RepositoryPage, *, deleted: Sequence[str] = (), restored: Sequence[str] = ()
+) -> HttpResponse:
     """Go back to the list as it was, with a strip for each tag that is gone."""
-    query = QueryDict(page.request.POST.get("back", "")[:2000], mutable=True)
+    given = page.request.POST.get("back", "")[:BACK_MAX_LENGTH]
+    query = QueryDict(given, mutable=True)
     for name in [name for name in query if name not in KEPT]:
         del query[name]
     query.setlist("deleted", list(deleted))
+    query.setlist("restored", list(restored))
     return redirect(f"{page.address('tags')}?{query.urlencode()}")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from playwright.sync_api import expect
 
 from accounts.actors import ANONYMOUS
 from repositories.lifecycle import describe_repository
@@ -149,10 +150,42 @@ def test_a_tag_is_deleted_and_brought_back(
     page.get_by_text("v1 deleted.").wait_for()
     assert page.get_by_role("checkbox", name="Select v1").count() == 0
     if scripts:
+        expect(page.get_by_role("button", name="Undo v1")).to_be_focused()
         page.keyboard.press("z")
     else:
         page.get_by_role("button", name="Undo v1").click()
     page.get_by_role("checkbox", name="Select v1").wait_for()
+    page.get_by_text("v1 is back").wait_for()
+    if scripts:
+        expect(page.get_by_role("article", name="v1")).to_be_focused()
+
+
+def test_an_undo_outlives_a_push_and_a_filter(
+    open_browser: OpenBrowser, cast: Cast, api: str, alice: RegistryClient
+) -> None:
+    for tag in ("v1", "v2"):
+        alice.push(f"{api}:{tag}", image())
+        alice.delete(f"/v2/{api}/manifests/{tag}")
+    alice.push(f"{api}:main-1", image())
+    page = open_browser(cast.bob)
+    page.goto(f"/{api}/-/tags?deleted=v1")
+    check_page(page)
+    undo = page.get_by_role("button", name="Undo v1")
+    expect(undo).to_be_focused()
+    undo.evaluate("button => button.blur()")
+    alice.push(f"{api}:main-2", image())
+    page.get_by_role("article", name="main-2").wait_for()
+    expect(undo).to_be_visible()
+    page.get_by_role("searchbox", name="Filter tags").fill("main-1")
+    page.wait_for_url("**q=main-1**")
+    page.get_by_role("article", name="main-2").wait_for(state="detached")
+    expect(undo).to_be_visible()
+    page.goto(f"/{api}/-/activity")
+    check_page(page)
+    page.get_by_role("button", name="Bring back v2").click()
+    expect(page.get_by_role("article", name="v2")).to_be_focused()
+    check_page(page)
+    page.get_by_role("button", name="Bring back v1").click()
     page.get_by_text("v1 is back").wait_for()
 
 

@@ -103,3 +103,26 @@ def test_a_long_log_has_pages(browse: Browse, private_api: Repository) -> None:
             f"{private_api.get_absolute_url()}/-/activity{match[1]}" if match else None
         )
     assert seen == [f"p{n}" for n in reversed(range(120))]
+
+
+def offered(page: str) -> list[str]:
+    return re.findall(r'form="restore" name="only" value="([^"]*)"', page)
+
+
+def test_a_deletion_is_undone_where_it_is_told(
+    browse: Browse, api: str, alice: RegistryClient
+) -> None:
+    lost = image()
+    alice.push(f"{api}:lost", lost)
+    alice.delete(f"/v2/{api}/manifests/{lost.digest}")
+    for _twice in range(2):
+        alice.push(f"{api}:v1", image())
+        alice.delete(f"/v2/{api}/manifests/v1")
+    path = f"/{api}/-/activity"
+    client = browse("bob")
+    page = client.get(path)
+    assert offered(page.text) == ["v1"], "once, for what it was at last"
+    assert offered(browse("carol").get(path).text) == []
+    done = client.post(f"/{api}/-/tags/restore", {"only": "v1"}, page)
+    assert done.status_code == 302
+    assert offered(client.get(path).text) == []

@@ -157,3 +157,69 @@ def test_new_pushes_are_told_without_a_reload(
     told = client.get(ask, headers=HTMX)
     assert told.status_code == 200
     assert names(told) == ["v2", "v1"]
+
+
+def restorable(page: httpx.Response) -> list[str]:
+    """Return what the block at the end of the page offers to bring back."""
+    _list, _heading, block = page.text.partition('id="h-deleted"')
+    return re.findall(r'name="only" value="([^"]*)"', block)
+
+
+def test_a_deletion_can_still_be_undone_after_it_was_told(
+    browse: Browse, api: str, alice: RegistryClient
+) -> None:
+    lost = image()
+    alice.push(f"{api}:lost", lost)
+    for tag in ("v1", "v2", "again"):
+        alice.push(f"{api}:{tag}", image())
+    for tag in ("v1", "again", "v2"):
+        alice.delete(f"/v2/{api}/manifests/{tag}")
+    alice.push(f"{api}:again", image())
+    alice.delete(f"/v2/{api}/manifests/{lost.digest}")
+    client, path = browse("bob"), f"/{api}/-/tags"
+    page = client.get(path)
+    assert restorable(page) == ["v2", "v1"]
+    assert restorable(client.get(f"{path}?q=1")) == ["v1"]
+    assert restorable(client.get(f"{path}?deleted=v2")) == ["v1"], "v2 has its strip"
+    done = client.post(f"{path}/restore", {"only": "v1"}, page)
+    assert done.headers["Location"] == f"{path}?restored=v1"
+    assert restorable(client.get(path)) == ["v2"]
+    assert "Deleted tags" not in browse("carol").get(path).text
+
+
+def test_a_tag_that_one_may_not_push_is_not_offered(
+    browse: Browse, cast: Cast, alice: RegistryClient
+) -> None:
+    repository = make.repository(cast.acme.namespace, make.unique("api"))
+    make.grant(repository, cast.carol, "write", tags="dev-*")
+    for tag in ("dev-1", "prod"):
+        alice.push(f"{repository.full_name}:{tag}", image())
+        alice.delete(f"/v2/{repository.full_name}/manifests/{tag}")
+    path = f"{repository.get_absolute_url()}/-/tags"
+    assert restorable(browse("carol").get(path)) == ["dev-1"]
+    assert restorable(browse("alice").get(path)) == ["prod", "dev-1"]
+
+
+def test_the_strip_stays_while_others_push_and_while_one_filters(
+    browse: Browse, api: str, alice: RegistryClient
+) -> None:
+    for tag in ("v1", "v2", "v3"):
+        alice.push(f"{api}:{tag}", image())
+    client, path = browse("bob"), f"/{api}/-/tags"
+    page = client.get(path)
+    done = client.post(f"{path}/delete", {"tag": ["v1", "v2"]}, page)
+    after = client.get(done.headers["Location"])
+    for name in ("v1", "v2"):
+        assert f'<input type="hidden" name="deleted" value="{name}">' in after.text
+    alice.push(f"{api}:v4", image())
+    match = re.search(r'hx-get="([^"]*since=[^"]*)" hx-trigger="every', after.text)
+    assert match
+    told = client.get(match[1].replace("&amp;", "&"), headers=HTMX)
+    assert names(told) == ["v4", "v3"]
+    assert '<b class="mono">v1</b> deleted' in told.text
+    back = {"only": "v1", "back": done.headers["Location"].partition("?")[2]}
+    undone = client.post(f"{path}/restore", back, after)
+    assert undone.headers["Location"] == f"{path}?deleted=v2&restored=v1"
+    assert (
+        '<b class="mono">v2</b> deleted' in client.get(undone.headers["Location"]).text
+    )
