@@ -12,11 +12,13 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.db import transaction
+from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.memberships import LastOwner, add_member, remove_member
 from accounts.models import (
+    AccessToken,
     Membership,
     Namespace,
     Organization,
@@ -30,6 +32,7 @@ from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_component
 from accounts.organizations import change_organization, found_organization, vouch_for
 from accounts.robots import change_robot, delete_robot
 from accounts.teams import change_team, create_team, delete_team
+from accounts.tokens import revoke_access_token
 from accounts.users import change_user, enrol_user, keep_owners, noting_password
 from accounts.views.base import actor_of_page
 
@@ -276,3 +279,39 @@ class RobotAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # its token is shown once, which these pages cannot do
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Whose a leaked token is, and its end; nothing here opens anything."""
+
+    list_display = (
+        *("name", "user", "actions", "is_limited", "ends_with", "last_used_at"),
+        *("expires_at", "revoked_at"),
+    )
+    list_filter = ("actions", "is_limited")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "name", "=ends_with")
+    fields = (*list_display, "created_at")
+    readonly_fields = fields
+    ordering = ("-created_at",)
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke selected access tokens", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, tokens: QuerySet[AccessToken]) -> None:
+        actor = actor_of_page(request)
+        ended = [revoke_access_token(token=token, actor=actor) for token in tokens]
+        self.message_user(request, f"Revoked: {sum(ended)}")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        user = request.user
+        return user.is_active and user.has_perm("accounts.change_accesstoken")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # it is shown once, to its owner
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # a revoked one says until when it opened

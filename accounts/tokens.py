@@ -2,10 +2,13 @@
 
 A token is ``berth_<kind>_<36 letters and digits><6 of checksum>``: about 214 bits of
 chance, so one SHA-256 is enough to keep it, and the checksum lets a scanner tell a
-leaked token from a word that looks like one, without asking anybody.
+leaked token from a word that looks like one, without asking anybody. Its last four
+characters, which are of the checksum, are kept as they are, so that its owner knows it
+again. The pattern is documented for scanners (docs/api.md).
 """
 
 import hashlib
+import re
 import secrets
 import zlib
 from collections.abc import Iterable
@@ -25,7 +28,10 @@ ROBOT_TOKEN_PREFIX = "berth_rob_"
 REFRESH_TOKEN_PREFIX = "berth_ref_"
 SECRET_LENGTH = 36
 CHECKSUM_LENGTH = 6
+SHOWN_LENGTH = 4  # tells 24 bits of 214: the rest is as hard to guess as before
 ALPHABET = digits + ascii_letters
+# As docs/api.md has it for scanners.
+_token = re.compile(r"\bberth_(?:pat|rob)_[0-9A-Za-z]{42}\b")
 LAST_USE_INTERVAL = timedelta(minutes=1)  # a busy CI must not write on every request
 
 
@@ -44,6 +50,19 @@ def is_token(text: str, prefix: str) -> bool:
         and text.isascii()
         and checksum == _checksum(body)
     )
+
+
+def find_tokens(text: str) -> list[str]:
+    """Return every access token and robot's token in a text, each once.
+
+    By their form: whether they open anything, or ever did, is another question.
+    """
+    found = (match.group() for match in _token.finditer(text))
+    return [
+        token
+        for token in dict.fromkeys(found)
+        if is_token(token, token[: len(ACCESS_TOKEN_PREFIX)])
+    ]
 
 
 def hash_token(token: str) -> str:
@@ -69,6 +88,7 @@ def issue_access_token(
             name=name,
             actions=AccessToken.Actions(actions),
             token_hash=hash_token(secret),
+            ends_with=secret[-SHOWN_LENGTH:],
             is_limited=repository_ids is not None or namespace_ids is not None,
             expires_at=expires_at,
         )
@@ -98,8 +118,11 @@ def issue_access_token(
     return token, secret
 
 
-def revoke_access_token(*, token: AccessToken, actor: Actor) -> None:
-    """End a token now; what was issued for it stops at its next question."""
+def revoke_access_token(*, token: AccessToken, actor: Actor) -> bool:
+    """End a token now; what was issued for it stops at its next question.
+
+    False if somebody has done it before.
+    """
     with transaction.atomic():
         live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
         if live.update(revoked_at=timezone.now()):
@@ -109,6 +132,8 @@ def revoke_access_token(*, token: AccessToken, actor: Actor) -> None:
                 actor=actor,
                 detail={"token": token.name},
             )
+            return True
+    return False
 
 
 def note_use(row: AccessToken | Robot) -> None:

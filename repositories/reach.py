@@ -1,6 +1,7 @@
 """What a limited access token reaches: from the names that people write to ids."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from accounts.actors import Actor
 from accounts.models import AccessToken, Namespace
@@ -39,22 +40,46 @@ def namespace_ids(names: Iterable[str]) -> list[int]:
     return list(found.values())
 
 
+@dataclass(slots=True)
+class Reach:
+    """The names of what a token reaches; None: it is not limited."""
+
+    repositories: list[str] | None = None
+    namespaces: list[str] | None = None
+
+
 def reach_of(actor: Actor, tokens: Iterable[AccessToken]) -> dict[int, list[str]]:
     """Return the names that each limited token reaches, by its id. Two queries.
+
+    The tokens come with their limits and namespaces prefetched.
+    """
+    return {
+        token_id: [*(reach.repositories or ()), *(reach.namespaces or ())]
+        for token_id, reach in limits_of(actor, tokens).items()
+    }
+
+
+def limits_of(actor: Actor, tokens: Iterable[AccessToken]) -> dict[int, Reach]:
+    """Return how far each token reaches, by its id. Two queries.
 
     The tokens come with their limits and namespaces prefetched. A repository that is
     gone, or that the actor sees no more, is reached no more, and so not named: it may
     have another name by now.
     """
+    tokens = list(tokens)
     limits = [limit for token in tokens for limit in token.limits.all()]
     wanted = {limit.repository_id for limit in limits if limit.repository_id}
     visible = Repository.objects.visible_to(actor).with_full_name()
     repositories = visible.in_bulk(wanted)
-    reach: dict[int, list[str]] = {}
-    for limit in limits:
-        names = reach.setdefault(limit.access_token_id, [])
-        if limit.namespace is not None:
-            names.append(limit.namespace.name)
-        elif limit.repository_id in repositories:
-            names.append(repositories[limit.repository_id].full_name)
+    reach = {token.pk: Reach() for token in tokens}
+    for token in tokens:
+        if not token.is_limited:
+            continue
+        namespaces, seen = [], []
+        for limit in token.limits.all():
+            if limit.namespace is not None:
+                namespaces.append(limit.namespace.name)
+            elif limit.repository_id in repositories:
+                seen.append(repositories[limit.repository_id].full_name)
+        reach[token.pk] = Reach(repositories=seen, namespaces=namespaces)
     return reach

@@ -98,7 +98,18 @@ class NewUserSerializer(serializers.Serializer[Any]):
 
 
 class AccessTokenSerializer(serializers.ModelSerializer[AccessToken]):
-    """A token as listed: never the secret, nor its hash."""
+    """A token as listed: never the secret, nor its hash.
+
+    ``repositories`` and ``namespaces`` are null without a limit; a repository that the
+    owner sees no more is not named.
+    """
+
+    repositories = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, source="reach.repositories"
+    )
+    namespaces = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, source="reach.namespaces"
+    )
 
     class Meta:
         model = AccessToken
@@ -106,7 +117,10 @@ class AccessTokenSerializer(serializers.ModelSerializer[AccessToken]):
             "id",
             "name",
             "actions",
+            "ends_with",
             "is_limited",
+            "repositories",
+            "namespaces",
             "created_at",
             "expires_at",
             "last_used_at",

@@ -29,6 +29,9 @@ class AccessToken(models.Model):
     name = models.CharField(max_length=100)
     actions = models.CharField(max_length=5, choices=Actions.choices)
     token_hash = models.CharField(max_length=64, unique=True)  # see accounts/tokens.py
+    ends_with = models.CharField(  # to find it by when it leaks; "" before 2026-11
+        max_length=4, blank=True, default=""
+    )
     is_limited = models.BooleanField(default=False)  # the limits below are its reach
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)

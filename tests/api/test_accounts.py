@@ -2,7 +2,12 @@
 
 from collections.abc import Callable
 
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
 from accounts.models import AccessToken
+from repositories.models import Grant, Repository
 from tests import make
 from tests.api.conftest import ApiClient
 from tests.conftest import Cast
@@ -26,6 +31,23 @@ def test_a_token_is_shown_once_and_works_until_it_is_revoked(
     assert bob.delete(f"/user/tokens/{made.json()['id']}").status_code == 204
     assert api_of(secret).get("/user").status_code == 401
     assert bob.delete(f"/user/tokens/{made.json()['id']}").status_code == 404
+
+
+def test_one_leaves_a_team_by_oneself(cast: Cast, api_of: Api) -> None:
+    guild = make.organization(owner=cast.alice)
+    team = make.team(guild, cast.bob)
+    here = f"/organizations/{guild.namespace.name}/teams/{team.name}/members"
+    mine = f"{here}/{cast.bob.username}"
+    writes = api_of(make.access_token(cast.bob, "write"))
+    assert writes.delete(mine).status_code == 403, "that is what admin is for"
+    bob = api_of("bob")
+    assert bob.delete(f"{here}/{cast.alice.username}").status_code == 403
+    assert bob.delete(mine).status_code == 204
+    assert not team.memberships.exists()
+    assert bob.delete(mine).status_code == 403, "as for anybody who is not in a team"
+    owners = f"/organizations/{guild.namespace.name}/teams/owners/members"
+    alice = api_of("alice")
+    assert alice.delete(f"{owners}/{cast.alice.username}").status_code == 409
 
 
 def test_somebody_elses_token_is_not_there(cast: Cast, api_of: Api) -> None:
@@ -143,3 +165,61 @@ def test_hashes_and_passwords_are_in_no_answer(
         text = owner.get(path).text
         for word in ("hash", "argon2", "password", "berth_"):
             assert word not in text, (path, word)
+
+
+def test_tokens_are_listed_with_their_ends_and_limits(
+    api_of: Api, cast: Cast, private_api: Repository
+) -> None:
+    carol, org = api_of("carol"), cast.acme.namespace.name
+    name = private_api.full_name
+    body = {"name": "narrow", "actions": "read"}
+    limits: list[dict[str, list[str]]] = [
+        {},
+        {"repositories": [name]},
+        {"namespaces": [org]},
+        {"repositories": [name], "namespaces": [org]},
+        {"repositories": []},
+    ]
+    made = [carol.post("/user/tokens", {**body, **limit}).json() for limit in limits]
+    listed = {token["id"]: token for token in carol.everything("/user/tokens")}
+    for token, limit in zip(made, limits, strict=True):
+        assert token["token"].endswith(token["ends_with"])
+        assert len(token["ends_with"]) == 4
+        shown = {k: v for k, v in token.items() if k != "token"}
+        assert listed[token["id"]] == shown
+        for kind in ("repositories", "namespaces"):
+            assert shown[kind] == (limit.get(kind, []) if limit else None)
+
+
+def test_a_tokens_limit_is_not_named_once_it_is_out_of_sight(
+    api_of: Api, cast: Cast, private_api: Repository
+) -> None:
+    carol, name = api_of("carol"), private_api.full_name
+    body = {"name": "narrow", "actions": "read", "repositories": [name]}
+    made = carol.post("/user/tokens", body).json()
+    grant = Grant.objects.get(repository=private_api, user=cast.carol)
+    path = f"/repositories/{name}/grants/{grant.pk}"
+    assert api_of("alice").delete(path).status_code == 204
+    listed = {token["id"]: token for token in carol.everything("/user/tokens")}
+    assert listed[made["id"]]["repositories"] == []
+    assert listed[made["id"]]["is_limited"] is True
+
+
+def test_a_list_of_tokens_asks_as_often_for_twenty_as_for_ten(
+    database: None, cast: Cast
+) -> None:
+    user = make.user("holder")
+    repositories = [make.repository(user.namespace, f"r{n}") for n in range(20)]
+    client = Client(headers={"Authorization": f"Bearer {make.access_token(user)}"})
+    client.get("/api/v1/user")  # the first use of a token is noted
+    counts = []
+    for rows in (repositories[:10], repositories[10:]):
+        for repository in rows:
+            make.access_token(user, repository_ids=[repository.pk])
+        with CaptureQueriesContext(
+            connection,
+        ) as asked:
+            answer = client.get("/api/v1/user/tokens", HTTP_HOST="localhost")
+        assert answer.status_code == 200
+        counts.append(len(asked))
+    assert counts[0] == counts[1] <= 12

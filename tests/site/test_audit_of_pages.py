@@ -25,6 +25,7 @@ PASSWORD = "a long enough password"
 COVERED = {
     *("User", "Organization", "Team", "Namespace", "Robot"),
     *("Repository", "Category"),
+    "AccessToken",  # tests/accounts/test_leaked_tokens.py
 }
 READ_ONLY = {"Event"}
 

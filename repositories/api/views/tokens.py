@@ -1,6 +1,6 @@
 """One's access tokens (/user/tokens); here, because they may name repositories."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actions import ACTIONS_OF_ROLE
+from accounts.actors import Actor
 from accounts.api.access import full_person
 from accounts.api.base import ApiView
 from accounts.api.serializers import (
@@ -22,7 +23,12 @@ from accounts.api.serializers import (
 )
 from accounts.models import AccessToken
 from accounts.tokens import issue_access_token, revoke_access_token
-from repositories.reach import NothingOfThatName, namespace_ids, repository_ids
+from repositories.reach import (
+    NothingOfThatName,
+    limits_of,
+    namespace_ids,
+    repository_ids,
+)
 
 
 class TokensView(ApiView):
@@ -34,7 +40,9 @@ class TokensView(ApiView):
     def get(self, request: Request) -> Response:
         user = full_person(self.actor)
         rows = AccessToken.objects.live().filter(user=user)
-        return self.answer_list(rows, AccessTokenSerializer)
+        page = self.paginate_queryset(rows.prefetch_related("limits__namespace"))
+        assert page is not None, "every list has pages"
+        return self.get_paginated_response(shown_tokens(self.actor, page))
 
     @extend_schema(
         request=NewAccessTokenSerializer, responses={201: IssuedTokenSerializer}
@@ -60,7 +68,7 @@ class TokensView(ApiView):
             expires_at=expires_at,
         )
         return Response(
-            {**AccessTokenSerializer(token).data, "token": secret},
+            {**shown_tokens(self.actor, [token])[0], "token": secret},
             status=status.HTTP_201_CREATED,
         )
 
@@ -77,6 +85,14 @@ class TokensView(ApiView):
             return find(fields[name])
         except NothingOfThatName as error:
             raise ValidationError({name: str(error)}) from error
+
+
+def shown_tokens(actor: Actor, tokens: Sequence[AccessToken]) -> list[dict[str, Any]]:
+    """Return what the API shows of tokens, with their limits. Two queries."""
+    limits = limits_of(actor, tokens)
+    for token in tokens:
+        token.reach = limits[token.pk]  # type: ignore[attr-defined]
+    return list(AccessTokenSerializer(tokens, many=True).data)
 
 
 class TokenView(ApiView):
