@@ -46,9 +46,11 @@ class PasswordNotEnough(AuthenticationFailed):
 def authenticate_basic(username: str, secret: str, *, address: str = "") -> Actor:
     """Return the actor of a name and a secret, else AuthenticationFailed.
 
+    The name may have capitals, as on the sign-in page; a robot's is taken as written.
     Raises TooManyAttempts, before anything is looked up or hashed, for those who failed
     too often (accounts/limits.py).
     """
+    username = _login_meant(username)
     guessed_at = "" if _has_form_of_token(secret) else username
     check_attempts(username=guessed_at, address=address)
     try:
@@ -77,6 +79,11 @@ def authenticate_token(secret: str, *, address: str = "") -> Actor:
     except AuthenticationFailed:
         record_failure(username="", address=address)
         raise
+
+
+def _login_meant(typed: str) -> str:
+    """Return the login that somebody means; users' have no capitals."""
+    return typed if "+" in typed else typed.lower()
 
 
 def _has_form_of_token(secret: str) -> bool:

@@ -4,10 +4,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
-from accounts.actors import SYSTEM
+from accounts.actors import COMMAND_LINE, SYSTEM
 from accounts.authentication import AuthenticationFailed, authenticate_basic
 from accounts.memberships import LastOwner, remove_member
-from accounts.models import AccessToken, Robot, Team, User
+from accounts.models import AccessToken, FailedAttempts, Robot, Team, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.names import RESERVED_NAMES, NameInvalid, validate_namespace_name
 from accounts.organizations import create_organization
@@ -60,6 +60,36 @@ def test_passwords_are_argon2(database: None) -> None:
     for wrong in ("", "correct horse ", "x\0y"):
         with pytest.raises(AuthenticationFailed):
             authenticate_basic(person.username, wrong)
+
+
+def test_a_user_is_found_by_a_name_with_capitals(cast: Cast) -> None:
+    """As on the sign-in page; what opens has capitals that count."""
+    person = make.user("weakling", password="correct horse")
+    typed = person.username.title()
+    _, token = issue_access_token(
+        user=person, name="ci", actions="read", actor=COMMAND_LINE
+    )
+    for secret in ("correct horse", token):
+        assert authenticate_basic(typed, secret).name == person.username
+        for wrong in (secret.upper(), secret.swapcase()):
+            with pytest.raises(AuthenticationFailed):
+                authenticate_basic(typed, wrong)
+    robot, robots = make.robot(cast.acme.namespace)
+    for login in (robot.username.upper(), robot.username.title()):
+        with pytest.raises(AuthenticationFailed):
+            authenticate_basic(login, robots)
+    with pytest.raises(AuthenticationFailed):
+        authenticate_basic(cast.alice.username.upper(), token)
+
+
+def test_capitals_give_no_more_guesses(cast: Cast) -> None:
+    person = make.user("weakling", password="correct horse")
+    FailedAttempts.objects.all().delete()
+    for typed in (person.username, person.username.upper(), person.username.title()):
+        with pytest.raises(AuthenticationFailed):
+            authenticate_basic(typed, "wrong")
+    counted = FailedAttempts.objects.values_list("failure_count", flat=True)
+    assert list(counted) == [3], "one counter for all of them"
 
 
 def test_a_token_is_kept_as_a_hash_and_opens_for_its_owner_only(cast: Cast) -> None:
