@@ -58,6 +58,16 @@ def test_who_signs_up_has_a_namespace_and_is_signed_in(visitor: PageClient) -> N
     assert is_signed_in(visitor)
 
 
+@pytest.mark.parametrize("password", ["password", "Password", "iloveyou", "short"])
+def test_what_would_be_guessed_signs_nobody_up(
+    visitor: PageClient, password: str
+) -> None:
+    name = make.unique("nina")
+    refused = visitor.post(SIGNUP, sign_up_fields(name, password1=password))
+    assert refused.status_code != 302
+    assert not User.objects.filter(username=name).exists()
+
+
 @pytest.mark.parametrize(
     "name", ["x", "has space", "-dash", "a" * 40, "søren", "a--.b"]
 )

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import AccessToken
+from accounts.models import AccessToken, User
 from repositories.models import Grant, Repository
 from tests import make
 from tests.api.conftest import ApiClient
@@ -148,6 +149,19 @@ def test_a_site_administrator_makes_and_switches_off_users(
     owner = make.user("owner")
     make.organization(owner=owner)
     assert administrator.delete(f"/users/{owner.username}").status_code == 409
+
+
+@pytest.mark.parametrize(
+    "password", ["password", "PassWord", "iloveyou", "qwertyuiop", "olgas@example"]
+)
+def test_what_would_be_guessed_is_no_password(api_of: Api, password: str) -> None:
+    administrator = api_of(make.access_token(make.user("root", is_superuser=True)))
+    name = make.unique("nina")
+    body = {"username": name, "email": "olgas@example.com", "password": password}
+    refused = administrator.post("/users", body)
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["field"] == "password"
+    assert not User.objects.filter(username=name).exists()
 
 
 def test_hashes_and_passwords_are_in_no_answer(

@@ -82,8 +82,9 @@ class UsersView(AdministratorView):
     def post(self, request: Request) -> Response:
         self.require_administrator()
         fields = self.read(NewUserSerializer)
+        somebody = User(username=fields["username"], email=fields.get("email", ""))
         try:
-            validate_password(fields["password"], User(username=fields["username"]))
+            validate_password(fields["password"], somebody)
         except DjangoValidationError as error:
             raise ValidationError({"password": error.messages}) from error
         try:
