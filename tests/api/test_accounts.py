@@ -164,6 +164,19 @@ def test_what_would_be_guessed_is_no_password(api_of: Api, password: str) -> Non
     assert not User.objects.filter(username=name).exists()
 
 
+@pytest.mark.parametrize("who", ["anonymous", "dave"])
+def test_a_public_profile_has_no_address(api_of: Api, who: str) -> None:
+    email = f"{make.unique('olga')}@example.com"
+    user = make.user("olga", email=email, display_name="Olga")
+    shown = api_of(who).get(f"/users/{user.username}")
+    assert shown.status_code == 200
+    assert set(shown.json()) == {"username", "display_name", "date_joined"}
+    assert "example.com" not in shown.text
+    assert api_of("anonymous").patch(f"/users/{user.username}", {}).status_code == 401
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert api_of(who).get(f"/users/{user.username}").status_code == 404
+
+
 def test_hashes_and_passwords_are_in_no_answer(
     api_of: Api, cast: Cast, api: str, alice: RegistryClient
 ) -> None:

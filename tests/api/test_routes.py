@@ -73,7 +73,7 @@ TABLE: list[Any] = [
     Route("DELETE", "/user/tokens/{absent}", status=404, for_=PEOPLE),
     Route("GET", "/users", for_=ADMINISTRATORS),
     Route("POST", "/users", body={}, status=400, for_=ADMINISTRATORS),
-    Route("GET", "/users/{dave}", for_=SIGNED_IN, needs=READ, reach=UNRESTRICTED),
+    Route("GET", "/users/{dave}", for_=EVERYBODY, needs=READ, reach=UNRESTRICTED),
     Route("PATCH", "/users/{dave}", body={}, for_=ADMINISTRATORS),
     Route("DELETE", "/users/{nobody}", status=404, for_=ADMINISTRATORS),
     Route("GET", "/organizations", for_=SIGNED_IN, needs=READ, reach=UNRESTRICTED),

@@ -105,6 +105,7 @@ class OneUserView(AdministratorView):
     """Somebody: a name and a face for all, more for site administrators."""
 
     serializer_class = PublicUserSerializer
+    for_anonymous = True  # it is the page /<username>
 
     def get(self, request: Request, username: str) -> Response:
         return Response(PublicUserSerializer(self.find(username)).data)
