@@ -51,14 +51,40 @@ def may_see_people(
 
     Whoever administers the namespace is among them, or owns it.
     """
-    if actor.ceiling.covers(repository_id=None, namespace_id=namespace.pk):
-        if standings is None:
-            standings = standings_of(actor, namespace)
-        if OWNER in standings:
-            return Decision(True, lambda: f"{actor} owns *{namespace.name}*")
-        if standings:
-            return Decision(True, lambda: f"{actor} is in a team of *{namespace.name}*")
+    ceiling = actor.ceiling
+    if not ceiling.covers(repository_id=None, namespace_id=namespace.pk):
+        return Decision(
+            False,
+            lambda: (
+                f"the token *{ceiling.token_name}* does not reach *{namespace.name}*"
+            ),
+        )
+    if standings is None:
+        standings = standings_of(actor, namespace)
+    if OWNER in standings:
+        return Decision(True, lambda: f"{actor} owns *{namespace.name}*")
+    if standings:
+        return Decision(True, lambda: f"{actor} is in a team of *{namespace.name}*")
     return Decision(False, lambda: f"{actor} is in no team of *{namespace.name}*")
+
+
+def may_take_out(
+    actor: Actor,
+    namespace: Namespace,
+    member: str,
+    standings: Standings | None = None,
+) -> Decision:
+    """Say whether the actor may take a login out of teams; people may leave.
+
+    Those who do not see the teams get the same answer for their own name.
+    """
+    administers = may_administer(actor, namespace, standings)
+    is_oneself = actor.user_id is not None and actor.name == member
+    if administers or not is_oneself or Action.GRANT not in actor.ceiling.actions:
+        return administers
+    if may_see_people(actor, namespace, standings):
+        return Decision(True, lambda: f"{actor} may leave *{namespace.name}*")
+    return administers
 
 
 def standings_of(actor: Actor, namespace: Namespace) -> Standings:

@@ -36,6 +36,12 @@ def alice(registry: BerthServer, cast: Cast) -> Any:
         yield client
 
 
+@pytest.fixture
+def carol(registry: BerthServer, cast: Cast) -> Any:
+    with PageClient(registry.url, cast.carol) as client:
+        yield client
+
+
 def home_of(organization: Organization) -> str:
     return f"/{organization.namespace.name}"
 
@@ -175,6 +181,29 @@ def test_who_is_removed_has_no_rights_and_an_owner_stays(
     assert not Grant.objects.filter(repository=repository, user=cast.bob).exists()
     alice.post(path, {"person": cast.alice.username}, page)
     assert Membership.objects.filter(team__organization=guild, user=cast.alice).exists()
+
+
+def test_one_leaves_by_oneself(
+    carol: PageClient, cast: Cast, guild: Organization
+) -> None:
+    first, second = (make.team(guild, cast.carol) for _ in range(2))
+    here = f"{home_of(guild)}/-/teams/{first.name}"
+    page = carol.get(here)
+    assert "Leave" in page.text
+    bobs = carol.post(f"{here}/leave", {"member": cast.bob.username}, page)
+    assert bobs.status_code == 403
+    done = carol.post(f"{here}/leave", {"member": cast.carol.username}, page)
+    assert done.headers["Location"] == home_of(guild)
+    mine = Membership.objects.filter(team__organization=guild, user=cast.carol)
+    assert [row.team for row in mine] == [second]
+    path = f"{home_of(guild)}/-/people"
+    page = carol.get(path)
+    assert carol.post(f"{path}/remove", {"person": "nobody"}, page).status_code == 403
+    done = carol.post(f"{path}/remove", {"person": cast.carol.username}, page)
+    assert done.headers["Location"] == home_of(guild)
+    assert not mine.all().exists()
+    again = carol.post(f"{path}/remove", {"person": cast.carol.username}, page)
+    assert again.status_code == 403, "as for anybody who is not in a team"
 
 
 def test_a_robots_token_is_shown_once(alice: PageClient, guild: Organization) -> None:

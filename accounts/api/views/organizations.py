@@ -18,7 +18,7 @@ from accounts.api.access import (
     find_team,
     seen_organization,
 )
-from accounts.api.base import ApiView
+from accounts.api.base import ApiView, require
 from accounts.api.errors import Conflict
 from accounts.api.serializers import (
     ChangedOrganizationSerializer,
@@ -34,7 +34,7 @@ from accounts.organizations import (
     delete_organization,
     rename_organization,
 )
-from accounts.permissions import is_live
+from accounts.permissions import is_live, may_take_out
 from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
 
 
@@ -177,7 +177,8 @@ class TeamMemberView(ApiView):
     def delete(
         self, request: Request, organization: str, team: str, member: str
     ) -> Response:
-        found = administered_organization(organization, self.actor)
+        found = find_organization(organization)
+        require(may_take_out(self.actor, found.namespace, member))
         row, who = find_team(found, team), find_member(found, member)
         try:
             if isinstance(who, Robot):

@@ -16,6 +16,7 @@ from accounts.permissions import (
     Standings,
     may_administer,
     may_see_people,
+    may_take_out,
     standings_of,
 )
 from accounts.views.base import actor_of_page, require
@@ -44,6 +45,10 @@ class NamespacePage:
         return self.administers or may_see_people(
             self.actor, self.namespace, self.standings
         )
+
+    def may_take_out(self, member: str) -> Decision:
+        """Say whether the actor may take this login out of teams."""
+        return may_take_out(self.actor, self.namespace, member, self.standings)
 
     @property
     def organization(self) -> Organization:

@@ -16,7 +16,7 @@ from accounts.models import Membership, User
 from accounts.views.base import require, tell
 from repositories.grants import remove_grants_in
 from repositories.models import Grant
-from repositories.views.namespaces.page import open_namespace, open_organization
+from repositories.views.namespaces.page import open_namespace
 
 PAGE_ROWS = 50
 
@@ -68,9 +68,10 @@ def show_people(request: HttpRequest, namespace: str) -> HttpResponse:
 
 @require_POST
 def remove_person(request: HttpRequest, namespace: str) -> HttpResponse:
-    """Take somebody out of all teams, and their single roles away."""
-    page = open_organization(request, namespace)
+    """Take somebody out of all teams, and their single roles away; or leave oneself."""
+    page = open_namespace(request, namespace)
     name = request.POST.get("person", "").replace("\0", "")
+    require(page.may_take_out(name), page.actor)
     person = User.objects.filter(username=name).first()
     if person is None:
         raise Http404
@@ -83,5 +84,8 @@ def remove_person(request: HttpRequest, namespace: str) -> HttpResponse:
     except LastOwner as error:
         messages.warning(request, str(error))
     else:
+        if name == page.actor.name:
+            tell(request, _("You have left %(name)s.") % {"name": page.title})
+            return redirect(page.address("namespace"))
         tell(request, _("%(name)s has no rights here any more.") % {"name": name})
     return redirect(page.address("people"))

@@ -128,12 +128,12 @@ def join_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
 
 @require_POST
 def leave_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
-    """Take somebody out of a team."""
-    page = open_organization(request, namespace)
+    """Take somebody out of a team, or leave it oneself."""
+    page = open_namespace(request, namespace)
+    name = request.POST.get("member", "").replace("\0", "")
+    require(page.may_take_out(name), page.actor)
     row = find_team(page.organization, team)
-    who = find_member(
-        page.organization, request.POST.get("member", "").replace("\0", "")
-    )
+    who = find_member(page.organization, name)
     try:
         if isinstance(who, Robot):
             remove_member(team=row, robot=who, actor=page.actor)
@@ -143,6 +143,8 @@ def leave_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
         messages.warning(request, str(error))
     else:
         tell(request, _("%(who)s has left the team.") % {"who": who.username})
+        if name == page.actor.name:  # who may not see it any more
+            return redirect(page.address("namespace"))
     return redirect(page.address("team", team=row.name))
 
 
