@@ -107,9 +107,11 @@ def shown_namespace(actor: Actor, name: str) -> Namespace:
     """Return a namespace with its owner and how much is in it, else Http404.
 
     That there is one is no secret; of its repositories those count that the actor may
-    see. Raises Moved for a name that it had before. One query, if it is there.
+    see, of the deleted ones those that they may restore. Raises Moved for a name it
+    had before. One query, if it is there.
     """
     seen = Repository.objects.visible_to(actor)
+    restorable = Repository.objects.restorable_by(actor)
     people = Membership.objects.filter(user__isnull=False)
     of_organization = "team__organization__namespace"
     namespace = (
@@ -119,6 +121,7 @@ def shown_namespace(actor: Actor, name: str) -> Namespace:
             team_count=count_of_each(Team.objects.all(), "organization__namespace"),
             people_count=count_of_each(people, of_organization, what="user"),
             robot_count=count_of_each(Robot.objects.all(), "namespace"),
+            deleted_count=count_of_each(restorable, "namespace"),
         )
         .filter(name=name)
         .first()

@@ -19,6 +19,7 @@ from repositories.views import (
 from repositories.views.namespaces import (
     audit,
     defaults,
+    deleted,
     organization,
     people,
     profile,
@@ -75,6 +76,13 @@ urlpatterns = [
         defaults.remove_rule,
         name="remove-default",
     ),
+    path(f"{SPACE}/-/deleted", deleted.list_deleted, name="deleted"),
+    path(
+        f"{SPACE}/-/deleted/<int:repository>",
+        deleted.show_one,
+        name="deleted-repository",
+    ),
+    path(f"{SPACE}/-/deleted/<int:repository>/purge", deleted.purge, name="purge"),
     path(f"{SPACE}/-/audit", audit.show_audit, name="audit"),
     path(
         f"{SPACE}/-/settings",

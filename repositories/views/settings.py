@@ -182,15 +182,24 @@ def restore(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
 
 
 def show_deleted(
-    request: HttpRequest, repository: Repository, form: NameForm | None = None
+    request: HttpRequest,
+    repository: Repository,
+    form: NameForm | None = None,
+    *,
+    status: int = 410,
 ) -> HttpResponse:
     """Say what is left of a repository, to those who may restore it."""
+    is_taken = Repository.objects.filter(
+        namespace=repository.namespace_id, name=repository.name, deleted_at=None
+    ).exists()
+    name = f"{repository.name}-restored" if is_taken else repository.name
     context = {
         "repository": repository,
-        "form": form or NameForm(initial={"name": repository.name}),
+        "is_taken": is_taken,
+        "form": form or NameForm(initial={"name": name}),
     }
     return render(
-        request, "repositories/deleted.html", context, status=422 if form else 410
+        request, "repositories/deleted.html", context, status=422 if form else status
     )
 
 

@@ -16,7 +16,7 @@ from accounts.names import (
 from accounts.organizations import change_organization
 from accounts.robots import create_robot
 from repositories import stars
-from repositories.lifecycle import describe_repository
+from repositories.lifecycle import delete_repository, describe_repository
 from repositories.models import Repository
 from repositories.models.tags import TAG_MAX_LENGTH
 from tests import make
@@ -65,13 +65,13 @@ def long(word: str, length: int) -> str:
 @pytest.fixture(scope="module")
 def owner(django_db_setup: None) -> User:
     """Somebody with the longest names."""
-    return make.user("enterprise" * 3, display_name=long("person", 100))
+    return make.user(long("enterprise", 28), display_name=long("person", 100))
 
 
 @pytest.fixture
 def repository(owner: User, registry: BerthServer, http: httpx.Client) -> Repository:
     """A repository of the longest names, in an organization of them."""
-    organization = make.organization(owner=owner, name="resourceplanning" * 2)
+    organization = make.organization(owner=owner, name=long("resourceplanning", 28))
     change_organization(
         organization=organization,
         actor=SYSTEM,
@@ -92,7 +92,7 @@ def repository(owner: User, registry: BerthServer, http: httpx.Client) -> Reposi
         description=long("description", 100),
         actor=SYSTEM,
     )
-    team = make.team(organization, owner, robot, name=long("team", 36))
+    team = make.team(organization, owner, robot, name=long("team", 28))
     assert len(team.name) <= TEAM_NAME_MAX_LENGTH
     make.grant(repository, team, "write", tags=long("glob", 128))
     make.grant(repository, robot, "write")
@@ -118,6 +118,8 @@ def test_no_word_makes_a_page_wider_than_its_window(
     )
     organization = repository.namespace.organization
     assert organization is not None
+    deleted = make.repository(organization.namespace, repository.name[::-1])
+    delete_repository(repository=deleted, actor=SYSTEM)
     robot = repository.namespace.robots.get()
     team = organization.teams.get(standing="member")
     paths = [
@@ -131,6 +133,8 @@ def test_no_word_makes_a_page_wider_than_its_window(
         *(path_of(webhook), f"{path_of(webhook)}/delete"),
         *(space, f"{space}?q={'x' * 128}", f"{space}/-/webhooks", f"{space}/-/audit"),
         *(f"{space}/-/{tab}" for tab in ("people", "defaults", "settings")),
+        *(f"{space}/-/deleted", f"{space}/-/deleted/{deleted.pk}"),
+        f"{space}/-/deleted/{deleted.pk}/purge",
         *(f"{space}/-/teams", f"{space}/-/teams/{team.name}"),
         *(f"{space}/-/robots", f"{space}/-/robots/{robot.name}"),
         f"{space}/-/robots/{robot.name}/delete",

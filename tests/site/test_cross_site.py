@@ -19,6 +19,7 @@ from accounts.authentication import actor_of
 from accounts.invitations import invite
 from accounts.tokens import issue_access_token
 from repositories.defaults import add_default
+from repositories.lifecycle import delete_repository
 from repositories.models import Event, Repository
 from repositories.watches import watch
 from tests import make
@@ -65,6 +66,8 @@ def words(
     alice = actor_of(cast.alice)
     guild = make.organization(owner=cast.alice, name="guild")
     api = make.repository(guild.namespace, "api", actor=alice)
+    deleted = make.repository(guild.namespace, "deleted", actor=alice)
+    delete_repository(repository=deleted, actor=alice)
     team = make.team(guild, cast.bob, cast.alice)
     robot, _ = make.robot(guild.namespace)
     hook, _ = make.webhook("https://example.com/h", repository=api)
@@ -97,6 +100,7 @@ def words(
         "team": team.name,
         "robot": robot.name,
         "default": default.pk,
+        "repository": deleted.pk,
         "invitation": invitation.pk,
         "invitation_id": invitation.pk,
         "secret": secret,

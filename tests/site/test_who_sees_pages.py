@@ -19,6 +19,7 @@ from accounts.invitations import invite
 from accounts.models import User
 from accounts.tokens import issue_access_token
 from repositories.defaults import add_default
+from repositories.lifecycle import delete_repository
 from repositories.watches import watch
 from tests import make
 from tests.conftest import Cast
@@ -113,6 +114,12 @@ TABLE: dict[str, dict[str, Answers]] = {
     "repositories:defaults": {"GET": owner(200), "POST": owner(422)},
     "repositories:remove-default": {"POST": owner(302)},
     "repositories:audit": {"GET": owner(200)},
+    "repositories:deleted": {"GET": signed_in(200)},
+    "repositories:deleted-repository": {"GET": owner(200, others=404)},
+    "repositories:purge": {
+        "GET": owner(200, others=404),
+        "POST": owner(302, others=404),
+    },
     "repositories:organization-settings": {"GET": owner(200), "POST": owner(302)},
     "repositories:rename-organization": {"POST": owner(422)},
     "repositories:delete-team": {"GET": owner(200), "POST": owner(302)},
@@ -151,6 +158,9 @@ def place(cast: Cast) -> Iterator[Place]:
     api = make.repository(guild.namespace, "api", actor=actor)
     make.grant(api, team, "write")
     make.grant(api, reader, "read")
+    deleted = make.repository(guild.namespace, "deleted", actor=actor)
+    make.grant(deleted, team, "write")
+    delete_repository(repository=deleted, actor=actor)
     robot, _ = make.robot(guild.namespace)
     hook, _ = make.webhook("https://example.com/h", namespace=guild.namespace)
     of_site, _ = make.webhook("https://example.com/h")
@@ -167,6 +177,7 @@ def place(cast: Cast) -> Iterator[Place]:
         "team": team.name,
         "robot": robot.name,
         "default": default.pk,
+        "repository": deleted.pk,
         "invitation": invitation.pk,
         "invitation_id": invitation.pk,
         "token_id": token.pk,
