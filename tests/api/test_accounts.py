@@ -69,6 +69,23 @@ def test_a_limited_token_reaches_what_it_names(
     assert limited.post("/user/tokens", {"name": "x", "actions": "read"}).status_code
 
 
+def test_it_is_said_when_the_token_is_in_the_way(
+    api_of: Api, cast: Cast, api: str
+) -> None:
+    """And not that its owner were in no team."""
+    body = {"name": "narrow", "actions": "admin", "repositories": [api]}
+    made = api_of("alice").post("/user/tokens", body).json()
+    name = cast.acme.namespace.name
+    refused = api_of(made["token"]).get(f"/organizations/{name}/teams")
+    assert refused.status_code == 403
+    (error,) = refused.json()["errors"]
+    assert error["message"] == f"the token *narrow* does not reach *{name}*"
+    stranger = api_of("dave").get(f"/organizations/{name}/teams")
+    (error,) = stranger.json()["errors"]
+    said = f"{cast.dave.username} is in no team of *{name}*"
+    assert error["message"] == said
+
+
 def test_a_token_names_only_repositories_that_one_sees(api_of: Api, api: str) -> None:
     body = {"name": "spy", "actions": "read", "repositories": [api]}
     foreign = api_of("dave").post("/user/tokens", body)
