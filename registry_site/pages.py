@@ -5,6 +5,9 @@ import logging
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.urls import Resolver404, resolve
+from django.utils.encoding import iri_to_uri
+from django.utils.http import escape_leading_slashes
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.views.base import actor_of_page
@@ -37,13 +40,31 @@ def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Say so, unless a client would have found it: /java is /library/java (D-13)."""
+    """Say so, unless it was nearly right: a slash too much, or a client's name.
+
+    /java is /library/java, as it is for docker (D-13).
+    """
     if is_for_program(request):
         return api_not_found(request)
-    address = official_address(actor_of_page(request), request.path)
-    if address is not None and request.method == "GET":
-        return HttpResponseRedirect(address)
+    if request.method == "GET":
+        address = official_address(actor_of_page(request), request.path)
+        address = address or _without_slash(request)
+        if address is not None:
+            return HttpResponseRedirect(address)
     return render(request, "404.html", status=404)
+
+
+def _without_slash(request: HttpRequest) -> str | None:
+    """Return the address of the page that has no slash at its end, if there is one."""
+    path = request.path.rstrip("/")
+    if path in {"", request.path}:
+        return None
+    try:
+        resolve(path)
+    except Resolver404:
+        return None
+    query = request.META.get("QUERY_STRING", "")
+    return iri_to_uri(escape_leading_slashes(f"{path}?{query}" if query else path))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -219,6 +219,18 @@ def test_suggestions_are_of_what_one_may_see(
     assert f'<option value="{own.full_name}">' in page.text
 
 
+@pytest.mark.parametrize("path", ["/{api}/", "/{api}/-/tags/", "/search/", "/{acme}/"])
+def test_a_slash_too_much_is_forgiven(
+    nobody: PageClient, public_api: Repository, path: str
+) -> None:
+    path = path.format(api=public_api.full_name, acme=public_api.namespace.name)
+    answer = nobody.http.get(f"{path}?q=a%20b")
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"{path.rstrip('/')}?q=a%20b"
+    assert nobody.http.get(f"{nobody.url}//evil.example//").status_code == 404
+    assert nobody.http.get("/not-there/-/nothing/").status_code == 404
+
+
 def test_the_first_page_shows_what_there_is(
     nobody: PageClient, cast: Cast, alice: RegistryClient, library: Namespace
 ) -> None:
