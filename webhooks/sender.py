@@ -7,6 +7,7 @@ answering one byte at a time.
 """
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -26,6 +27,8 @@ import httpx
 from webhooks.addresses import Network, is_allowed
 from webhooks.backoff import parse_retry_after
 from webhooks.problems import Problem
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 10.0
 ANSWER_MAX_BYTES = 64 * 1024
@@ -201,11 +204,13 @@ class _GuardedBackend(httpcore.NetworkBackend):
             if is_allowed(plain_address(address), self.networks)
         ]
         if not allowed:
-            self.address = plain_address(found[0][1])
+            # Which one is for those who read the log: others could map a network so.
+            address = plain_address(found[0][1])
+            log.warning("%s is %s, which webhooks may not reach", host, address)
             raise Failed(
                 Problem.FORBIDDEN,
-                f"{host} is {self.address}, which webhooks may not reach; an "
-                "administrator can allow the network (BERTH_WEBHOOK_ALLOWED_NETWORKS)",
+                f"{host} has an address that webhooks may not reach; an administrator "
+                "can allow its network (BERTH_WEBHOOK_ALLOWED_NETWORKS)",
             )
         failure: OSError | None = None
         for number, (family, address) in enumerate(allowed, start=1):

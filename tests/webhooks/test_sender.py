@@ -3,6 +3,7 @@
 import datetime
 import json
 import logging
+import re
 import resource
 import socket
 import ssl
@@ -230,6 +231,17 @@ def test_this_machine_is_not_reached_by_ipv6() -> None:
         assert "BERTH_WEBHOOK_ALLOWED_NETWORKS" in outcome.reason
         assert receiver.connections == 0
         assert send(f"http://[::1]:{receiver.port}/ok").is_delivered
+
+
+def test_a_refusal_does_not_say_what_the_name_means_inside(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Else whoever may make a webhook could map the network by its names."""
+    outcome = send("http://localhost:9/ok", networks=[])
+    assert outcome.problem == Problem.FORBIDDEN
+    assert outcome.address is None
+    assert not re.search(r"127\.|::1", outcome.reason)
+    assert re.search(r"localhost is (127\.0\.0\.1|::1)", caplog.text)
 
 
 def test_no_forbidden_range_sees_a_connection() -> None:
