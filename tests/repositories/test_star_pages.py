@@ -1,0 +1,50 @@
+"""Stars on pages: everybody sees how many, and one's own are found again."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+from repositories import stars
+from repositories.models import Repository
+from tests.conftest import Cast
+from tests.pages import PageClient
+from tests.servers import BerthServer
+
+
+@pytest.fixture
+def nobody(registry: BerthServer) -> Iterator[PageClient]:
+    with PageClient(registry.url) as client:
+        yield client
+
+
+@pytest.fixture
+def daves(registry: BerthServer, cast: Cast) -> Iterator[PageClient]:
+    with PageClient(registry.url, cast.dave) as client:
+        yield client
+
+
+def test_everybody_sees_the_stars_and_is_led_to_the_sign_in(
+    nobody: PageClient, cast: Cast, public_api: Repository
+) -> None:
+    for user in (cast.bob, cast.carol):
+        stars.star(repository=public_api, user=user)
+    for rest in ("", "/-/tags", "/-/tags?q=v&sort=name"):
+        path = f"/{public_api.full_name}{rest}"
+        text = nobody.get(path).text
+        assert '<data value="2" title="2 stars">2</data>' in text
+        assert f"sign in to star {public_api.full_name}" in text
+        link = f"/accounts/login/?next={quote(path, safe='')}"
+        assert f'<a class="btn btn-sm" href="{link}">' in text
+        assert "/-/star" not in text
+
+
+def test_ones_own_stars_are_in_the_menu(
+    daves: PageClient, cast: Cast, public_api: Repository
+) -> None:
+    stars.star(repository=public_api, user=cast.dave)
+    home = daves.get("/").text
+    link = re.search(r'<a href="([^"]*)"><svg[^\n]*</svg> Your stars</a>', home)
+    assert link
+    assert public_api.full_name in daves.get(link[1]).text
