@@ -35,7 +35,7 @@ from repositories.crash_points import reach
 from repositories.locking import retry_deadlocks
 from webhooks import sender
 from webhooks.backoff import TRIES_MAX, wait_seconds
-from webhooks.lanes import REMEMBERED_MAX, Lane, Lanes
+from webhooks.lanes import REMEMBERED_MAX, Lanes, Target
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.nudges import nudge_delivery
 from webhooks.problems import Problem
@@ -93,24 +93,26 @@ def carry(*, delivery_id: int) -> None:
     Safe to run twice, and at the same time. After CARRY_SECONDS another task goes on,
     so that each of them ends.
     """
-    place = _place_of(delivery_id)
-    if place is None or not _lanes.enter(delivery_id, *place):
+    target = _target_of(delivery_id)
+    place = _lanes.enter(delivery_id, target) if target else None
+    if place is None:
         connection.close()
         return
-    host, lane = place
     ends_at = time.monotonic() + CARRY_SECONDS
     while True:
         try:
-            _send(delivery_id)
+            took_seconds = _send(delivery_id)
         except BaseException:
-            _lanes.leave(host, lane)  # and the sweep finds those that wait
+            _lanes.leave(place)  # and the sweep finds those that wait
             raise
-        following = _lanes.follow(host, lane)
-        if following is None:
+        turn, besides = _lanes.follow(place, took_seconds)
+        if besides is not None:
+            nudge_delivery(besides)
+        if turn is None:
             return
-        delivery_id, host, lane = following
+        delivery_id, place = turn.delivery_id, turn.place
         if time.monotonic() > ends_at:
-            _lanes.leave(host, lane)
+            _lanes.leave(place)
             publish_deliveries([delivery_id])
             return
 
@@ -121,24 +123,28 @@ def _end_soon(**signal: Any) -> None:
     _lanes.close()
 
 
-def _place_of(delivery_id: int) -> tuple[str, Lane] | None:
+def _target_of(delivery_id: int) -> Target | None:
     row = (
         Delivery.objects.filter(pk=delivery_id, status__in=Delivery.OPEN)
-        .values_list("webhook__host", "webhook__failing_since", "webhook__succeeded_at")
+        .values_list(
+            "webhook",
+            "webhook__host",
+            "webhook__succeeded_at",
+            "webhook__failing_since",
+        )
         .first()
     )
     if row is None:
         return None
-    host, failing_since, succeeded_at = row
-    if failing_since is not None:
-        return host, Lane.FAILING
-    return host, Lane.UNPROVEN if succeeded_at is None else Lane.PROVEN
+    webhook_id, host, succeeded_at, failing_since = row
+    return Target(webhook_id, host, succeeded_at is not None, failing_since is not None)
 
 
-def _send(delivery_id: int) -> None:
+def _send(delivery_id: int) -> float | None:
+    """Send a delivery and return how long it took; None if nobody was asked."""
     claim = _claim(delivery_id)
     if claim is None:
-        return
+        return None
     reach("C24")
     started = time.monotonic()
     try:
@@ -159,6 +165,7 @@ def _send(delivery_id: int) -> None:
         _log_fault(claim, error)
         _finish(claim, _without_words(outcome))
     connection.close()
+    return outcome.took_seconds or None
 
 
 def _without_words(outcome: Outcome) -> Outcome:

@@ -9,6 +9,8 @@
 /drip               200 and one byte each 0.2 s, without end
 /echo               400 and the headers of the request, as text and as headers
 /hang               takes the request and says nothing
+/moody              204, and says nothing once ``is_hanging`` is set
+/stumble            500 to the first request, 204 to the others
 /garbage            says something that is not HTTP
 /reset              takes the request and cuts the connection
 """
@@ -55,6 +57,7 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
+    is_hanging: threading.Event = field(default_factory=threading.Event)
 
     def wait_for(
         self, count: int = 1, *, timeout_seconds: float = WAIT_SECONDS
@@ -130,6 +133,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_hang(self, words: list[str], query: str) -> None:
         self.receiver.stopping.wait(30)
+
+    def answer_moody(self, words: list[str], query: str) -> None:
+        if self.receiver.is_hanging.is_set():
+            self.answer_hang(words, query)
+        else:
+            self.say(204)
+
+    def answer_stumble(self, words: list[str], query: str) -> None:
+        self.say(500 if len(self.receiver.received) == 1 else 204)
 
     def answer_garbage(self, words: list[str], query: str) -> None:
         self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
