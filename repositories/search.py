@@ -122,9 +122,15 @@ class Results:
         return self.first + len(self.repositories) - 1
 
 
-def search(actor: Actor, query: SearchQuery, *, size: int = PAGE_SIZE) -> Results:
+def search(
+    actor: Actor,
+    query: SearchQuery,
+    *,
+    size: int = PAGE_SIZE,
+    with_shelves: bool = True,
+) -> Results:
     """Return one page of what the actor may see of it, best first."""
-    return _results(_Search(actor, query), size)
+    return _results(_Search(actor, query), size, with_shelves=with_shelves)
 
 
 def search_with_counts(
@@ -141,7 +147,7 @@ def search_with_counts(
     return _results(asked.asking(page), PAGE_SIZE), count, facets
 
 
-def _results(asked: "_Search", size: int) -> Results:
+def _results(asked: "_Search", size: int, *, with_shelves: bool = True) -> Results:
     actor, query = asked.actor, asked.query
     start = (query.page - 1) * size
     if start >= RESULTS_MAX:
@@ -149,7 +155,7 @@ def _results(asked: "_Search", size: int) -> Results:
     ids = asked.find(start + size + 1)[start:]
     return Results(
         query,
-        fetch_in_order(actor, ids[:size]),
+        fetch_in_order(actor, ids[:size], with_shelves=with_shelves),
         size,
         has_next=len(ids) > size and start + size < RESULTS_MAX,
     )
@@ -200,27 +206,30 @@ def suggest(actor: Actor, text: str, *, size: int = 8) -> list[Repository]:
     query = parse_query(text)
     if not query.words:
         return []
-    return search(actor, query, size=size).repositories
+    return search(actor, query, size=size, with_shelves=False).repositories
 
 
-def fetch_in_order(actor: Actor, ids: Sequence[int]) -> list[Repository]:
+def fetch_in_order(
+    actor: Actor, ids: Sequence[int], *, with_shelves: bool = True
+) -> list[Repository]:
     """Return the repositories of these ids that the actor may see, in their order."""
     rows = with_search_results(
         Repository.objects.visible_to(actor).filter(pk__in=ids), actor
     )
+    if with_shelves:
+        rows = rows.prefetch_related(Prefetch("categories", Category.objects.all()))
     found = {row.pk: row for row in rows}
     return [found[pk] for pk in ids if pk in found]
 
 
 def with_search_results(rows: RepositoryQuerySet, actor: Actor) -> RepositoryQuerySet:
-    """Add what a list of results shows: owner, platforms, shelves, is_starred."""
+    """Add what a list of results shows: owner, platforms, is_starred."""
     stars = Star.objects.filter(user=actor.user_id, repository=OuterRef("pk"))
     is_starred = Value(False) if actor.user_id is None else Exists(stars)
     return (
         rows.select_related(
             "namespace__organization", "namespace__user", "search_entry"
         )
-        .prefetch_related(Prefetch("categories", Category.objects.all()))
         .annotate(is_starred=is_starred)
         .defer("readme")
     )

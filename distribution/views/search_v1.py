@@ -39,14 +39,14 @@ def search(request: HttpRequest) -> HttpResponse:
     page = _page_number(request.GET.get("page", "1"))
     asked = replace(parse_query(query), page=page)
     count = count_matches(actor, asked).value
-    results = search_repositories(actor, asked, size=size).repositories
+    results = search_repositories(actor, asked, size=size, with_shelves=False)
     body = {
         "query": query,
         "num_results": count,
         "num_pages": -(-count // size),
         "page": page,
         "page_size": size,
-        "results": [_result(repository) for repository in results],
+        "results": [_result(repository) for repository in results.repositories],
     }
     return text_response(json.dumps(body).encode(), "application/json")
 

@@ -161,7 +161,7 @@ LISTS: list[tuple[str, Callable[[RegistryClient, Repository, int], None], int]] 
     ("/v2/{api}/tags/list", add_tags, 3),
     (f"/v2/{{api}}/referrers/{digest_of(b'{}')}", add_referrers, 3),
     ("/v2/_catalog?n=1000", add_repositories, 3),
-    ("/v1/search?q=listed&n=100", add_repositories, 6),
+    ("/v1/search?q=listed&n=100", add_repositories, 5),
 ]
 
 
