@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from accounts.actions import Action
@@ -137,7 +137,12 @@ def _trend(days: list[DayOfPulls]) -> str:
         return ""
     total = sum(day.pull_count for day in days)
     most = max(days, key=lambda day: day.pull_count)
-    return _("%(total)s pulls in %(days)s days, at most %(most)s on one day") % {
+    words = ngettext(
+        "%(total)s pull in %(days)s days, at most %(most)s on one day",
+        "%(total)s pulls in %(days)s days, at most %(most)s on one day",
+        total,
+    )
+    return words % {
         "total": f"{total:,}",
         "days": len(days),
         "most": f"{most.pull_count:,}",
