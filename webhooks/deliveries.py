@@ -53,6 +53,7 @@ LEASE = timedelta(seconds=30)  # an attempt takes ten at most
 NUDGE_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
 CARRY_SECONDS = 60.0
 SWEEP_MAX = 500
+WAITING_MAX = 5000  # webhooks that a statement can name
 INTERRUPTIONS_MAX = 3  # beyond the ladder, for a delivery that kills its workers
 SWITCH_OFF_AFTER = timedelta(days=3)  # of nothing but failures
 SWITCH_OFF_FAILURES = 10  # and not for one bad day of a quiet repository
@@ -365,15 +366,19 @@ def sweep_deliveries() -> int:
     """Have everything sent that is due and that no message is on its way for.
 
     What this process remembers and has no room for yet is left to it: a receiver that
-    is slow, or many deliveries to one, are not asked for again and again.
+    is slow, or many deliveries to one, are not asked for again and again. Webhooks of
+    which it remembers nothing come first, however much is older.
     """
     now = timezone.now()
     due = Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now).exclude(
         nudged_at__gt=now - NUDGE_AGAIN
     )
     oldest = due.order_by("due_at").values_list("pk", flat=True)
-    looked_at = oldest[: REMEMBERED_MAX + SWEEP_MAX]
-    ids = [pk for pk in looked_at if not _lanes.holds(pk)][:SWEEP_MAX]
+    waiting = sorted(_lanes.waiting_webhooks())[:WAITING_MAX]
+    ids = list(oldest.exclude(webhook__in=waiting)[:SWEEP_MAX])
+    if waiting and len(ids) < SWEEP_MAX:
+        looked_at = oldest.filter(webhook__in=waiting)[: REMEMBERED_MAX + SWEEP_MAX]
+        ids += [pk for pk in looked_at if not _lanes.holds(pk)][: SWEEP_MAX - len(ids)]
     if ids:
         Delivery.objects.filter(pk__in=ids).update(nudged_at=now)
         connection.close()

@@ -190,6 +190,11 @@ class Lanes:
             hook = self._waiting.get(delivery_id)
             return hook is not None and self._lane_with_room(hook) is None
 
+    def waiting_webhooks(self) -> set[int]:
+        """Return the webhooks of which a delivery is remembered."""
+        with self._lock:
+            return {hook.webhook_id for hook in self._waiting.values()}
+
     def close(self) -> None:
         """Let nobody follow any more: this process is about to end."""
         with self._lock:

@@ -556,6 +556,42 @@ def test_the_sweep_leaves_alone_what_waits_for_its_turn_here(
     assert asked.count(delivery.pk) == 1
 
 
+def test_the_sweep_sees_a_webhook_behind_all_that_waits_for_another(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any
+) -> None:
+    """What is tried again is found by the sweep alone, and others hang for hours."""
+    asked: list[int] = []
+    monkeypatch.setattr(deliveries, "publish_deliveries", asked.extend)
+    monkeypatch.setattr(deliveries, "_lanes", Lanes())
+    monkeypatch.setattr(deliveries, "REMEMBERED_MAX", 2)
+    monkeypatch.setattr(deliveries, "SWEEP_MAX", 1)
+    url = f"{receiver.url}/hang"
+    hung, _ = make.webhook(url, repository=private_api, events=["repository"])
+    for visibility in ("public", "private") * 3:
+        change_visibility(
+            repository=private_api, visibility=visibility, actor=ANONYMOUS
+        )
+    waiting = of(hung)
+    failed = failing(receiver, private_api, "status/503")
+    carried(failed)
+    Delivery.objects.exclude(pk__in=[failed.pk, *(d.pk for d in waiting)]).update(
+        status=Delivery.Status.FAILED
+    )
+    target = deliveries._target_of(waiting[0].pk)
+    assert target is not None
+    assert deliveries._lanes.enter(-1, target)
+    for delivery in waiting[:4]:
+        carry(delivery_id=delivery.pk)
+    make_due(failed)
+    with time_machine.travel(timezone.now() + deliveries.NUDGE_AGAIN, tick=True):
+        sweep_deliveries()
+        assert asked == [failed.pk]
+        monkeypatch.setattr(deliveries, "REMEMBERED_MAX", 4)
+        sweep_deliveries()
+    rest = {delivery.pk for delivery in waiting[4:]}
+    assert asked[1] in rest, "and then what nobody remembers"
+
+
 # --- whatever happens
 
 
