@@ -9,7 +9,7 @@ import django
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import connection
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Model, Q, Sum, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -41,20 +41,36 @@ def show_state(request: HttpRequest) -> HttpResponse:
     if not signed_in_user(request).is_superuser:
         raise PermissionDenied(_("only administrators of the site see its state"))
     now = timezone.now()
+    counts = _counts(Organization, Robot, Tag, Manifest, Upload)
     heard = last_heard()
     waiting = waiting_messages()
     due_since = waiting_since()
     groups = [
-        (_("People"), _people()),
-        (_("Images"), _images()),
-        (_("At work"), _work(heard, waiting, due_since)),
+        (_("People"), _people(counts)),
+        (_("Images"), _images(counts)),
+        (_("At work"), _work(heard, waiting, due_since, counts)),
         (_("Versions"), _versions()),
     ]
     warnings = _warnings(heard, waiting, due_since, now)
     return render(request, "site_state.html", {"groups": groups, "warnings": warnings})
 
 
-def _people() -> list[Fact]:
+def _counts(*models: type[Model]) -> dict[type[Model], str]:
+    """Return how many rows each table has, for people. One query."""
+    number_of_each = [
+        model._default_manager.order_by()
+        .annotate(place=Value(place))
+        .values("place")
+        .annotate(number=Count("pk"))
+        .values_list("place", "number")
+        for place, model in enumerate(models)
+    ]
+    first, *others = number_of_each
+    found = dict(first.union(*others, all=True))
+    return {model: f"{found.get(place, 0):,}" for place, model in enumerate(models)}
+
+
+def _people(counts: dict[type[Model], str]) -> list[Fact]:
     users = User.objects.aggregate(
         all=Count("pk"), active=Count("pk", filter=Q(is_active=True))
     )
@@ -64,12 +80,12 @@ def _people() -> list[Fact]:
             _("Users"),
             _("%(active)s of %(all)s active") % {"active": active, "all": everybody},
         ),
-        Fact(_("Organizations"), f"{Organization.objects.count():,}"),
-        Fact(_("Robots"), f"{Robot.objects.count():,}"),
+        Fact(_("Organizations"), counts[Organization]),
+        Fact(_("Robots"), counts[Robot]),
     ]
 
 
-def _images() -> list[Fact]:
+def _images(counts: dict[type[Model], str]) -> list[Fact]:
     repositories = Repository.objects.filter(deleted_at=None).aggregate(
         all=Count("pk"), public=Count("pk", filter=Q(visibility="public"))
     )
@@ -80,8 +96,8 @@ def _images() -> list[Fact]:
             _("%(all)s, %(public)s of them public")
             % {name: f"{count:,}" for name, count in repositories.items()},
         ),
-        Fact(_("Tags"), f"{Tag.objects.count():,}"),
-        Fact(_("Manifests"), f"{Manifest.objects.count():,}"),
+        Fact(_("Tags"), counts[Tag]),
+        Fact(_("Manifests"), counts[Manifest]),
         Fact(_("Blobs"), f"{blobs['count']:,}"),
         Fact(_("Stored"), size_bytes=blobs["size"] or 0),
     ]
@@ -148,6 +164,7 @@ def _work(
     heard: dict[str, datetime | None],
     waiting: dict[str, int],
     due_since: datetime | None,
+    counts: dict[type[Model], str],
 ) -> list[Fact]:
     newest = Event.objects.order_by("-pk").values_list("at", flat=True).first()
     workers = [
@@ -172,7 +189,7 @@ def _work(
             _("none"),
             at=due_since,
         ),
-        Fact(_("Uploads going on"), f"{Upload.objects.count():,}"),
+        Fact(_("Uploads going on"), counts[Upload]),
         Fact(_("Last event"), _("none"), at=newest),
         Fact(
             _("Search"),
