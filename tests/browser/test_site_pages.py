@@ -47,6 +47,18 @@ def test_the_api_reference_works_under_the_policy(open_browser: OpenBrowser) -> 
     page.goto("/api/docs/")
     page.get_by_text("/api/v1/repositories", exact=True).first.wait_for()
     check_page(page, is_ours=False)
+    assert page.locator("h1").count() == 1
+
+
+def test_the_api_reference_says_without_scripts_where_it_is(
+    open_browser: OpenBrowser,
+) -> None:
+    page = open_browser(scripts=False)
+    page.goto("/api/docs/")
+    page.get_by_role("heading", name="The API of Berth", level=1).wait_for()
+    link = page.get_by_role("link", name="the OpenAPI schema")
+    answer = page.request.get(str(link.get_attribute("href")))
+    assert answer.json()["openapi"].startswith("3.")
 
 
 def test_a_chosen_theme_stays(open_browser: OpenBrowser) -> None:
