@@ -133,6 +133,19 @@ def search(
     return _results(_Search(actor, query), size, with_shelves=with_shelves)
 
 
+def search_with_total(
+    actor: Actor,
+    query: SearchQuery,
+    *,
+    size: int = PAGE_SIZE,
+    with_shelves: bool = True,
+) -> tuple[Results, BoundedCount]:
+    """Return one page, and how many there are on all of them."""
+    asked = _Search(actor, query)
+    count = _bounded(sum(row[-1] for row in asked.count()))
+    return _results(asked, size, with_shelves=with_shelves), count
+
+
 def search_with_counts(
     actor: Actor, query: SearchQuery
 ) -> tuple[Results, BoundedCount, Facets]:

@@ -14,8 +14,7 @@ from distribution.errors import RequestInvalid
 from distribution.pagination import page_size
 from repositories.models import Repository
 from repositories.queries import parse_query
-from repositories.search import count_matches
-from repositories.search import search as search_repositories
+from repositories.search import search_with_total
 
 RESULTS_DEFAULT = 25
 RESULTS_MAX = 100
@@ -38,8 +37,8 @@ def search(request: HttpRequest) -> HttpResponse:
     size = min(page_size(request.GET, RESULTS_DEFAULT), RESULTS_MAX) or RESULTS_DEFAULT
     page = _page_number(request.GET.get("page", "1"))
     asked = replace(parse_query(query), page=page)
-    count = count_matches(actor, asked).value
-    results = search_repositories(actor, asked, size=size, with_shelves=False)
+    results, total = search_with_total(actor, asked, size=size, with_shelves=False)
+    count = total.value
     body = {
         "query": query,
         "num_results": count,

@@ -25,7 +25,7 @@ from repositories.api.serializers import (
 )
 from repositories.models import Repository
 from repositories.queries import PAGE_SIZE, Sort, parse_query
-from repositories.search import count_matches, search
+from repositories.search import search_with_total
 from repositories.stars import star, unstar
 
 PAGE_SIZE_MAX = 100
@@ -69,10 +69,9 @@ class SearchView(ApiView):
                 raise ValidationError({"page": "this is not the number of a page"})
         query = parse_query(request.query_params.get("q", ""), given)
         size = page_size_of(request, default=PAGE_SIZE, most=PAGE_SIZE_MAX)
-        results = search(self.actor, query, size=size)
+        results, count = search_with_total(self.actor, query, size=size)
         if not results.repositories and query.page > 1:
             raise Http404
-        count = count_matches(self.actor, query)
         url = request.build_absolute_uri()
         return Response(
             {
