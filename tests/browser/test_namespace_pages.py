@@ -79,3 +79,29 @@ def test_a_cell_tells_who_can_and_why(
     answer = page.locator("#why-answer")
     expect(answer).to_contain_text(f"Who can push in {organization.namespace.name}/api")
     expect(answer).to_contain_text(cast.bob.username)
+
+
+def test_a_role_stands_beside_its_team_on_a_phone(
+    open_browser: OpenBrowser, cast: Cast
+) -> None:
+    organization = make.organization(owner=cast.alice, name="guild")
+    names = ("backend", "release-engineering-and-support")
+    teams = [make.team(organization, name=name) for name in names]
+    for tags in ("", "release-*"):
+        repository = make.repository(organization.namespace, make.unique("api"))
+        for team in teams:
+            make.grant(repository, team, "write", tags=tags)
+    page = open_browser(cast.alice, width=360)
+    page.goto(f"/{organization.namespace.name}/-/teams")
+    check_page(page)
+    drops = page.locator(".matrix tbody td:not(.is-none)").evaluate_all(
+        """cells => cells.map(cell =>
+          cell.querySelector(".role").getBoundingClientRect().top
+            - cell.getBoundingClientRect().top)"""
+    )
+    assert len(drops) == 4
+    assert max(drops) < 6, "a role is below the first line of its team's name"
+    ends = page.locator(".matrix tbody tr").evaluate_all(
+        """rows => rows.map(row => row.scrollWidth - row.clientWidth)"""
+    )
+    assert max(ends) <= 0, "a card is cut off"
