@@ -59,9 +59,11 @@ def test_a_renamed_organization_is_found_by_every_name_it_had(
     events = Event.objects.filter(
         namespace=organization.namespace, kind__contains="ren"
     )
-    assert [e.detail for e in events.order_by("pk")] == [
-        {"from": first, "to": second},
-        {"from": second, "to": third},
+    assert [(e.kind, e.detail) for e in events.order_by("pk")] == [
+        ("organization.renamed", {"from": first, "to": second}),
+        ("repository.renamed", {"from": f"{first}/api", "to": f"{second}/api"}),
+        ("organization.renamed", {"from": second, "to": third}),
+        ("repository.renamed", {"from": f"{second}/api", "to": f"{third}/api"}),
     ]
 
 
