@@ -247,7 +247,7 @@ def test_the_audit_log_is_narrowed_and_exported(
 ) -> None:
     path = f"{home_of(guild)}/-/audit"
     assert "team.created" in alice.get(path).text
-    narrowed = alice.get(f"{path}?kind=organization.&since=2020-01-01&actor=")
+    narrowed = alice.get(f"{path}?kind=organization.&since=2020-01-01&actor=&utm=x")
     rows = re.findall(r"<code>([a-z_.]+)</code>", narrowed.text)
     assert "organization.created" in rows
     assert "team.created" not in rows

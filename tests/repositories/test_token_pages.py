@@ -54,6 +54,7 @@ def test_a_token_is_shown_once_and_works(
     assert f"-u {person.username}" in done.text
     again = yara.get(PATH)
     assert "laptop" in again.text
+    assert f"…{secret[-4:]}</code>" in again.text, "to find it by when it has leaked"
     assert secret not in again.text
     token = AccessToken.objects.get(user=person)
     assert token.actions == "write"

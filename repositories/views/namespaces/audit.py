@@ -19,8 +19,9 @@ def show_audit(request: HttpRequest, namespace: str) -> HttpResponse:
     page = open_administered(request, namespace)
     events = Event.objects.of_namespace(page.namespace).with_token()
     asked = request.GET.copy()
-    for name in [name for name, text in asked.items() if not text or "\0" in text]:
-        del asked[name]
+    for name, text in list(asked.items()):  # what a link from elsewhere brought, too
+        if name not in EventFilter.base_filters or not text or "\0" in text:
+            del asked[name]
     narrowed = EventFilter(asked, queryset=events)
     is_valid = narrowed.is_valid()
     found = narrowed.qs if is_valid else events.none()
@@ -28,7 +29,6 @@ def show_audit(request: HttpRequest, namespace: str) -> HttpResponse:
     if before.isascii() and before.isdigit() and len(before) <= 18:
         found = found.filter(pk__lt=int(before))
     rows = list(found.order_by("-pk")[: PAGE_ROWS + 1])
-    asked.pop("before", None)
     newest = asked.urlencode()
     older = asked.copy()
     older["before"] = str(rows[PAGE_ROWS - 1].pk) if len(rows) > PAGE_ROWS else ""
