@@ -70,7 +70,7 @@ class Writer:
         team = make.team(self.organization, self.user, standing="admin")
         return lambda: remove_member(team=team, user=self.user, actor=SYSTEM)
 
-    def by_token(self) -> Callable[[], None]:
+    def by_token(self) -> Callable[[], object]:
         make.grant(self.repository, self.user, "write")
         [token] = AccessToken.objects.filter(user=self.user)
         return lambda: revoke_access_token(token=token, actor=SYSTEM)
