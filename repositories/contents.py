@@ -65,21 +65,19 @@ class ShownTag:
 
 
 def describe_tags(repository: Repository, tags: Sequence[Tag]) -> list[ShownTag]:
-    """Return what a list says of tags that came ``with_content``. Three queries."""
-    children = _children_of(
+    """Return what a list says of tags that came ``with_content``. Two queries."""
+    children, attached = _children_and_attached(
         repository,
-        {
+        children={
             reference.digest
             for tag in tags
             if tag.manifest.is_index
             for reference in tag.manifest.references.all()
         },
+        others={tag.manifest.digest for tag in tags},
     )
     also = _names_by_manifest(repository, {tag.manifest_id for tag in tags})
     images = {tag.pk: _images_of(tag, children) for tag in tags}
-    digests = {image.digest for shown in images.values() for image in shown}
-    digests |= {tag.manifest.digest for tag in tags}
-    attached = _attached_kinds(repository, digests)
     described = []
     for tag in tags:
         names = [name for name in also[tag.manifest_id] if name != tag.name]
@@ -146,18 +144,20 @@ def _names_by_manifest(
     return names
 
 
-def _attached_kinds(
-    repository: Repository, digests: Collection[str]
-) -> dict[str, set[ArtifactKind]]:
+def _children_and_attached(
+    repository: Repository, *, children: Collection[str], others: Collection[str]
+) -> tuple[dict[str, Manifest], dict[str, set[ArtifactKind]]]:
+    """Return the children that are here, and what is attached to them and to others."""
+    found: dict[str, Manifest] = {}
     kinds: dict[str, set[ArtifactKind]] = defaultdict(set)
-    referrers = Manifest.objects.filter(
-        repository=repository, subject_digest__in=digests
-    )
-    for digest, artifact_type in referrers.values_list(
-        "subject_digest", "artifact_type"
-    ):
-        kinds[digest].add(kind_of(artifact_type))
-    return kinds
+    about = {*children, *others}
+    rows = Manifest.objects.with_content().filter(repository=repository)
+    for row in rows.filter(Q(digest__in=children) | Q(subject_digest__in=about)):
+        if row.digest in children:
+            found[row.digest] = row
+        if row.subject_digest in about:
+            kinds[row.subject_digest].add(kind_of(row.artifact_type))
+    return found, kinds
 
 
 # --- one image

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import cached_property
@@ -14,7 +14,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.views.base import SignInNeeded, actor_of_page
 from repositories.access import visible_repository
-from repositories.models import Repository, Star, Tag, Watch
+from repositories.models import Event, Repository, Star, Tag, Watch
 from repositories.permissions import (
     Right,
     actions_by,
@@ -144,6 +144,11 @@ def open_page(request: HttpRequest, namespace: str, name: str) -> RepositoryPage
             ),
             is_starred=Exists(
                 Star.objects.filter(repository=OuterRef("pk"), user=actor.user_id)
+            ),
+            newest_event=Subquery(
+                Event.objects.filter(repository=OuterRef("pk"))
+                .order_by("-pk")
+                .values("pk")[:1]
             ),
             is_watched=Exists(
                 Watch.objects.filter(repository=OuterRef("pk"), user=actor.user_id)

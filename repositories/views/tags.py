@@ -10,7 +10,6 @@ from django.db.models import F
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -49,10 +48,11 @@ ORDERS: dict[str, tuple[str | OrderBy, ...]] = {
 
 @require_safe
 def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
-    """List tags. ``since`` asks for the list only if something was pushed after it."""
+    """List tags. ``since`` asks for the list only if something happened after it."""
     page = open_page(request, namespace, name)
     repository = page.repository
-    if "HX-Request" in request.headers and not _is_news(request, repository):
+    state = _state_of(repository)
+    if "HX-Request" in request.headers and request.GET.get("since") == state:
         return HttpResponse(status=204)
     words = request.GET.get("q", "").replace("\0", "").strip()
     sort = request.GET.get("sort", "")
@@ -78,6 +78,7 @@ def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
                 for shown in describe_tags(repository, listed)
             ],
             "page": paginator_page,
+            "state": state,
             "words": words,
             "sort": sort,
             "sorts": SORTS.items(),
@@ -91,11 +92,13 @@ def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     )
 
 
-def _is_news(request: HttpRequest, repository: Repository) -> bool:
-    if "since" not in request.GET:
-        return True
-    since = parse_datetime(request.GET["since"]) if request.GET["since"] else None
-    return repository.pushed_at != since
+def _state_of(repository: Repository) -> str:
+    """Return what is another text once a tag was pushed, moved, deleted or restored.
+
+    The last event alone is not enough: what commits later may have a lower number.
+    """
+    newest = getattr(repository, "newest_event", None)
+    return f"{newest or 0} {repository.pushed_at or ''}"
 
 
 def _page_of(tags: TagQuerySet, sort: str, number: str) -> tuple[list[Tag], Page[Any]]:

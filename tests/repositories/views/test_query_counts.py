@@ -12,7 +12,7 @@ from tests.images import artifact, image, index
 from tests.pages import count_queries
 from tests.registry_client import RegistryClient
 
-MOST = 13
+MOST = 12
 _serial = itertools.count()
 
 

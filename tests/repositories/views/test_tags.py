@@ -10,6 +10,7 @@ from tests import make
 from tests.conftest import Cast
 from tests.distribution.test_tags import make_tags as make_tag_rows
 from tests.images import OCI_INDEX, artifact, digest_of, image, index
+from tests.pages import PageClient
 from tests.registry_client import RegistryClient
 from tests.repositories.views.conftest import Browse
 
@@ -143,20 +144,33 @@ def test_what_may_not_be_deleted_stays_and_it_is_said(
     assert Tag.objects.filter(repository=repository, name="prod").exists()
 
 
-def test_new_pushes_are_told_without_a_reload(
-    browse: Browse, api: str, alice: RegistryClient
+def test_what_happens_to_tags_is_told_without_a_reload(
+    browse: Browse, api: str, alice: RegistryClient, cast: Cast
 ) -> None:
-    alice.push(f"{api}:v1", image())
-    client = browse("carol")
+    """Also what comes from another page, or by the API."""
+    first = image()
+    alice.push(f"{api}:v1", first)
+    client, deleter = browse("carol"), browse("bob")
     page = client.get(f"/{api}/-/tags?q=v")
-    match = re.search(r'hx-get="([^"]*since=[^"]*)" hx-trigger="every', page.text)
-    assert match
-    ask = match[1].replace("&amp;", "&")
-    assert client.get(ask, headers=HTMX).status_code == 204
-    alice.push(f"{api}:v2", image())
-    told = client.get(ask, headers=HTMX)
-    assert told.status_code == 200
-    assert names(told) == ["v2", "v1"]
+    for change, expected in (
+        (lambda: alice.push(f"{api}:v2", image()), ["v2", "v1"]),
+        (lambda: delete_by_page(deleter, api, "v2"), ["v1"]),
+        (lambda: alice.delete(f"/v2/{api}/manifests/v1"), []),
+    ):
+        match = re.search(r'hx-get="([^"]*since=[^"]*)" hx-trigger="every', page.text)
+        assert match
+        ask = match[1].replace("&amp;", "&")
+        assert client.get(ask, headers=HTMX).status_code == 204
+        change()
+        page = client.get(ask, headers=HTMX)
+        assert page.status_code == 200
+        assert names(page) == expected
+
+
+def delete_by_page(client: PageClient, api: str, tag: str) -> None:
+    path = f"/{api}/-/tags"
+    done = client.post(f"{path}/delete", {"only": tag}, client.get(path))
+    assert done.status_code == 302, done.text
 
 
 def restorable(page: httpx.Response) -> list[str]:
