@@ -17,8 +17,10 @@ run: .venv/base ## set everything up and serve the registry; Ctrl-C stops it
 		exec $(BIN)/honcho start
 
 test: .venv/dev ## run the tests on SQLite and on PostgreSQL
-	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n 3 --dist loadgroup tests
-	BERTH_TEST_DATABASE=postgres $(BIN)/pytest -q -n 3 --dist loadgroup tests
+	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n 2 --dist loadgroup tests
+	@# What brings a database of its own would do the same once more.
+	BERTH_TEST_DATABASE=postgres $(BIN)/pytest -q -n 2 --dist loadgroup \
+		-m "not own_database" tests
 
 check: .venv/dev ## format, lint, types, templates, migrations
 	$(BIN)/ruff format --check .

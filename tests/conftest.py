@@ -150,6 +150,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.line(f"{count:4} {reason}")
     if not reasons:
         terminalreporter.line("   0 (everything that was selected was run)")
+    if others := len(terminalreporter.stats.get("deselected", [])):
+        terminalreporter.line(f"{others:4} left to another run (Makefile, -m or -k)")
     terminalreporter.line(f"     database of this run: {TEST_DATABASE}")
 
 

@@ -20,7 +20,10 @@ from tests.clients.command import Command
 from tests.clients.docker_engine import DockerEngine, build_image, docker_for
 from tests.servers import MakeRun
 
-pytestmark = pytest.mark.xdist_group("docker")  # one engine is enough for all of them
+pytestmark = [
+    pytest.mark.xdist_group("docker"),  # one engine is enough for all of them
+    pytest.mark.own_database,
+]
 
 PASSWORD = "a long enough password"
 PUSH_IS_SEEN_WITHIN_MS = 15_000  # pages ask every few seconds

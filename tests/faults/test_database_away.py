@@ -11,6 +11,8 @@ from tests.images import image
 from tests.registry_client import RegistryClient, error_codes
 from tests.servers import BerthServer, run_postgres
 
+pytestmark = pytest.mark.own_database
+
 RECOVERY_SECONDS = 10
 
 

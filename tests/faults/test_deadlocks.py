@@ -70,6 +70,7 @@ def contested(make_server: MakeServer, tmp_path: Path) -> Iterator[BerthServer]:
             yield server
 
 
+@pytest.mark.own_database
 def test_a_client_never_hears_of_a_deadlock(
     contested: BerthServer, http: httpx.Client
 ) -> None:

@@ -13,6 +13,8 @@ from tests.programs import find_program
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer
 
+pytestmark = pytest.mark.own_database
+
 PASSWORD = "a password of the demo"
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
 from registry_site.limits import TaskLimits
@@ -42,6 +43,7 @@ def test_a_task_that_is_over_its_time_is_ended_and_no_other() -> None:
     assert ended == ["slow"]
 
 
+@pytest.mark.own_database
 def test_a_worker_of_threads_ends_it_and_goes_on(tmp_path: Path) -> None:
     server = BerthServer(data_folder=tmp_path)
     server.manage("prepare")

@@ -15,6 +15,8 @@ import pytest
 from tests.registry_client import RegistryClient
 from tests.servers import PROJECT_FOLDER, BerthServer, MakeRun
 
+pytestmark = pytest.mark.own_database
+
 TIMEOUT_SECONDS = 60
 
 

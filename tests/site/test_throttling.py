@@ -15,6 +15,8 @@ ISSUE_TOKENS = """
 from accounts.actors import SYSTEM
 from accounts.models import User
 from accounts.tokens import issue_access_token
+
+pytestmark = pytest.mark.own_database
 for user in User.objects.all():
     for _ in range(2):
         print(issue_access_token(user=user, name="t", actions="read", actor=SYSTEM)[1])

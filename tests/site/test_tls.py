@@ -14,6 +14,8 @@ from cryptography.x509.oid import NameOID
 from tests.registry_client import RegistryClient, parse_challenge
 from tests.servers import BerthServer, free_port
 
+pytestmark = pytest.mark.own_database
+
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
     """Write a certificate for localhost that signs itself, and its key."""
