@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from repositories import stars
 from repositories.models import DailyPulls, Repository
+from tests import make
 from tests.conftest import Cast
 from tests.pages import PageClient
 from tests.servers import BerthServer
@@ -73,10 +74,12 @@ def test_one_is_not_many(
 
 
 def test_ones_own_stars_are_in_the_menu(
-    daves: PageClient, cast: Cast, public_api: Repository
+    registry: BerthServer, public_api: Repository
 ) -> None:
-    stars.star(repository=public_api, user=cast.dave)
-    home = daves.get("/").text
-    link = re.search(r'<a href="([^"]*)"><svg[^\n]*</svg> Your stars</a>', home)
-    assert link
-    assert public_api.full_name in daves.get(link[1]).text
+    fan = make.user("fan")
+    stars.star(repository=public_api, user=fan)
+    with PageClient(registry.url, fan) as fans:
+        home = fans.get("/").text
+        link = re.search(r'<a href="([^"]*)"><svg[^\n]*</svg> Your stars</a>', home)
+        assert link
+        assert public_api.full_name in fans.get(link[1]).text

@@ -10,13 +10,13 @@ from accounts.api import throttles
 from tests.api.conftest import check_answer
 from tests.servers import BerthServer, free_port
 
+pytestmark = pytest.mark.own_database
+
 MAX = 6  # requests of an account; half as many without one
 ISSUE_TOKENS = """
 from accounts.actors import SYSTEM
 from accounts.models import User
 from accounts.tokens import issue_access_token
-
-pytestmark = pytest.mark.own_database
 for user in User.objects.all():
     for _ in range(2):
         print(issue_access_token(user=user, name="t", actions="read", actor=SYSTEM)[1])
