@@ -69,9 +69,11 @@ def test_what_somebody_wants_to_know_is_sent(
     change_visibility(repository=private_api, visibility="public", actor=ANONYMOUS)
     event = Event.objects.get(repository=private_api, kind="repository.visibility")
     deadline = time.monotonic() + 20
-    while not sent and time.monotonic() < deadline:
+    asked = (RELAY, event.pk)
+    while asked not in sent and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert sent == [(RELAY, event.pk)]
+    # Others, of what came just before, may still be on their way.
+    assert [message for message in sent if message[1] >= event.pk] == [asked]
 
 
 def test_a_broker_that_hangs_holds_up_nobody(
