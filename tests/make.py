@@ -32,8 +32,11 @@ _worker = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def unique(name: str) -> str:
-    """Return a name that begins so and that nobody has yet."""
-    return f"{name}-{_worker}{next(_serial)}"
+    """Return a name that begins so and that nobody has yet.
+
+    None is the beginning of another, and they sort as they were made.
+    """
+    return f"{name}-{_worker}{next(_serial):05}"
 
 
 def user(name: str = "user", *, password: str | None = None, **columns: Any) -> User:

@@ -80,7 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
     receiver: Receiver
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return  # the sender was killed in the middle: nobody was told anything
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.receiver.received.append(Received(self.path, headers, body, time.time()))
         self.close_connection = True
