@@ -300,7 +300,7 @@ def _receive_next(upload: Upload, body: Body, algorithm: str) -> _Received:
     try:
         return _receive(staged, upload.offset_bytes, body, algorithm)
     except ObjectMissing:
-        raise BlobUploadUnknown("the bytes of this upload are gone") from None
+        raise _why_lost(upload) from None
     except BaseException:
         _release(upload)
         raise
@@ -352,7 +352,7 @@ def _digest_of_staged(upload: Upload, staged: Staged, algorithm: str) -> Digest:
         for piece in blob_store().read_staged(staged, upload.offset_bytes):
             stream.update(piece)
     except ObjectMissing:
-        raise BlobUploadUnknown("the bytes of this upload are gone") from None
+        raise _why_lost(upload) from None
     finally:
         stream.close()
     return stream.digest()

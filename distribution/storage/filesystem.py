@@ -60,8 +60,9 @@ class FilesystemStore(BlobStore):
         self, staged: Staged, offset_bytes: int, pieces: Iterable[bytes]
     ) -> tuple[Staged, int]:
         path = self._staged_path(staged)
-        is_new = not path.exists()
-        if offset_bytes and (is_new or path.stat().st_size < offset_bytes):
+        size_before = _size_of(path)
+        is_new = size_before is None
+        if offset_bytes and (size_before or 0) < offset_bytes:
             raise ObjectMissing(f"the staged bytes of {path.name} are gone")
         written = 0
         with _store_errors():

@@ -2,14 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from django.test import RequestFactory
 from django.utils import timezone
 
+from distribution import uploads
+from distribution.bodies import Body
 from distribution.garbage import expire_uploads
 from distribution.models import Upload
+from distribution.storage.base import Staged
 from tests import images
 from tests.images import EMPTY_BLOB, EMPTY_OBJECT, digest_of, some_bytes
 from tests.registry_client import RegistryClient, error_codes, with_digest
@@ -400,6 +405,26 @@ def test_one_of_many_writers_wins(bob: RegistryClient, api: str) -> None:
     closing = with_digest(location, digest_of(whole))
     assert bob.put(closing).status_code == 201
     assert bob.pull_blob(api, digest_of(whole)) == whole
+
+
+def test_a_writer_whose_bytes_another_took_away_was_slower(
+    bob: RegistryClient, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-31: the session lives (416), it is not unknown (404)."""
+    location = bob.start_upload(api)
+    bob.patch(location, content=b"0123456789")
+    slow = Upload.objects.get(pk=location.rpartition("/")[2])
+    receive = uploads._receive
+
+    def after_another(staged: Staged, *rest: Any) -> uploads._Received:
+        uploads._claim(Upload.objects.get(pk=slow.pk))
+        return receive(staged, *rest)
+
+    monkeypatch.setattr(uploads, "_receive", after_another)
+    body = Body(RequestFactory().patch(location, data=b"more"))
+    with pytest.raises(uploads.OutOfOrder):
+        uploads.append_to_upload(upload=slow, body=body, content_range=None)
+    assert offset_of(bob, location) == "0-9"
 
 
 def test_the_same_blob_many_times_at_once(
