@@ -28,6 +28,7 @@ import httpx
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 START_TIMEOUT_SECONDS = 60
+COMMAND_TIMEOUT_SECONDS = 240  # fsck_registry --deep reads what all tests have pushed
 STOP_TIMEOUT_SECONDS = 20
 
 
@@ -141,7 +142,7 @@ class BerthServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=START_TIMEOUT_SECONDS,
+            timeout=COMMAND_TIMEOUT_SECONDS,
             check=False,
         )
         if done.returncode:

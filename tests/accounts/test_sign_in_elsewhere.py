@@ -100,7 +100,7 @@ def test_signing_in_elsewhere_asks_for_the_username_first(
     name = make.unique("quinn")
     to_them = go(visitor, "Harbour ID")
     assert to_them.headers["Location"].startswith(f"{provider.url}/authorize")
-    back = httpx.get(to_them.headers["Location"]).headers["Location"]
+    back = httpx.get(to_them.headers["Location"], timeout=60).headers["Location"]
     page = visitor.get(back, follow_redirects=True)
     assert title_of(page).endswith(" · Berth")
     assert 'name="username"' in page.text
@@ -123,7 +123,7 @@ def test_signing_in_elsewhere_asks_for_the_username_first(
     # The second time nothing is asked, and it is the same person.
     with PageClient(visitor.url) as again:
         to_them = go(again, "Harbour ID")
-        back = httpx.get(to_them.headers["Location"]).headers["Location"]
+        back = httpx.get(to_them.headers["Location"], timeout=60).headers["Location"]
         assert again.get(back).status_code == 302
         assert f"<b>{name}</b>" in again.get("/settings/profile").text
     assert any(path == "/token" for path, _ in provider.asked)
@@ -135,7 +135,7 @@ def test_an_answer_that_nobody_asked_for_is_refused(
     """Somebody else's state would sign a victim in as the attacker."""
     with PageClient(visitor.url) as attacker:
         to_them = go(attacker, "Harbour ID")
-        back = httpx.get(to_them.headers["Location"]).headers["Location"]
+        back = httpx.get(to_them.headers["Location"], timeout=60).headers["Location"]
     answer = visitor.get(back)
     assert answer.status_code in {200, 401, 403}
     assert visitor.get("/settings/profile").status_code == 302

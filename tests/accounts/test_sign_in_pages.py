@@ -20,7 +20,7 @@ from accounts.models import Invitation, Namespace, User
 from accounts.names import RESERVED_NAMES
 from tests import make
 from tests.conftest import Cast
-from tests.pages import PageClient, session_cookie, title_of
+from tests.pages import PageClient, code_of, session_cookie, title_of
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer
 
@@ -361,11 +361,6 @@ def give_authenticator_app(person: User) -> str:
     secret = totp.generate_totp_secret()
     totp.TOTP.activate(person, secret)
     return secret
-
-
-def code_of(secret: str) -> str:
-    counter = int(time.time()) // 30
-    return totp.format_hotp_value(totp.hotp_value(secret, counter))
 
 
 def test_an_app_is_set_up_and_then_asked_for(registry: BerthServer) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.snippets import make_snippets, secret_name
@@ -21,6 +21,7 @@ def snippets(username: str, token: str | None, is_tls: bool = True) -> dict[str,
     )
 
 
+@settings(deadline=None)
 @given(username=NASTY, token=NASTY)
 def test_shells_read_the_words_as_they_are(username: str, token: str) -> None:
     made = snippets(username, token)
@@ -35,6 +36,7 @@ def test_shells_read_the_words_as_they_are(username: str, token: str) -> None:
     assert "--docker-server=berth.example.com" in words
 
 
+@settings(deadline=None)
 @given(username=NASTY, token=NASTY)
 def test_files_hold_the_credentials(username: str, token: str) -> None:
     made = snippets(username, token)
@@ -47,6 +49,7 @@ def test_files_hold_the_credentials(username: str, token: str) -> None:
     assert auth.decode() == f"{username}:{token}"
 
 
+@settings(deadline=None)
 @given(username=NASTY)
 def test_ci_files_name_the_secret_and_never_hold_it(username: str) -> None:
     made = snippets(username, "berth_rob_secret")

@@ -1,6 +1,7 @@
 """The audit log: who sees what of it, filters, export, and how long it is kept."""
 
 import csv
+import gc
 import json
 import tracemalloc
 from collections.abc import Callable
@@ -232,6 +233,7 @@ def test_an_export_wants_a_format(api_of: Api, guild: Organization, query: str) 
 def test_an_export_is_a_file_of_its_kind(api_of: Api, private_api: Repository) -> None:
     client = api_of("alice")
     for form, media_type in (("jsonl", "application/jsonl"), ("csv", "text/csv")):
+        days = {timezone.now().date().isoformat()}
         answer = client.http.get(
             f"{client.url}/api/v1/repositories/{private_api.full_name}/events/export",
             params={"format": form},
@@ -240,9 +242,10 @@ def test_an_export_is_a_file_of_its_kind(api_of: Api, private_api: Repository) -
         assert answer.status_code == 200
         assert answer.headers["Content-Type"] == f"{media_type}; charset=utf-8"
         name = private_api.full_name.replace("/", "-")
-        day = timezone.now().date().isoformat()
-        wanted = f'attachment; filename="{name}-events-{day}.{form}"'
-        assert answer.headers["Content-Disposition"] == wanted
+        days.add(timezone.now().date().isoformat())  # another one around midnight
+        assert answer.headers["Content-Disposition"] in {
+            f'attachment; filename="{name}-events-{day}.{form}"' for day in days
+        }
         assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -279,6 +282,7 @@ def test_a_long_log_is_exported_in_little_memory(busy: Organization, form: str) 
     events = Event.objects.of_namespace(busy.namespace).with_token()
 
     def peak(rows: Any) -> tuple[int, int]:
+        gc.collect()  # both begin alike, whatever the tests before have left
         tracemalloc.start()
         size = sum(
             len(part) for part in export_events(rows, form, AuditEventSerializer)

@@ -16,7 +16,13 @@ from typing import Any, Literal, Protocol
 import pytest
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from accounts.models import User
 from tests.browser.checks import watch
@@ -32,6 +38,8 @@ VIEWS: list[tuple[int, Scheme]] = [
     (390, "light"),
     (390, "dark"),
 ]
+
+expect.set_options(timeout=30_000)  # as long as all else in Playwright waits
 
 
 class OpenBrowser(Protocol):

@@ -10,6 +10,7 @@ from tests import make
 from tests.browser.checks import check_page
 from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
 from tests.conftest import Cast
+from tests.pages import code_of
 
 PASSWORD = "a long enough password"
 FOR_NOBODY = ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"]
@@ -212,13 +213,6 @@ def test_the_second_factor_pages_are_in_order(
     page.locator("main").get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/2fa/authenticate/**")
     check_page(page)
-
-
-def code_of(secret: str) -> str:
-    from allauth.mfa.totp.internal import auth as totp
-
-    counter = next(iter(totp.yield_hotp_counters_from_time()))
-    return str(totp.format_hotp_value(totp.hotp_value(secret, counter)))
 
 
 def test_a_name_is_checked_while_it_is_typed(

@@ -85,7 +85,7 @@ def test_a_role_stands_beside_its_team_on_a_phone(
     open_browser: OpenBrowser, cast: Cast
 ) -> None:
     organization = make.organization(owner=cast.alice, name="guild")
-    names = ("backend", "release-engineering-and-support")
+    names = ("backend", "release-engineering-support")
     teams = [make.team(organization, name=name) for name in names]
     for tags in ("", "release-*"):
         repository = make.repository(organization.namespace, make.unique("api"))

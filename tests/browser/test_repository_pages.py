@@ -225,7 +225,7 @@ def test_the_code_of_a_readme_is_copied(
     button = page.locator(".prose").get_by_role("button", name="Copy code")
     assert button.get_attribute("data-copy") == 'def f(): return "x"'
     button.click()
-    page.locator(".prose [data-copied]").wait_for()
+    expect(page.locator("#announcer")).to_have_text("Copied")
     check_page(page)
     page.goto(f"{filled}/-/settings/readme")
     page.get_by_role("textbox", name="README").fill("    indented `code`\n")

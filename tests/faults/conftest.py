@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -25,7 +26,7 @@ print(issue_access_token(
 MakeServer = Callable[..., BerthServer]
 
 _serial = itertools.count(1)
-_admin_tokens: dict[str, str] = {}
+_admin_tokens: dict[Path, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,8 @@ def own_database() -> str | None:
 
 def admin_of(server: BerthServer, http: httpx.Client) -> RegistryClient:
     """Return a client of the server's administrator, who owns the namespace admin."""
-    if server.url not in _admin_tokens:
+    folder = server.data_folder  # a port may come again
+    if folder not in _admin_tokens:
         printed = server.manage("shell", "--no-imports", "-c", ISSUE_TOKEN)
-        _admin_tokens[server.url] = printed.split()[-1]
-    return RegistryClient(http, server.url, ADMIN, _admin_tokens[server.url])
+        _admin_tokens[folder] = printed.split()[-1]
+    return RegistryClient(http, server.url, ADMIN, _admin_tokens[folder])

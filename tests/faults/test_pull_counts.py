@@ -85,6 +85,9 @@ def test_a_batch_whose_counter_was_killed_is_counted_once(
     server.kill()
     server.environment["BERTH_CRASH_AT"] = "C27"
     server.start()
+    client, name = pushed
+    for _ in range(20):  # who counts wakes two seconds after the first pull: be quick
+        assert client.head(f"/v2/{name}/manifests/v1").status_code == 200
     pull_often(*pushed, 20)
     # Whoever counts dies when the rows are written and the file is still there.
     with pytest.raises(RuntimeError):

@@ -71,11 +71,12 @@ def test_a_push_arrives_at_once(working: Stack, receiver: Receiver) -> None:
     working.hook(repository, f"{receiver.url}/ok")
     working.push_tags(repository, [])
     receiver.wait_for(1)  # the worker is awake now
-    started = time.monotonic()
-    working.client.push(f"{repository}:v1", images.image())
-    receiver.wait_for(2)
-    # The sweep alone would take five seconds at the median; see bench/webhooks.py.
-    assert time.monotonic() - started < 3
+    working.scheduler.kill()  # no sweep comes; how quick it is says bench/webhooks.py
+    try:
+        working.client.push(f"{repository}:v1", images.image())
+        receiver.wait_for(2)
+    finally:
+        working.scheduler.start()
     assert set(tags_of(receiver)) == {"base", "v1"}
 
 
@@ -159,10 +160,8 @@ def test_what_happens_while_no_worker_runs_arrives_when_one_does(
     stack.hook(repository, f"{receiver.url}/ok")
     tags = [f"t{number}" for number in range(100)]
     stack.push_tags(repository, tags)
-    started = time.monotonic()
     with stack.worker:
         wait_for_tags(receiver, {"base", *tags}, 60)
-    assert time.monotonic() - started < 60
 
 
 def test_receivers_that_hang_do_not_delay_those_that_work(working: Stack) -> None:
@@ -294,9 +293,10 @@ def test_a_redis_that_is_gone_or_hangs_delays_nobody_and_loses_nothing(
     repository = stack.new_repository()
     stack.api("PATCH", f"/repositories/{repository}", {"readme": "# Read me"})
     stack.hook(repository, f"{receiver.url}/ok")
-    usual = stack.push_tags(repository, ["before"])
+    before = [f"before{n}" for n in range(10)]
+    usual = stack.push_tags(repository, before)
     use(stack, repository)
-    usual_use = use(stack, repository)
+    usual_use = max(use(stack, repository) for _ in range(2))
     with stack.valkey.hanging():
         slowest = stack.push_tags(repository, [f"hang{n}" for n in range(10)])
         slowest_use = use(stack, repository)
@@ -308,7 +308,7 @@ def test_a_redis_that_is_gone_or_hangs_delays_nobody_and_loses_nothing(
     assert slowest < usual + 1
     assert slowest_use < usual_use + 1
     stack.valkey.start()
-    tags = {"before", *(f"{word}{n}" for word in ("hang", "gone") for n in range(10))}
+    tags = {*before, *(f"{word}{n}" for word in ("hang", "gone") for n in range(10))}
     with stack.worker:
         wait_for_tags(receiver, tags)
 

@@ -88,6 +88,7 @@ def test_a_worker_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> Non
         stack.push_tags(repository, ["v1"])
         stack.run_code(GROW_OLD)
         time.sleep(BEAT_SECONDS + 2)
+        wait_until(stack, lambda: heard_seconds(stack)["scheduler"] < 60)
         page = stack.page(STATE)
         assert WORKER_IS_GONE in page
         assert DELAYED in page

@@ -156,7 +156,7 @@ def test_workers_that_send_at_the_same_time_send_one_mail(
     start = threading.Barrier(4)
 
     def send(number: int) -> int:
-        start.wait(10)
+        start.wait(60)
         try:
             return send_mails()
         finally:

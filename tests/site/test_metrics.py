@@ -19,7 +19,7 @@ from tests.servers import BerthServer
 
 def read(registry: BerthServer, secret: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-    return httpx.get(f"{registry.url}/metrics", headers=headers)
+    return httpx.get(f"{registry.url}/metrics", headers=headers, timeout=60)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def token_of(page: httpx.Response) -> str:
 
 
 def test_the_home_page_says_how_to_push(registry: BerthServer) -> None:
-    page = httpx.get(registry.url)
+    page = httpx.get(registry.url, timeout=60)
     assert page.status_code == 200
     host = registry.url.removeprefix("http://")
     assert f"docker login {host}" in page.text
@@ -63,26 +63,28 @@ def test_the_home_page_says_how_to_push(registry: BerthServer) -> None:
     ):
         address = re.search(pattern, page.text)
         assert address, pattern
-        assert httpx.get(registry.url + address[1]).status_code == 200, address[1]
+        found = httpx.get(registry.url + address[1], timeout=60)
+        assert found.status_code == 200, address[1]
 
 
 def test_what_a_page_is_made_of_is_compressed_and_kept(registry: BerthServer) -> None:
-    page = httpx.get(registry.url)
+    page = httpx.get(registry.url, timeout=60)
     assert page.headers["Content-Encoding"] == "gzip"
     address = re.search(r'href="(/-/assets/berth\.css[^"]+)"', page.text)
     assert address
-    style = httpx.get(registry.url + address[1])
+    style = httpx.get(registry.url + address[1], timeout=60)
     assert style.headers["Content-Encoding"] == "gzip"
     assert "immutable" in style.headers["Cache-Control"]
-    old = httpx.get(f"{registry.url}/-/assets/berth.css?v=old")
+    old = httpx.get(f"{registry.url}/-/assets/berth.css?v=old", timeout=60)
     assert "immutable" not in old.headers["Cache-Control"]
-    assert httpx.get(f"{registry.url}/-/assets/settings.py").status_code == 404
-    script = httpx.get(f"{registry.url}/static/django_htmx/htmx-2.min.js")
+    no_asset = httpx.get(f"{registry.url}/-/assets/settings.py", timeout=60)
+    assert no_asset.status_code == 404
+    script = httpx.get(f"{registry.url}/static/django_htmx/htmx-2.min.js", timeout=60)
     assert script.headers["Content-Encoding"] == "gzip"
 
 
 def test_a_page_that_is_not_there_is_a_page(registry: BerthServer) -> None:
-    page = httpx.get(f"{registry.url}/nobody/nothing")
+    page = httpx.get(f"{registry.url}/nobody/nothing", timeout=60)
     assert page.status_code == 404
     assert page.headers["Content-Type"].startswith("text/html")
 
@@ -92,12 +94,12 @@ def test_nothing_has_a_null_character_in_its_name(
     registry: BerthServer, path: str
 ) -> None:
     """PostgreSQL would fail at it."""
-    assert httpx.get(f"{registry.url}{path}").status_code == 404
+    assert httpx.get(f"{registry.url}{path}", timeout=60).status_code == 404
 
 
 def test_the_server_tells_whether_it_lives_and_works(registry: BerthServer) -> None:
-    assert httpx.get(f"{registry.url}/healthz").json() == {"status": "ok"}
-    assert httpx.get(f"{registry.url}/readyz").json() == {
+    assert httpx.get(f"{registry.url}/healthz", timeout=60).json() == {"status": "ok"}
+    assert httpx.get(f"{registry.url}/readyz", timeout=60).json() == {
         "status": "ok",
         "database": "ok",
         "blobs": "ok",
@@ -119,7 +121,7 @@ def test_the_administration_has_its_pages(
 
 
 def test_the_administration_is_closed_to_others(registry: BerthServer) -> None:
-    page = httpx.get(f"{registry.url}/-/admin/accounts/user/")
+    page = httpx.get(f"{registry.url}/-/admin/accounts/user/", timeout=60)
     assert page.status_code == 302
     assert "/-/admin/login/" in page.headers["Location"]
 
@@ -184,7 +186,7 @@ def test_a_refusal_before_the_body_is_read_says_that_the_connection_ends(
     registry: BerthServer,
 ) -> None:
     """Else the client's next request on that connection would fail."""
-    with httpx.Client(base_url=registry.url) as client:
+    with httpx.Client(base_url=registry.url, timeout=60) as client:
         for _ in range(20):
             refused = client.post("/api/v1/organizations", json={"name": "x" * 1000})
             assert refused.status_code == 401

@@ -102,7 +102,8 @@ def test_everything_starts_and_ends_together(
     make_run.start()
     try:
         assert make_run.process is not None
-        client = RegistryClient(httpx.Client(), make_run.url, "admin", password[1])
+        http = httpx.Client(timeout=60)
+        client = RegistryClient(http, make_run.url, "admin", password[1])
         with client.http:
             assert client.get("/v2/").status_code == 200
         wait_for_words(make_run, ["worker", "scheduler"])
@@ -175,4 +176,4 @@ def test_two_never_share_an_address(
         assert second.returncode != 0
         assert "BERTH_LISTEN" in second.stderr
         assert "Traceback" not in second.stderr
-        assert httpx.get(f"{first.url}/healthz").status_code == 200
+        assert httpx.get(f"{first.url}/healthz", timeout=60).status_code == 200

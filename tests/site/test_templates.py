@@ -71,7 +71,7 @@ def test_counts_are_short_and_the_title_has_all(number: int, short: str) -> None
 @pytest.mark.parametrize(
     ("distance", "words"),
     [
-        (timedelta(seconds=-1), "in a moment"),
+        (timedelta(seconds=-30), "in a moment"),
         (timedelta(seconds=30), "just now"),
         (timedelta(minutes=1, seconds=5), "1 minute ago"),
         (timedelta(minutes=33, seconds=5), "33 minutes ago"),

@@ -39,7 +39,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BerthServer]:
 
 def statuses(server: BerthServer, count: int, **headers: str) -> list[int]:
     answers = [
-        httpx.get(f"{server.url}/api/v1/repositories", headers=headers)
+        httpx.get(f"{server.url}/api/v1/repositories", headers=headers, timeout=60)
         for _ in range(count)
     ]
     for answer in answers:
@@ -52,7 +52,9 @@ def test_an_account_has_to_wait_with_whichever_token(strict: BerthServer) -> Non
     assert statuses(strict, MAX - 1, Authorization=f"Bearer {one}") == [200] * (MAX - 1)
     assert statuses(strict, 2, Authorization=f"Bearer {two}") == [200, 429]
     refused = httpx.get(
-        f"{strict.url}/api/v1/user", headers={"Authorization": f"Bearer {one}"}
+        f"{strict.url}/api/v1/user",
+        headers={"Authorization": f"Bearer {one}"},
+        timeout=60,
     )
     assert refused.status_code == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 86400
@@ -65,7 +67,7 @@ def test_an_account_has_to_wait_with_whichever_token(strict: BerthServer) -> Non
         }
     ]
     # The protocol has limits of its own, and pages none.
-    assert httpx.get(f"{strict.url}/v2/").status_code == 401
+    assert httpx.get(f"{strict.url}/v2/", timeout=60).status_code == 401
 
 
 def test_a_stranger_does_not_become_another_by_a_header(strict: BerthServer) -> None:
@@ -76,7 +78,7 @@ def test_a_stranger_does_not_become_another_by_a_header(strict: BerthServer) -> 
     ]
     assert got == [200] * (MAX // 2) + [429] * (MAX - MAX // 2)
     # The reference costs more than any other page.
-    assert httpx.get(f"{strict.url}/api/schema/").status_code == 429
+    assert httpx.get(f"{strict.url}/api/schema/", timeout=60).status_code == 429
 
 
 def test_a_cache_that_is_away_refuses_nobody(

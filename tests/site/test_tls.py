@@ -71,7 +71,7 @@ def test_it_serves_tls_with_a_certificate(
     server.data_folder.mkdir()
     server.url = f"https://localhost:{port}"
     server.manage("prepare")
-    with server, httpx.Client() as http:
+    with server, httpx.Client(timeout=60) as http:
         client = RegistryClient(http, server.url)
         challenge = parse_challenge(client.get("/v2/", token=""))
         assert challenge.parameters["realm"] == f"{server.url}/v2/token"

@@ -44,18 +44,20 @@ def test_a_pull_is_told_to_those_who_asked_for_it(
     )
     pushes, _ = make.webhook(URL, repository=private_api, events=["push"])
     owners, _ = make.webhook(URL, namespace=cast.acme.namespace, events=["pull"])
-    assert count(private_api, pushed.digest, "v1")
-    told = {
-        hook.pk: list(Delivery.objects.filter(webhook=hook))
-        for hook in (mine, releases, pushes, owners)
-    }
+    try:
+        assert count(private_api, pushed.digest, "v1")
+        told = {
+            hook.pk: list(Delivery.objects.filter(webhook=hook, repository=private_api))
+            for hook in (mine, releases, pushes, owners)
+        }
+    finally:
+        delete_webhook(webhook=owners, actor=ANONYMOUS)
     assert {pk: len(rows) for pk, rows in told.items()} == {
         mine.pk: 1,
         releases.pk: 0,
         pushes.pk: 0,
         owners.pk: 1,
     }
-    delete_webhook(webhook=owners, actor=ANONYMOUS)
     body = json.loads(told[mine.pk][0].body)
     assert body["type"] == "dev.berth.image.pulled"
     assert (body["data"]["tag"], body["data"]["count"]) == ("v1", 2)

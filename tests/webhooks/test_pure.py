@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
@@ -72,6 +72,7 @@ def test_ten_tries_fit_into_a_day_and_each_waits_longer() -> None:
     assert wait_seconds(TRIES_MAX) is None
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9), st.floats(0, 1))
 def test_a_wait_is_a_little_shorter_than_its_rung(tries: int, chance: float) -> None:
     wait = wait_seconds(tries, chance=chance)
