@@ -33,8 +33,12 @@ class SigningKey:
 
 
 def ensure_signing_key() -> None:
-    """Make the first key unless there is one; safe when two starts do it at once."""
+    """Make the first key unless there is one; safe when two starts do it at once.
+
+    Raises ImproperlyConfigured when one that is there cannot be used.
+    """
     if settings.BERTH_TOKEN_KEY or _key_files():
+        keyring()
         return
     folder = _folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,15 +66,15 @@ def ensure_signing_key() -> None:
 def keyring() -> dict[str, SigningKey]:
     """Return all keys by id, the one that signs first."""
     if settings.BERTH_TOKEN_KEY:
-        pems = [settings.BERTH_TOKEN_KEY.encode()]
+        pems = {"BERTH_TOKEN_KEY": settings.BERTH_TOKEN_KEY.encode()}
     else:
-        pems = [path.read_bytes() for path in _key_files()]
+        pems = {path.name: path.read_bytes() for path in _key_files()}
     if not pems:
         raise ImproperlyConfigured(
             "there is no key to sign tokens with: run 'manage.py prepare', or set "
             "BERTH_TOKEN_KEY"
         )
-    keys = [_load(pem) for pem in pems]
+    keys = [_load(name, pem) for name, pem in pems.items()]
     return {key.key_id: key for key in keys}
 
 
@@ -98,13 +102,13 @@ def _key_files() -> list[Path]:
     return sorted(_folder().glob("token-*.pem"), reverse=True)
 
 
-def _load(pem: bytes) -> SigningKey:
+def _load(name: str, pem: bytes) -> SigningKey:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except ValueError as error:
-        raise ImproperlyConfigured("a token key is not a private key in PEM") from error
+        raise ImproperlyConfigured(f"{name}: not a private key in PEM") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-        raise ImproperlyConfigured("a token key is not an EC key on the curve P-256")
+        raise ImproperlyConfigured(f"{name}: not an EC key on the curve P-256")
     numbers = key.public_key().public_numbers()
     jwk = {
         "crv": "P-256",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environs import EnvError, FileAwareEnv, ValidationError
 
-env = FileAwareEnv()
+env = FileAwareEnv(strip_whitespace=True)  # a file's last newline is not the secret's
 T = TypeVar("T")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -47,6 +47,13 @@ def public_url(text: str) -> str:
     except ValueError as error:
         raise ValidationError(str(error)) from error
     return f"{parts.scheme}://{parts.netloc.lower()}"  # clients lower-case it (AUTH-5)
+
+
+def redis_url(text: str) -> None:
+    """Refuse what is neither empty nor the URL of a Redis."""
+    parts = urlsplit(text)
+    if text and (parts.scheme not in {"redis", "rediss"} or not parts.hostname):
+        raise ValidationError("not a URL like redis://localhost:6379/0")
 
 
 def listen_address(text: str) -> tuple[str, int]:

@@ -45,14 +45,15 @@ BERTH_SECRET_KEY_FILE = BERTH_DATA / "secret_key"
 
 def _secret_key() -> str:
     """Return the given key, else the kept one, else one for `prepare` to keep."""
-    key = read(env.str, "BERTH_SECRET_KEY", "")
-    if key and len(key) < 32:
+    if BERTH_SECRET_KEY and len(BERTH_SECRET_KEY) < 32:
         raise ImproperlyConfigured("BERTH_SECRET_KEY: less than 32 characters")
+    key = BERTH_SECRET_KEY
     if not key and BERTH_SECRET_KEY_FILE.exists():
         key = BERTH_SECRET_KEY_FILE.read_text().strip()
     return key or secrets.token_urlsafe(50)
 
 
+BERTH_SECRET_KEY = read(env.str, "BERTH_SECRET_KEY", "")
 SECRET_KEY = _secret_key()
 BERTH_TOKEN_KEY = read(env.str, "BERTH_TOKEN_KEY", "")
 BERTH_METRICS_TOKEN = read(env.str, "BERTH_METRICS_TOKEN", "")
@@ -511,7 +512,7 @@ DATABASES = {"default": _database()}
 
 # --- cache and background work ------------------------------------------------------
 
-REDIS_URL = read(env.str, "REDIS_URL", "")
+REDIS_URL = read(env.str, "REDIS_URL", "", validate=environment.redis_url)
 
 if REDIS_URL:
     CACHES = {
@@ -645,6 +646,8 @@ CELERY_BEAT_SCHEDULE = {
 # --- mail ---------------------------------------------------------------------------
 
 _mail = read(env.dj_email_url, "EMAIL_URL", "console:")
+if "EMAIL_BACKEND" not in _mail:
+    raise ImproperlyConfigured("EMAIL_URL: not a URL like smtp://mail.example.com:587")
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST = _mail.get("EMAIL_HOST", "")
 EMAIL_PORT = _mail.get("EMAIL_PORT", 25)

@@ -10,14 +10,16 @@ import pytest
 from tests.servers import PROJECT_FOLDER
 
 
-def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that reads the settings and nothing else."""
+def start(
+    tmp_path: Path, *, shown: str = "BERTH_SERVICE", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that reads the settings and shows one of them."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("BERTH_", "DATABASE_", "REDIS_", "EMAIL_"))
     }
-    code = "from django.conf import settings; print(settings.BERTH_SERVICE)"
+    code = f"from django.conf import settings; print(settings.{shown})"
     return subprocess.run(
         [sys.executable, "manage.py", "shell", "--verbosity=0", "-c", code],
         cwd=PROJECT_FOLDER,
@@ -69,6 +71,10 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         ("BERTH_WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/33"),
         ("BERTH_WEBHOOK_RETENTION_DAYS", "0"),
         ("DATABASE_URL", "mysql://localhost/berth"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "amqp://localhost"),
+        ("EMAIL_URL", "mail.example.com"),
+        ("EMAIL_URL", "pigeon://loft"),
     ],
 )
 def test_an_unusable_value_is_refused_by_name(
@@ -89,8 +95,10 @@ def test_a_host_is_taken_in_lower_case(tmp_path: Path) -> None:
 def test_a_secret_may_be_given_as_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s" * 50 + "\n")
-    code_ok = start(tmp_path, BERTH_SECRET_KEY_FILE=str(secret))
+    given = {"BERTH_SECRET_KEY_FILE": str(secret)}
+    code_ok = start(tmp_path, shown="SECRET_KEY", **given)
     assert code_ok.returncode == 0, code_ok.stderr
+    assert code_ok.stdout == f"{'s' * 50}\n", "without the newline that editors leave"
     missing = start(tmp_path, BERTH_SECRET_KEY_FILE=str(tmp_path / "nothing"))
     assert missing.returncode != 0
     assert "BERTH_SECRET_KEY" in missing.stderr

@@ -70,6 +70,48 @@ def test_secrets_can_be_read_by_their_owner_only(
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
+def prepare_with(
+    environment: dict[str, str], **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "prepare"],
+        cwd=PROJECT_FOLDER,
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("BERTH_DATA", "/dev/null/data"), ("BERTH_TOKEN_KEY", "garbage")],
+)
+def test_what_cannot_be_prepared_is_refused_by_name(
+    environment: dict[str, str], name: str, value: str
+) -> None:
+    done = prepare_with(environment, **{name: value})
+    assert done.returncode != 0
+    assert name in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "garbage" not in done.stderr
+
+
+def test_a_key_that_is_given_is_not_copied(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    given = tmp_path / "given"
+    given.write_text("k" * 50)
+    kept = Path(environment["BERTH_DATA"]) / "secret_key"
+    done = prepare_with(environment, BERTH_SECRET_KEY_FILE=str(given))
+    assert done.returncode == 0, done.stderr
+    assert not kept.exists()
+    done = prepare_with(environment, BERTH_SECRET_KEY="")  # as compose files pass it
+    assert done.returncode == 0, done.stderr
+    assert len(kept.read_text()) >= 50, "every process is to have the same"
+
+
 def test_two_first_starts_at_once_agree(
     make_run: MakeRun, environment: dict[str, str]
 ) -> None:

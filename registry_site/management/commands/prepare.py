@@ -41,7 +41,10 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        make_folders(settings.BERTH_DATA)
+        try:
+            make_folders(settings.BERTH_DATA)
+        except OSError as error:
+            raise CommandError(f"BERTH_DATA: {error}") from error
         keep_secret_key()
         ensure_signing_key()
         store = blob_store()
@@ -75,7 +78,7 @@ def make_folders(data_folder: Path) -> None:
 def keep_secret_key() -> None:
     """Keep Django's key, unless it is given or kept; safe when two starts race."""
     path = settings.BERTH_SECRET_KEY_FILE
-    if path.exists() or "BERTH_SECRET_KEY" in os.environ:
+    if path.exists() or settings.BERTH_SECRET_KEY:
         return
     draft = path.with_name(f".secret_key.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
