@@ -35,8 +35,8 @@ def remove_member(
 ) -> None:
     """Take a user or a robot out of a team.
 
-    Raises LastOwner for the last person in the owners team. The team's row is locked,
-    so two owners who remove each other at once leave one.
+    Raises LastOwner for the last active person in the owners team. The team's row is
+    locked, so two owners who remove each other at once leave one.
     """
     with transaction.atomic():
         locked = Team.objects.select_for_update().get(pk=team.pk)
@@ -44,7 +44,7 @@ def remove_member(
         if (
             locked.name == OWNERS_TEAM
             and user is not None
-            and not members.filter(user__isnull=False).exclude(user=user).exists()
+            and not members.filter(user__is_active=True).exclude(user=user).exists()
         ):
             raise LastOwner("an organization keeps at least one owner")
         deleted, _ = members.filter(user=user, robot=robot).delete()

@@ -19,7 +19,7 @@ from accounts.tokens import (
     issue_access_token,
     make_token,
 )
-from accounts.users import create_user
+from accounts.users import create_user, deactivate_user
 from tests import make
 from tests.conftest import Cast
 
@@ -145,3 +145,15 @@ def test_an_organization_keeps_an_owner(database: None) -> None:
     remove_member(team=owners, user=alice, actor=SYSTEM)
     with pytest.raises(LastOwner):
         remove_member(team=owners, user=bob, actor=SYSTEM)
+
+
+def test_whoever_is_switched_off_owns_nothing_for_others(database: None) -> None:
+    """Else the one who could still sign in might leave."""
+    alice, gone = make.user("alice"), make.user("gone")
+    acme = make.organization(owner=alice)
+    owners = Team.objects.get(organization=acme, name=OWNERS_TEAM)
+    owners.memberships.create(user=gone)
+    deactivate_user(user=gone, actor=SYSTEM)
+    with pytest.raises(LastOwner):
+        remove_member(team=owners, user=alice, actor=SYSTEM)
+    remove_member(team=owners, user=gone, actor=SYSTEM)
