@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.exceptions import ErrorDetail
@@ -19,6 +20,16 @@ class Conflict(exceptions.APIException):
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
     default_detail = "this is already there"
+
+
+class BodyTooLarge(exceptions.APIException):
+    """More was sent than any field holds."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"the body has more than {limit_bytes:,} bytes")
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -38,6 +49,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             error.detail = ErrorDetail(message, error.default_code)
         case Moved():
             return _send_on(error, context)
+        case RequestDataTooBig():
+            error = BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         case Http404():
             error = exceptions.NotFound()
         case PermissionDenied():

@@ -220,6 +220,18 @@ def test_any_name_at_all_is_refused_in_shape(api_of: Api, name: str) -> None:
     assert len(refused.content) < 1000
 
 
+@pytest.mark.parametrize("size_bytes", [2_621_441, 40_000_000])
+def test_a_body_that_no_field_holds_is_refused(api_of: Api, size_bytes: int) -> None:
+    """It is not read: it has room in nobody's memory."""
+    client = api_of("alice")
+    refused = client.patch("/user", {"display_name": "x" * size_bytes})
+    assert refused.status_code == 413, refused.text
+    (error,) = refused.json()["errors"]
+    assert error["code"] == "too_large"
+    assert error["message"] == "the body has more than 2,621,440 bytes"
+    assert client.get("/user").status_code == 200
+
+
 @pytest.mark.parametrize(
     "row", [row for row in ROUTES if row.path != "/callbacks/{absent}"], ids=str
 )

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from accounts.actions import Action
 from accounts.api.base import ApiView, require
-from accounts.api.errors import Conflict
+from accounts.api.errors import BodyTooLarge, Conflict
 from repositories.access import find_namespace
 from repositories.api.access import permitted_repository
 from repositories.api.readings import RepositoryPathView
@@ -267,7 +267,7 @@ class CallbackView(ApiView):
         if delivery is None:
             raise Http404
         if int(request.META.get("CONTENT_LENGTH") or 0) > REPORT_MAX_BYTES:
-            raise ValidationError("a report is smaller than this")
+            raise BodyTooLarge(REPORT_MAX_BYTES)
         fields = self.read(NewReportSerializer)
         try:
             report = record_report(delivery=delivery, **fields)
