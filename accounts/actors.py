@@ -16,7 +16,9 @@ class Ceiling:
     actions: frozenset[Action] = ALL_ACTIONS
     repository_ids: frozenset[int] | None = None
     namespace_ids: frozenset[int] | None = None
-    token_name: str = ""  # for explanations: "the token *ci* allows *write*"
+    # For explanations: "the token *ci* allows *write*".
+    token_name: str = ""
+    token_role: str = ""
 
     @property
     def is_everywhere(self) -> bool:

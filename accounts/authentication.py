@@ -173,7 +173,7 @@ def _is_live(token: AccessToken) -> bool:
 def _ceiling_of(token: AccessToken) -> Ceiling:
     actions = ACTIONS_OF_ROLE[token.actions]
     if not token.is_limited:
-        return Ceiling(actions=actions, token_name=token.name)
+        return Ceiling(actions=actions, token_name=token.name, token_role=token.actions)
     limits = AccessTokenLimit.objects.filter(access_token=token).values_list(
         "repository_id", "namespace_id"
     )
@@ -182,4 +182,5 @@ def _ceiling_of(token: AccessToken) -> Ceiling:
         repository_ids=frozenset(r for r, _ in limits if r is not None),
         namespace_ids=frozenset(n for _, n in limits if n is not None),
         token_name=token.name,
+        token_role=token.actions,
     )

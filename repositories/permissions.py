@@ -353,7 +353,7 @@ def _explain_right(
         ),
     }[right.source]
     name = actor.ceiling.token_name
-    also = f"; the token *{name}* allows it" if name else ""
+    also = f"; the token *{name}* allows *{actor.ceiling.token_role}*" if name else ""
     return f"{action}: allowed, because {because}{also}"
 
 

@@ -10,6 +10,7 @@ from accounts.actors import SYSTEM
 from accounts.memberships import remove_member
 from accounts.models import AccessToken, Robot, User
 from accounts.tokens import issue_access_token, revoke_access_token
+from distribution.urls import urlpatterns
 from repositories.models import Grant, Repository
 from tests import images, make
 from tests.conftest import Cast
@@ -17,6 +18,7 @@ from tests.images import ABSENT_DIGEST, digest_of, some_bytes
 from tests.registry_client import (
     RegistryClient,
     TokenRefused,
+    basic_header,
     error_codes,
     parse_challenge,
     with_digest,
@@ -52,6 +54,22 @@ ROUTES = [
     (WRITE, "DELETE", "manifests/v1", 202),
     (WRITE, "DELETE", "manifests/{image}", 202),
     (WRITE, "DELETE", "blobs/{layer}", 202),
+]
+
+# Routes that name no repository: the status for whoever signs in (Basic), for nobody,
+# and for a wrong password.
+OTHER_ROUTES = [
+    ("GET", "/v2/", 200, 401, 401),
+    ("HEAD", "/v2/", 200, 401, 401),
+    ("GET", "/v2/token", 200, 200, 401),
+    ("POST", "/v2/token", 400, 400, 400),  # who it is stands in the form
+    ("GET", "/v2/token/jwks", 200, 200, 200),
+    ("HEAD", "/v2/token/jwks", 200, 200, 200),
+    ("GET", "/v2/_catalog", 200, 401, 401),
+    ("GET", "/v2/_oci/ext/discover", 200, 200, 401),
+    ("GET", "/v1/_ping", 200, 200, 200),
+    ("HEAD", "/v1/_ping", 200, 200, 200),
+    ("GET", "/v1/search?q=api", 200, 200, 401),
 ]
 
 PEOPLE = [  # who, what they may do in a private repository, and in a public one
@@ -136,6 +154,45 @@ def test_who_may_do_what(
         if response.status_code == 401 and method != "HEAD":
             assert error_codes(response) == ["UNAUTHORIZED"]
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "signed_in", "anonymous", "wrong"), OTHER_ROUTES
+)
+def test_who_gets_what_names_no_repository(
+    alice: RegistryClient,
+    http: httpx.Client,
+    method: str,
+    path: str,
+    signed_in: int,
+    anonymous: int,
+    wrong: int,
+) -> None:
+    def status(headers: dict[str, str]) -> int:
+        return http.request(method, alice.url + path, headers=headers).status_code
+
+    assert status(alice.basic) == signed_in
+    assert status({}) == anonymous
+    assert status(basic_header(alice.username, "wrong")) == wrong
+
+
+def test_every_route_is_in_a_table() -> None:
+    """One that is added without a row here fails."""
+    routes = {
+        (pattern.pattern.regex, method)
+        for pattern in urlpatterns
+        for method in pattern.callback.functions  # type: ignore[attr-defined]
+    }
+    paths = [(method, path) for method, path, *_ in OTHER_ROUTES]
+    for _, method, path, _ in ROUTES:
+        below = path.replace("{session}", "blobs/uploads/1")
+        paths.append((method, f"/v2/acme/api/{below}"))
+    asked = set()
+    for method, path in paths:
+        bare = path.partition("?")[0].removeprefix("/")
+        matching = (p.pattern.regex for p in urlpatterns if p.pattern.regex.match(bare))
+        asked.add((next(matching), method))
+    assert routes == asked
 
 
 # --- what may not be seen is not there

@@ -120,6 +120,8 @@ def test_reasons_can_be_read(cast: Cast, private_api: Repository) -> None:
     )
     narrowed = decide(actor_of_access_token(token), Action.PUSH, private_api)
     assert narrowed.reason == "push: refused, because the token *ci* does not allow it"
+    reading = decide(actor_of_access_token(token), Action.PULL, private_api)
+    assert reading.reason.endswith("; the token *ci* allows *read*")
 
 
 def test_rights_end_with_what_gave_them(private_api: Repository) -> None:

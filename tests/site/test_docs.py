@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from accounts.actions import ACTIONS_OF_ROLE, Role
 from accounts.events import AccountEvent
 from distribution import errors
 from repositories.models import Event
@@ -63,6 +64,18 @@ def test_the_audit_log_explains_every_kind() -> None:
     explained = set(re.findall(r"`(\w+\.\w+)`", (DOCS / "audit.md").read_text()))
     there_are = {*Event.Kind.values, *AccountEvent.values}
     assert explained - {"manage.py"} == there_are
+
+
+def test_the_table_of_roles_is_the_one_that_counts() -> None:
+    text = (DOCS / "permissions.md").read_text()
+    roles: dict[Role, set[str]] = {role: set() for role in Role}
+    for action, *marks in re.findall(
+        r"^\| `(\w+)` \|[^|]+\|([^|]+)\|([^|]+)\|([^|]+)\|$", text, re.MULTILINE
+    ):
+        for role, mark in zip(Role, marks, strict=True):
+            if mark.strip():
+                roles[role].add(action)
+    assert roles == {role: set(map(str, ACTIONS_OF_ROLE[role])) for role in Role}
 
 
 def test_every_make_command_is_explained() -> None:
