@@ -44,6 +44,7 @@ class AccountEvent(models.TextChoices):
     USER_ACTIVATED = "user.activated"
     USER_PASSWORD_CHANGED = "user.password_changed"
     USER_SECOND_FACTOR = "user.second_factor"
+    USER_LOGIN_ENDED = "user.login_ended"  # docker's, by whoever it is of
     USER_SIGNED_IN = "user.signed_in"  # a session on the site; tokens have last_used_at
 
 

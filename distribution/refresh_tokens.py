@@ -5,6 +5,9 @@ password, the access token or the robot's token.
 """
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.actors import Actor
@@ -15,11 +18,13 @@ from accounts.authentication import (
     actor_of_robot,
     find_live_access_token,
 )
-from accounts.models import Robot, User
+from accounts.events import AccountEvent, tell_of_user
+from accounts.models import AccessToken, Robot, User
 from accounts.tokens import REFRESH_TOKEN_PREFIX, hash_token, is_token, make_token
 from distribution.models import RefreshToken
 
 CLIENT_MAX_LENGTH = 100
+CLIENTS_TOLD_MAX = 10  # in one event
 
 
 def issue_refresh_token(*, actor: Actor, client: str) -> str:
@@ -50,6 +55,38 @@ def authenticate_refresh_token(secret: str) -> Actor:
         raise AuthenticationFailed
     RefreshToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
     return actor
+
+
+def logins_of(user: User) -> QuerySet[RefreshToken]:
+    """Return what clients hold of the user and what works still, latest use first."""
+    by_password = Q(access_token=None, password_mark=user.get_session_auth_hash())
+    by_token = Q(access_token__in=AccessToken.objects.live().filter(user=user))
+    return (
+        RefreshToken.objects.filter(by_password | by_token, user=user, revoked_at=None)
+        .select_related("access_token")
+        .order_by(Coalesce("last_used_at", "created_at").desc(), "-pk")
+    )
+
+
+def end_logins(*, user: User, login_id: int | None, actor: Actor) -> int:
+    """End one login of the user's, or all (None), and return how many ended.
+
+    A registry token that a client has already works to the end of its minutes.
+    """
+    with transaction.atomic():
+        logins = logins_of(user)
+        if login_id is not None:
+            logins = logins.filter(pk=login_id)
+        clients = sorted({client for _, client in logins.values_list("pk", "client")})
+        count = logins.update(revoked_at=timezone.now())
+        if count:
+            tell_of_user(
+                AccountEvent.USER_LOGIN_ENDED,
+                user=user,
+                actor=actor,
+                detail={"count": count, "clients": clients[:CLIENTS_TOLD_MAX]},
+            )
+    return count
 
 
 def _live_actor(token: RefreshToken) -> Actor | None:

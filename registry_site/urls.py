@@ -43,6 +43,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     # Granian never gets here with these (registry_site/wsgi.py); reverse() does.
     path("", include("distribution.urls")),
+    path("", include("distribution.page_urls")),
     path("", include("webhooks.urls")),
     path("", include("notifications.urls")),
     path("", include("accounts.urls")),

@@ -15,6 +15,7 @@ PAGES = {
     "/settings/security": "Password and passkeys · Berth",
     "/settings/notifications": "Notifications · Berth",
     "/settings/tokens": "Access tokens · Berth",
+    "/settings/logins": "Docker logins · Berth",
     "/organizations/new": "New organization · Berth",
     "/new": "New repository · Berth",
     "/accounts/email/": "E-mail addresses · Berth",

@@ -18,6 +18,7 @@ FOR_PEOPLE = [
     "/settings/profile",
     "/settings/security",
     "/settings/tokens",
+    "/settings/logins",
     "/settings/notifications",
     "/accounts/email/",
     "/accounts/sessions/",

@@ -77,6 +77,7 @@ TABLE: dict[str, dict[str, Answers]] = {
     "notifications:end-watch": {"POST": owner(302, others=404)},
     "notifications:invitation": {"POST": INVITED},
     "settings": {"GET": everybody(302), "POST": everybody(302)},
+    "distribution:logins": {"GET": signed_in(200), "POST": signed_in(400)},
     "accounts:profile": {"GET": signed_in(200), "POST": signed_in(302)},
     "accounts:security": {"GET": signed_in(200)},
     "accounts:new-organization": {"GET": signed_in(200), "POST": signed_in(422)},

@@ -1,0 +1,45 @@
+"""The page of docker's logins: what clients keep instead of one's password."""
+
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods
+
+from accounts.views.base import actor_of_page, signed_in_user, tell
+from distribution.refresh_tokens import end_logins, logins_of
+
+LISTED_MAX = 50  # a CI may sign in at every build
+ALL = "all"
+ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_logins(request: HttpRequest) -> HttpResponse:
+    """List one's logins, those used last first; POST ends one, or all."""
+    user = signed_in_user(request)
+    if request.method == "POST":
+        chosen = request.POST.get("login", "")
+        count = end_logins(
+            user=user, login_id=_login_id(chosen), actor=actor_of_page(request)
+        )
+        if not count and chosen != ALL:
+            raise Http404
+        ended = ngettext("%(count)d login ended", "%(count)d logins ended", count)
+        tell(request, ended % {"count": count} if count else _("There was none"))
+        return redirect("distribution:logins")
+    logins = list(logins_of(user)[: LISTED_MAX + 1])
+    return render(
+        request,
+        "distribution/logins.html",
+        {"logins": logins[:LISTED_MAX], "has_more": len(logins) > LISTED_MAX},
+    )
+
+
+def _login_id(chosen: str) -> int | None:
+    if chosen == ALL:
+        return None
+    if not chosen.isdecimal() or len(chosen) > 19 or int(chosen) > ID_MAX:
+        raise BadRequest("there is no such login")
+    return int(chosen)
