@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from accounts.actors import SYSTEM
+from accounts.authentication import actor_of_access_token
 from accounts.models import User
 from accounts.names import (
     ROBOT_NAME_MAX_LENGTH,
@@ -15,6 +16,8 @@ from accounts.names import (
 )
 from accounts.organizations import change_organization
 from accounts.robots import create_robot
+from accounts.tokens import issue_access_token
+from distribution.refresh_tokens import CLIENT_MAX_LENGTH, issue_refresh_token
 from repositories import stars
 from repositories.lifecycle import delete_repository, describe_repository
 from repositories.models import Repository
@@ -120,6 +123,16 @@ def test_no_word_makes_a_page_wider_than_its_window(
     assert organization is not None
     deleted = make.repository(organization.namespace, repository.name[::-1])
     delete_repository(repository=deleted, actor=SYSTEM)
+    token, _secret = issue_access_token(
+        user=owner,
+        name=long("token", 100),
+        actions="read",
+        repository_ids=[repository.pk],
+        actor=SYSTEM,
+    )
+    issue_refresh_token(
+        actor=actor_of_access_token(token), client=long("client", CLIENT_MAX_LENGTH)
+    )
     robot = repository.namespace.robots.get()
     team = organization.teams.get(standing="member")
     paths = [
@@ -140,10 +153,12 @@ def test_no_word_makes_a_page_wider_than_its_window(
         f"{space}/-/robots/{robot.name}/delete",
         f"{space}/-/settings/delete",
         *(f"/{owner.username}", "/settings/profile", "/notifications", "/"),
+        *("/settings/tokens", "/settings/logins", "/accounts/sessions/"),
+        f"/settings/tokens/{token.pk}/revoke",
         *(f"/search?q={text}" for text in (*SEARCHES, repository.name)),
         f"/search?q={'nothing' * 70}",
     ]
-    page = open_browser(owner, width=width)
+    page = open_browser(owner, width=width, user_agent=long("browser", 200))
     too_wide = {}
     for path in paths:
         page.goto(path)
