@@ -66,7 +66,7 @@ OTHER_ROUTES = [
     ("GET", "/v2/token/jwks", 200, 200, 200),
     ("HEAD", "/v2/token/jwks", 200, 200, 200),
     ("GET", "/v2/_catalog", 200, 401, 401),
-    ("GET", "/v2/_oci/ext/discover", 200, 200, 401),
+    ("GET", "/v2/_oci/ext/discover", 200, 200, 200),
     ("GET", "/v1/_ping", 200, 200, 200),
     ("HEAD", "/v1/_ping", 200, 200, 200),
     ("GET", "/v1/search?q=api", 200, 200, 401),

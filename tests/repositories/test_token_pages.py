@@ -91,7 +91,7 @@ def test_a_token_is_limited_to_what_is_named(
     assert token.is_limited
     limits = set(token.limits.values_list("repository_id", "namespace_id"))
     assert limits == {(mine.pk, None), (None, cast.acme.namespace.pk)}
-    assert f"<code>{mine.full_name}</code>" in page.text
+    assert f">{mine.full_name}</code>" in page.text
 
 
 def test_a_token_does_not_name_what_its_owner_sees_no_more(
@@ -184,7 +184,7 @@ def test_the_number_of_questions_does_not_grow(
     client.force_login(person)
     with django_assert_max_num_queries(8):
         page = client.get(PATH)
-    assert page.content.count(b"<code>yara") == count
+    assert page.content.count(b'<code class="wrap">yara') == count
 
 
 def test_a_token_s_name_is_shown_as_text(yara: PageClient) -> None:
