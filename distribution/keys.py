@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
@@ -105,7 +106,8 @@ def _key_files() -> list[Path]:
 def _load(name: str, pem: bytes) -> SigningKey:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except ValueError as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        # TypeError: it wants a passphrase.
         raise ImproperlyConfigured(f"{name}: not a private key in PEM") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise ImproperlyConfigured(f"{name}: not an EC key on the curve P-256")

@@ -6,7 +6,7 @@ Every variable may also be given as ``NAME_FILE``, the path of a file that holds
 import ipaddress
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environs import EnvError, FileAwareEnv, ValidationError
@@ -50,10 +50,33 @@ def public_url(text: str) -> str:
 
 
 def redis_url(text: str) -> None:
-    """Refuse what is neither empty nor the URL of a Redis."""
-    parts = urlsplit(text)
-    if text and (parts.scheme not in {"redis", "rediss"} or not parts.hostname):
-        raise ValidationError("not a URL like redis://localhost:6379/0")
+    """Refuse what is neither empty nor the URL of a Redis, and quote none of it."""
+    parts = _split_secret_url(text, example="redis://localhost:6379/0")
+    is_cut_short = "@" in parts.path + parts.query + parts.fragment  # by the password
+    if text and (not text.startswith(("redis://", "rediss://")) or is_cut_short):
+        raise ValidationError(
+            "not a URL like redis://localhost:6379/0 (in a password, / is %2F)"
+        )
+
+
+def mail_url(text: str) -> None:
+    """Refuse what is neither empty nor sends mail, and quote none of it."""
+    example = "smtp://user:password@mail.example.com:587/?tls=true"
+    parts = _split_secret_url(text, example=example)
+    needs_host = parts.scheme in {"smtp", "smtps", "submission", "submit"}
+    if needs_host and parts.hostname:
+        return
+    if text and (needs_host or parts.scheme not in {"console", "dummy"}):
+        raise ValidationError(f"not a URL like {example}")
+
+
+def _split_secret_url(text: str, *, example: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  # reading it checks it
+    except ValueError:
+        raise ValidationError(f"not a URL like {example}") from None
+    return parts
 
 
 def listen_address(text: str) -> tuple[str, int]:

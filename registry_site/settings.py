@@ -48,8 +48,11 @@ def _secret_key() -> str:
     if BERTH_SECRET_KEY and len(BERTH_SECRET_KEY) < 32:
         raise ImproperlyConfigured("BERTH_SECRET_KEY: less than 32 characters")
     key = BERTH_SECRET_KEY
-    if not key and BERTH_SECRET_KEY_FILE.exists():
-        key = BERTH_SECRET_KEY_FILE.read_text().strip()
+    try:
+        if not key and BERTH_SECRET_KEY_FILE.exists():
+            key = BERTH_SECRET_KEY_FILE.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"BERTH_DATA: {error}") from error
     return key or secrets.token_urlsafe(50)
 
 
@@ -645,12 +648,14 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- mail ---------------------------------------------------------------------------
 
-_mail = read(env.dj_email_url, "EMAIL_URL", "console:")
-if "EMAIL_BACKEND" not in _mail:
-    raise ImproperlyConfigured("EMAIL_URL: not a URL like smtp://mail.example.com:587")
+_mail: dict[str, Any] = {
+    "EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"
+}
+if read(env.str, "EMAIL_URL", "", validate=environment.mail_url):
+    _mail = dict(read(env.dj_email_url, "EMAIL_URL"))
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST = _mail.get("EMAIL_HOST", "")
-EMAIL_PORT = _mail.get("EMAIL_PORT", 25)
+EMAIL_PORT = _mail.get("EMAIL_PORT") or (587 if _mail.get("EMAIL_USE_TLS") else 25)
 EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)

@@ -73,6 +73,14 @@ def start(
         ("DATABASE_URL", "mysql://localhost/berth"),
         ("REDIS_URL", "localhost:6379"),
         ("REDIS_URL", "amqp://localhost"),
+        ("REDIS_URL", "REDIS://localhost"),
+        ("REDIS_URL", "redis://localhost:none"),
+        ("REDIS_URL", "redis://default:open/sesame@localhost:6379/0"),
+        ("REDIS_URL", "redis://:a[sesame]b@localhost/0"),
+        ("EMAIL_URL", "smtp:mail.example.com"),
+        ("EMAIL_URL", "submission://"),
+        ("EMAIL_URL", "file:///var/mail"),
+        ("EMAIL_URL", "smtp://me:a[sesame]b@mail.example.com"),
         ("EMAIL_URL", "mail.example.com"),
         ("EMAIL_URL", "pigeon://loft"),
     ],
@@ -84,6 +92,25 @@ def test_an_unusable_value_is_refused_by_name(
     assert done.returncode != 0
     assert name in done.stderr
     assert "Traceback" not in done.stderr
+    assert "sesame" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown", "wanted"),
+    [
+        ("REDIS_URL", "", "CELERY_BROKER_URL[:9]", "folder://"),
+        ("REDIS_URL", "redis://:open%2Fsesame@/1", "CELERY_BROKER_URL[-4:]", "e@/1"),
+        ("REDIS_URL", "rediss://10.0.0.7", "CELERY_BROKER_URL", "rediss://10.0.0.7"),
+        ("EMAIL_URL", "", "EMAIL_BACKEND.split('.')[-2]", "console"),
+        ("EMAIL_URL", "submission://mail.example.com", "EMAIL_PORT", "587"),
+        ("EMAIL_URL", "smtp://mail.example.com:2525", "EMAIL_PORT", "2525"),
+    ],
+)
+def test_a_usable_value_is_taken(
+    tmp_path: Path, name: str, value: str, shown: str, wanted: str
+) -> None:
+    done = start(tmp_path, shown=shown, **{name: value})
+    assert done.stdout.strip() == wanted, done.stderr
 
 
 def test_a_host_is_taken_in_lower_case(tmp_path: Path) -> None:

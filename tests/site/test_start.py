@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.registry_client import RegistryClient
 from tests.servers import PROJECT_FOLDER, BerthServer, MakeRun
@@ -70,6 +72,17 @@ def test_secrets_can_be_read_by_their_owner_only(
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
+KEY_WITH_A_PASSPHRASE = (
+    ec.generate_private_key(ec.SECP256R1())
+    .private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    .decode()
+)
+
+
 def prepare_with(
     environment: dict[str, str], **variables: str
 ) -> subprocess.CompletedProcess[str]:
@@ -86,7 +99,12 @@ def prepare_with(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("BERTH_DATA", "/dev/null/data"), ("BERTH_TOKEN_KEY", "garbage")],
+    [
+        ("BERTH_DATA", "/dev/null/data"),
+        ("BERTH_TOKEN_KEY", "garbage"),
+        ("BERTH_TOKEN_KEY", KEY_WITH_A_PASSPHRASE),
+    ],
+    ids=["folder", "garbage", "passphrase"],
 )
 def test_what_cannot_be_prepared_is_refused_by_name(
     environment: dict[str, str], name: str, value: str
@@ -96,6 +114,18 @@ def test_what_cannot_be_prepared_is_refused_by_name(
     assert name in done.stderr
     assert "Traceback" not in done.stderr
     assert "garbage" not in done.stderr
+
+
+def test_a_data_folder_that_is_in_the_way_of_itself_is_refused_by_name(
+    environment: dict[str, str],
+) -> None:
+    folder = Path(environment["BERTH_DATA"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "keys").write_text("a file, and no folder")
+    done = prepare_with(environment)
+    assert done.returncode != 0
+    assert "BERTH_DATA" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_key_that_is_given_is_not_copied(

@@ -43,13 +43,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             make_folders(settings.BERTH_DATA)
+            keep_secret_key()
+            ensure_signing_key()
+            store = blob_store()
+            if isinstance(store, FilesystemStore):
+                store.prepare()
         except OSError as error:
             raise CommandError(f"BERTH_DATA: {error}") from error
-        keep_secret_key()
-        ensure_signing_key()
-        store = blob_store()
-        if isinstance(store, FilesystemStore):
-            store.prepare()
         call_command("migrate", verbosity=0, interactive=False)
         username, password = ensure_administrator()
         if password is None:
