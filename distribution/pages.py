@@ -1,7 +1,7 @@
 """The page of docker's logins: what clients keep instead of one's password."""
 
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -24,10 +24,8 @@ def show_logins(request: HttpRequest) -> HttpResponse:
         count = end_logins(
             user=user, login_id=_login_id(chosen), actor=actor_of_page(request)
         )
-        if not count and chosen != ALL:
-            raise Http404
         ended = ngettext("%(count)d login ended", "%(count)d logins ended", count)
-        tell(request, ended % {"count": count} if count else _("There was none"))
+        tell(request, ended % {"count": count} if count else _("It had ended already"))
         return redirect("distribution:logins")
     logins = list(logins_of(user)[: LISTED_MAX + 1])
     return render(

@@ -60,13 +60,20 @@ class FilesystemStore(BlobStore):
         self, staged: Staged, offset_bytes: int, pieces: Iterable[bytes]
     ) -> tuple[Staged, int]:
         path = self._staged_path(staged)
+        gone = ObjectMissing(f"the staged bytes of {path.name} are gone")
         size_before = _size_of(path)
         is_new = size_before is None
         if offset_bytes and (size_before or 0) < offset_bytes:
-            raise ObjectMissing(f"the staged bytes of {path.name} are gone")
+            raise gone
         written = 0
+        flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT if is_new else 0)
         with _store_errors():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                descriptor = os.open(path, flags, 0o600)
+            except FileNotFoundError:
+                if is_new:
+                    raise
+                raise gone from None
             try:
                 if not is_new:
                     os.ftruncate(descriptor, offset_bytes)

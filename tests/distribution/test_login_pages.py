@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from accounts.models import User
+from accounts.actors import SYSTEM
+from accounts.models import AccessToken, User
+from accounts.tokens import revoke_access_token
 from distribution import pages
 from distribution.models import RefreshToken
 from repositories.models import Event
@@ -70,9 +72,13 @@ def test_all_are_ended_at_once(
 
 
 def test_what_ended_by_itself_is_not_listed(
-    lena: PageClient, person: User, anonymous: RegistryClient
+    lena: PageClient, person: User, docker: RegistryClient, anonymous: RegistryClient
 ) -> None:
-    """By a changed password, and by a revoked token."""
+    """By a revoked token, and by a changed password."""
+    login(docker)
+    assert "No logins" not in lena.get(PATH).text
+    revoke_access_token(token=AccessToken.objects.get(user=person), actor=SYSTEM)
+    assert "No logins" in lena.get(PATH).text
     person.set_password("a long enough password")
     person.save()
     with PageClient(lena.url, person) as browser:
@@ -97,7 +103,9 @@ def test_nobody_ends_what_is_somebody_elses(
 ) -> None:
     secret = login(alice)
     of_alice = {"login": str(newest(cast.alice))}
-    assert lena.post(PATH, of_alice, lena.get(PATH)).status_code == 404
+    done = lena.post(PATH, of_alice, lena.get(PATH))
+    assert done.headers["Location"] == PATH  # as for one that has ended
+    assert "It had ended already" in lena.get(PATH).text
     assert refresh(alice, secret).status_code == 200
 
 
