@@ -158,11 +158,14 @@ class MembershipFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
         super().clean()
         is_owners = getattr(self.instance, "name", "") == OWNERS_TEAM
         if is_owners and not any(
-            form.cleaned_data.get("user") and not form.cleaned_data.get("DELETE")
+            user.is_active
             for form in self.forms
-            if hasattr(form, "cleaned_data")
+            if not (fields := getattr(form, "cleaned_data", {})).get("DELETE")
+            and (user := fields.get("user"))
         ):
-            raise forms.ValidationError("an organization keeps at least one owner")
+            raise forms.ValidationError(
+                "an organization keeps at least one owner who can sign in"
+            )
 
 
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]

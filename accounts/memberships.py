@@ -46,7 +46,7 @@ def remove_member(
             and user is not None
             and not members.filter(user__is_active=True).exclude(user=user).exists()
         ):
-            raise LastOwner("an organization keeps at least one owner")
+            raise LastOwner("an organization keeps at least one owner who can sign in")
         deleted, _ = members.filter(user=user, robot=robot).delete()
         if deleted:
             _tell(AccountEvent.MEMBER_REMOVED, locked, user or robot, actor)
