@@ -222,7 +222,7 @@ def test_any_name_at_all_is_refused_in_shape(api_of: Api, name: str) -> None:
 
 @pytest.mark.parametrize("size_bytes", [2_621_441, 40_000_000])
 def test_a_body_that_no_field_holds_is_refused(api_of: Api, size_bytes: int) -> None:
-    """It is not read: it has room in nobody's memory."""
+    """The error says how much there may be; the next request is answered."""
     client = api_of("alice")
     refused = client.patch("/user", {"display_name": "x" * size_bytes})
     assert refused.status_code == 413, refused.text
