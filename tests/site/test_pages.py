@@ -49,6 +49,14 @@ def token_of(page: httpx.Response) -> str:
     return match[1]
 
 
+def test_nothing_is_painted_before_all_of_it_is_there(registry: BerthServer) -> None:
+    """No table moves its columns while its rows are still coming."""
+    page = httpx.get(registry.url, timeout=60).text
+    waits_for = re.search(r'<link rel="expect" href="#(\w+)" blocking="render">', page)
+    assert waits_for, page
+    assert page.index(f'id="{waits_for[1]}"') > page.index("</footer>")
+
+
 def test_the_home_page_says_how_to_push(registry: BerthServer) -> None:
     page = httpx.get(registry.url, timeout=60)
     assert page.status_code == 200
