@@ -9,12 +9,13 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import httpx
 import pytest
 
+from registry_site.cache import REST_SECONDS
 from tests import images
 from tests.faults.conftest import own_database
 from tests.pages import PageClient
@@ -284,6 +285,19 @@ def use(stack: Stack, repository: str) -> float:
     return slowest
 
 
+def settled(measure: Callable[[], float], limit_seconds: float) -> bool:
+    """Tell whether it stays below the limit, by whatever else the machine does.
+
+    Where it did not, it is measured again when Redis is asked anew: what waits for
+    Redis waits each time, and a busy disk or processor does not.
+    """
+    for _ in range(3):
+        if measure() < limit_seconds:
+            return True
+        time.sleep(REST_SECONDS + 1)
+    return False
+
+
 @pytest.mark.parametrize("stack", ["redis"], indirect=True)
 def test_a_redis_that_is_gone_or_hangs_delays_nobody_and_loses_nothing(
     stack: Stack, receiver: Receiver
@@ -297,16 +311,17 @@ def test_a_redis_that_is_gone_or_hangs_delays_nobody_and_loses_nothing(
     usual = stack.push_tags(repository, before)
     use(stack, repository)
     usual_use = max(use(stack, repository) for _ in range(2))
+
+    def hold(word: str) -> None:
+        """Push and use, while Redis does not answer, about as quickly as before."""
+        tags = [f"{word}{n}" for n in range(10)]
+        assert settled(lambda: stack.push_tags(repository, tags), usual + 1)
+        assert settled(lambda: use(stack, repository), usual_use + 1)
+
     with stack.valkey.hanging():
-        slowest = stack.push_tags(repository, [f"hang{n}" for n in range(10)])
-        slowest_use = use(stack, repository)
-    assert slowest < usual + 1
-    assert slowest_use < usual_use + 1
+        hold("hang")
     stack.valkey.stop()
-    slowest = stack.push_tags(repository, [f"gone{n}" for n in range(10)])
-    slowest_use = use(stack, repository)
-    assert slowest < usual + 1
-    assert slowest_use < usual_use + 1
+    hold("gone")
     stack.valkey.start()
     tags = {*before, *(f"{word}{n}" for word in ("hang", "gone") for n in range(10))}
     with stack.worker:
