@@ -7,12 +7,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from accounts.views.base import actor_of_page, signed_in_user, tell
+from accounts.views.base import actor_of_page, number_in, signed_in_user, tell
 from distribution.refresh_tokens import end_logins, logins_of
 
 LISTED_MAX = 50  # a CI may sign in at every build
 ALL = "all"
-ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -21,9 +20,10 @@ def show_logins(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     if request.method == "POST":
         chosen = request.POST.get("login", "")
-        count = end_logins(
-            user=user, login_id=_login_id(chosen), actor=actor_of_page(request)
-        )
+        login_id = number_in(chosen)
+        if login_id is None and chosen != ALL:
+            raise BadRequest("there is no such login")
+        count = end_logins(user=user, login_id=login_id, actor=actor_of_page(request))
         ended = ngettext("%(count)d login ended", "%(count)d logins ended", count)
         tell(request, ended % {"count": count} if count else _("It had ended already"))
         return redirect("distribution:logins")
@@ -33,11 +33,3 @@ def show_logins(request: HttpRequest) -> HttpResponse:
         "distribution/logins.html",
         {"logins": logins[:LISTED_MAX], "has_more": len(logins) > LISTED_MAX},
     )
-
-
-def _login_id(chosen: str) -> int | None:
-    if chosen == ALL:
-        return None
-    if not chosen.isdecimal() or len(chosen) > 19 or int(chosen) > ID_MAX:
-        raise BadRequest("there is no such login")
-    return int(chosen)

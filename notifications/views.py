@@ -9,7 +9,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.actors import Actor
 from accounts.models import Invitation, User
-from accounts.views.base import actor_of_page, signed_in_user, tell
+from accounts.views.base import (
+    ID_MAX,
+    actor_of_page,
+    number_in,
+    signed_in_user,
+    tell,
+)
 from accounts.views.invitations import take_answer
 from notifications.models import Notification
 from notifications.preferences import (
@@ -22,7 +28,6 @@ from notifications.wording import told_of
 from repositories.models import Repository, Watch
 
 PAGE_SIZE = 30
-ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
 
 
 @require_safe
@@ -31,7 +36,7 @@ def show_inbox(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     actor = actor_of_page(request)
     rows = Notification.objects.readable_by(actor).with_event().order_by("-pk")
-    before = _number(request.GET.get("before", ""))
+    before = number_in(request.GET.get("before", ""))
     if before is not None:
         rows = rows.filter(pk__lt=before)
     listed = list(rows[: PAGE_SIZE + 1])
@@ -60,7 +65,7 @@ def show_inbox(request: HttpRequest) -> HttpResponse:
 def mark_read(request: HttpRequest) -> HttpResponse:
     """Mark what the page showed, and all before it, as read."""
     user = signed_in_user(request)
-    last = _number(request.POST.get("last", ""))
+    last = number_in(request.POST.get("last", ""))
     if last is None:
         raise BadRequest("the last notification that is read is not named")
     read_through(user=user, last=last)
@@ -113,8 +118,3 @@ def _watches(user: User, actor: Actor) -> QuerySet[Watch]:
         .select_related("repository__namespace")
         .defer("repository__readme")
     )
-
-
-def _number(text: str) -> int | None:
-    is_number = text.isascii() and text.isdigit() and int(text[:20]) <= ID_MAX
-    return int(text) if is_number and len(text) <= 20 else None

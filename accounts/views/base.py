@@ -36,6 +36,7 @@ from accounts.authentication import actor_of
 from accounts.decisions import Decision
 from accounts.models import User
 
+ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
 _SENT = "sent_forms"  # in the session: serials of the forms that came last
 _SENT_MAX = 20
 
@@ -89,6 +90,17 @@ def was_sent_before(request: HttpRequest) -> bool:
         return bool(serial)
     request.session[_SENT] = [*sent, serial][-_SENT_MAX:]
     return False
+
+
+def number_in(text: str) -> int | None:
+    """Return the number of a row that somebody sent; None for what is none.
+
+    However long the text is: Python itself refuses to read 5,000 digits.
+    """
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(ID_MAX)):
+        return None
+    number = int(text)
+    return number if number <= ID_MAX else None
 
 
 def redirect_back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:

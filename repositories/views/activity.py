@@ -4,9 +4,10 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from accounts.actions import Action
+from accounts.views.base import number_in
 from repositories.activity import tell_events
 from repositories.models import Event, TagMove
-from repositories.views.page import ID_MAX, RepositoryPage, open_page
+from repositories.views.page import RepositoryPage, open_page
 
 PAGE_EVENTS = 50
 
@@ -18,9 +19,9 @@ def show_activity(request: HttpRequest, namespace: str, name: str) -> HttpRespon
     events = Event.objects.of_repository(page.repository.pk).order_by("-pk")
     is_audit = page.may(Action.GRANT)
     events = events.with_token() if is_audit else events.for_everybody()
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit() and int(before) <= ID_MAX:
-        events = events.filter(pk__lt=int(before))
+    before = number_in(request.GET.get("before", ""))
+    if before is not None:
+        events = events.filter(pk__lt=before)
     listed = list(events[: PAGE_EVENTS + 1])
     has_more = len(listed) > PAGE_EVENTS
     listed = listed[:PAGE_EVENTS]

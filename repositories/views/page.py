@@ -23,8 +23,6 @@ from repositories.permissions import (
     rights_of,
 )
 
-ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
-
 
 @dataclass(frozen=True, slots=True)
 class Tab:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actions import Action
-from accounts.views.base import actor_of_page, tell
+from accounts.views.base import actor_of_page, number_in, tell
 from repositories.access import restorable_repository
 from repositories.lifecycle import (
     NameTaken,
@@ -29,7 +29,7 @@ from repositories.repository_forms import (
     TransferForm,
     VisibilityForm,
 )
-from repositories.views.page import ID_MAX, RepositoryPage, open_page
+from repositories.views.page import RepositoryPage, open_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -161,10 +161,10 @@ def restore(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     By its id, since several may have had the same name.
     """
     actor = actor_of_page(request)
-    given = request.POST.get("repository", "")
-    if not (given.isascii() and given.isdigit() and int(given) <= ID_MAX):
+    given = number_in(request.POST.get("repository", ""))
+    if given is None:
         raise Http404
-    repository = restorable_repository(actor, int(given))
+    repository = restorable_repository(actor, given)
     if (repository.namespace.name, repository.name) != (namespace, name):
         raise Http404
     form = NameForm(request.POST)

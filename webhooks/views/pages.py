@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.views.base import actor_of_page, tell, was_sent_before
+from accounts.views.base import actor_of_page, number_in, tell, was_sent_before
 from webhooks.access import Place, find_delivery, find_webhook, place_of_page
 from webhooks.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm
@@ -266,9 +266,7 @@ def _opened(request: HttpRequest, webhook: Webhook) -> Any:
         delivery = find_delivery(webhook, UUID(uuid))
     except ValueError as error:
         raise Http404 from error
-    attempt = request.GET.get("attempt", "")
-    number = int(attempt) if attempt.isascii() and attempt.isdigit() else None
-    return exchange_of(delivery, number)
+    return exchange_of(delivery, number_in(request.GET.get("attempt", "")))
 
 
 def _has_more(form: WebhookForm) -> bool:

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from accounts.views.base import number_in
 from repositories.api.filters import KIND_CHOICES, EventFilter
 from repositories.models import Event
 from repositories.views.namespaces.page import NamespacePage, open_administered
@@ -25,9 +26,9 @@ def show_audit(request: HttpRequest, namespace: str) -> HttpResponse:
     narrowed = EventFilter(asked, queryset=events)
     is_valid = narrowed.is_valid()
     found = narrowed.qs if is_valid else events.none()
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit() and len(before) <= 18:
-        found = found.filter(pk__lt=int(before))
+    before = number_in(request.GET.get("before", ""))
+    if before is not None:
+        found = found.filter(pk__lt=before)
     rows = list(found.order_by("-pk")[: PAGE_ROWS + 1])
     newest = asked.urlencode()
     older = asked.copy()

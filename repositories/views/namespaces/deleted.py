@@ -7,12 +7,11 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.views.base import signed_in_user, tell
+from accounts.views.base import ID_MAX, signed_in_user, tell
 from repositories.access import restorable_repository
 from repositories.lifecycle import purge_repository
 from repositories.models import Repository
 from repositories.views.namespaces.page import NamespacePage, open_namespace
-from repositories.views.page import ID_MAX
 from repositories.views.settings import show_deleted
 
 PAGE_ROWS = 20

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from accounts.actors import Actor
 from repositories.activity import tell_events
 from repositories.events import record_event
@@ -103,6 +105,20 @@ def test_a_long_log_has_pages(browse: Browse, private_api: Repository) -> None:
             f"{private_api.get_absolute_url()}/-/activity{match[1]}" if match else None
         )
     assert seen == [f"p{n}" for n in reversed(range(120))]
+
+
+@pytest.mark.parametrize("before", ["9" * 19, "9" * 5000, "-1", "\u0663"])
+def test_what_is_no_number_of_a_row_is_left_alone(
+    browse: Browse, private_api: Repository, before: str
+) -> None:
+    """Python refuses to read 5,000 digits; the page is the first one."""
+    here, acme = private_api.get_absolute_url(), private_api.namespace.name
+    owner = browse("alice")
+    for path in (f"{here}/-/activity", f"/{acme}/-/audit", "/settings/notifications"):
+        assert owner.get(f"{path}?before={before}").status_code == 200
+    lost = {"repository": before, "name": "back"}
+    page = owner.get(f"{here}/-/settings")
+    assert owner.post(f"{here}/-/restore", lost, page).status_code == 404
 
 
 def offered(page: str) -> list[str]:
