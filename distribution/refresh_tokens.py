@@ -77,14 +77,15 @@ def end_logins(*, user: User, login_id: int | None, actor: Actor) -> int:
         logins = logins_of(user)
         if login_id is not None:
             logins = logins.filter(pk=login_id)
-        clients = sorted({client for _, client in logins.values_list("pk", "client")})
+        clients = logins.order_by("client").values_list("client", flat=True).distinct()
+        told = list(clients[:CLIENTS_TOLD_MAX])  # before they are none of them any more
         count = logins.update(revoked_at=timezone.now())
         if count:
             tell_of_user(
                 AccountEvent.USER_LOGIN_ENDED,
                 user=user,
                 actor=actor,
-                detail={"count": count, "clients": clients[:CLIENTS_TOLD_MAX]},
+                detail={"count": count, "clients": told},
             )
     return count
 
