@@ -13,6 +13,7 @@ from tests.clients.command import AsAnyone, Command
 from tests.clients.docker_engine import DockerEngine, build_image, docker_for
 from tests.clients.real_images import GREETING
 from tests.conftest import Cast
+from tests.pages import PageClient
 from tests.registry_client import RegistryClient
 
 pytestmark = pytest.mark.xdist_group("docker")  # one engine is enough for all of them
@@ -281,6 +282,21 @@ def test_logout_ends_the_access(
     docker("logout", host)
     docker("rmi", name)
     assert "denied" in docker.refused("pull", name)
+
+
+def test_a_login_that_is_ended_on_the_pages_ends_the_access(
+    docker_as: AsAnyone, host: str, api: str, cast: Cast
+) -> None:
+    """AUTH-31: docker keeps no password, and what it keeps can be taken back."""
+    docker, name = docker_as(cast.bob), f"{host}/{api}:v1"
+    build_image(docker, name)
+    docker("push", name)
+    docker("rmi", name)
+    with PageClient(f"http://{host}", cast.bob) as browser:
+        page = browser.get("/settings/logins")
+        assert "docker</th>" in page.text
+        browser.post("/settings/logins", {"login": "all"}, page)
+    assert "unauthorized" in docker.refused("pull", name)
 
 
 # --- search

@@ -13,8 +13,9 @@ from django.contrib import admin
 from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 
+from accounts.actors import SYSTEM
 from accounts.models import Namespace, Organization, Robot, Team, User
-from accounts.users import create_user
+from accounts.users import create_user, deactivate_user
 from repositories.models import Category, Event, Grant, Repository
 from tests import make
 from tests.conftest import Cast
@@ -278,6 +279,14 @@ def test_the_owners_team_there(browser: Browser, cast: Cast) -> None:
     assert added == [
         ("member.added", {"team": "owners", "member": cast.bob.username}),
     ]
+    gone = make.user("gone")
+    owners.memberships.filter(user=cast.bob).update(user=gone)
+    deactivate_user(user=gone, actor=SYSTEM)
+    order = [row.user_id for row in owners.memberships.order_by("pk")]
+    first = order.index(cast.dave.pk)
+    fields = {f"memberships-{first}-DELETE": "on"}
+    assert browser.change(f"{path}/change/", **fields) == [], "gone cannot sign in"
+    assert owners.memberships.count() == 2
 
 
 def test_a_robot_there(browser: Browser, cast: Cast) -> None:
