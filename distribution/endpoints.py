@@ -27,7 +27,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from django.db import (
     DatabaseError,
     IntegrityError,
@@ -46,7 +46,7 @@ from accounts.models import Namespace
 from distribution import errors, scopes
 from distribution.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, challenge
 from distribution.credentials import Basic, CredentialsMalformed, read_credentials
-from distribution.headers import API_VERSION
+from distribution.headers import ON_EVERY_ANSWER
 from distribution.refusals import explain_refusal
 from distribution.scopes import Scope
 from distribution.storage.base import StoreError, StoreFull
@@ -264,7 +264,12 @@ class Resource:
                     f"{method} is answered by {name}, which does not declare who may "
                     "use it: wrap it in @endpoint(...), @signed_in(...) or @open_to_all"
                 )
-        self.functions = functions
+        self.functions: dict[str, Endpoint] = {}
+        for method, function in functions.items():
+            self.functions[method] = function
+            if method == "GET":
+                # HEAD wherever GET is (RFC 9110 §9.1); the server sends no body.
+                self.functions["HEAD"] = functions.get("HEAD", function)
 
     def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         response: HttpResponseBase
@@ -272,7 +277,8 @@ class Resource:
             response = self._find(request)(request, **arguments)
         except Exception as error:  # every failure is told in the shape of E-1
             response = errors.render(as_registry_error(error))
-        response[API_VERSION[0]] = API_VERSION[1]
+        for name, value in ON_EVERY_ANSWER:
+            response[name] = value
         return response
 
     def _find(self, request: HttpRequest) -> Endpoint:
@@ -312,6 +318,10 @@ def as_registry_error(error: Exception) -> errors.RegistryError:
             # What the request stands on went away under it, such as its repository.
             log.exception("the database refused", exc_info=error)
             return errors.Unavailable("it changed at this moment: try again")
+        case SuspiciousOperation():
+            # Django refuses to parse it: a query of more fields than
+            # DATA_UPLOAD_MAX_NUMBER_FIELDS, for one.
+            return errors.RequestInvalid("the query has too many fields")
         case DatabaseError():
             log.exception("the database refused", exc_info=error)
             return errors.InternalError()

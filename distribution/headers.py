@@ -8,7 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from repositories.oci.digests import Digest
 from repositories.oci.references import RepositoryName
 
-API_VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")  # H-1
+# Blobs and manifests are other people's bytes under a type of their choice. A browser
+# takes the type as it is written, and runs nothing of what it shows.
+ON_EVERY_ANSWER = (
+    ("Docker-Distribution-Api-Version", "registry/2.0"),  # H-1
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
+)
 CONTENT_DIGEST = "Docker-Content-Digest"  # H-3
 UPLOAD_UUID = "Docker-Upload-UUID"
 BLOB_MAX_AGE_SECONDS = 31_536_000  # a digest never means other bytes (BLOB-1)

@@ -2,6 +2,7 @@
 
 Names are greedy and everything is anchored at the end, so that a repository may be
 called a/manifests/b (G-5). A trailing slash makes no difference, and never a redirect.
+HEAD is answered wherever GET is.
 """
 
 from django.urls import re_path
@@ -24,9 +25,9 @@ DIGEST = "(?P<digest>[^/]+)"
 REFERENCE = "(?P<reference>[^/]+)"
 
 urlpatterns = [
-    re_path("^v2/?$", Resource(GET=ping.ping, HEAD=ping.ping)),  # end-1
+    re_path("^v2/?$", Resource(GET=ping.ping)),  # end-1
     re_path("^v2/token/?$", Resource(GET=token.get_token, POST=token.post_token)),
-    re_path("^v2/token/jwks/?$", Resource(GET=token.get_keys, HEAD=token.get_keys)),
+    re_path("^v2/token/jwks/?$", Resource(GET=token.get_keys)),
     re_path("^v2/_catalog/?$", Resource(GET=catalog.list_repositories)),
     re_path("^v2/_oci/ext/discover/?$", Resource(GET=catalog.list_extensions)),
     re_path(
@@ -39,7 +40,6 @@ urlpatterns = [
             PATCH=uploads.append_to_upload,  # end-5
             PUT=uploads.finish_upload,  # end-6
             GET=uploads.get_upload,  # end-13
-            HEAD=uploads.get_upload,
             DELETE=uploads.cancel_upload,  # end-14
         ),
     ),
@@ -68,7 +68,7 @@ urlpatterns = [
         f"^v2/{NAME}/referrers/{DIGEST}/?$",
         Resource(GET=referrers.list_referrers),  # end-12a, end-12b
     ),
-    re_path("^v1/_ping/?$", Resource(GET=search_v1.ping, HEAD=search_v1.ping)),
+    re_path("^v1/_ping/?$", Resource(GET=search_v1.ping)),
     re_path("^v1/search/?$", Resource(GET=search_v1.search)),
     re_path("^v[12](?:/|$)", Resource()),  # nothing: 404 in JSON (E-1)
 ]

@@ -35,7 +35,7 @@ class ProtocolRequest(WSGIRequest):
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = self.META = environ
-        self.method = environ["REQUEST_METHOD"].upper()
+        self.method = environ["REQUEST_METHOD"]  # case-sensitive (RFC 9110 §9.1)
         self.path = self.path_info = get_path_info(environ)
 
 

@@ -38,6 +38,25 @@ def tell_of_unread_body(get_response: Answer) -> Answer:
     return answer
 
 
+def refuse_unknown_methods(get_response: Answer) -> Answer:
+    """Answer 501 to a method in lower case: methods are case-sensitive (RFC 9110 §9.1).
+
+    Django writes them in upper case, and would answer ``get`` like ``GET``.
+    """
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        method = request.META["REQUEST_METHOD"]
+        if method != request.method:
+            return HttpResponse(
+                f"Method {method[:20]!a} is not implemented. Methods are upper-case.",
+                content_type="text/plain",
+                status=501,
+            )
+        return get_response(request)
+
+    return answer
+
+
 def refuse_null_characters(get_response: Answer) -> Answer:
     """Answer 404 to a path with a NUL: nothing has such a name.
 

@@ -40,18 +40,18 @@ def test_an_unknown_path_is_404_in_json(
     ("path", "allowed"),
     [
         ("/v2/", "GET, HEAD"),
-        ("/v2/token", "GET, POST"),
+        ("/v2/token", "GET, HEAD, POST"),
         ("/v2/token/jwks", "GET, HEAD"),
-        ("/v2/_catalog", "GET"),
-        ("/v2/_oci/ext/discover", "GET"),
+        ("/v2/_catalog", "GET, HEAD"),
+        ("/v2/_oci/ext/discover", "GET, HEAD"),
         ("/v2/acme/api/blobs/uploads/", "POST"),
         (f"/v2/acme/api/{SESSION}", "PATCH, PUT, GET, HEAD, DELETE"),
         (f"/v2/acme/api/blobs/{ABSENT_DIGEST}", "GET, HEAD, DELETE"),
         ("/v2/acme/api/manifests/v1", "GET, HEAD, PUT, DELETE"),
-        ("/v2/acme/api/tags/list", "GET"),
-        (f"/v2/acme/api/referrers/{ABSENT_DIGEST}", "GET"),
+        ("/v2/acme/api/tags/list", "GET, HEAD"),
+        (f"/v2/acme/api/referrers/{ABSENT_DIGEST}", "GET, HEAD"),
         ("/v1/_ping", "GET, HEAD"),
-        ("/v1/search", "GET"),
+        ("/v1/search", "GET, HEAD"),
     ],
 )
 def test_another_method_is_405_and_says_which_are_allowed(
@@ -395,3 +395,89 @@ def test_codes_that_clients_retry_on_are_for_what_passes() -> None:
     for kind in kinds:
         is_retried = kind.code in retried_codes or kind.status in retried_statuses
         assert is_retried == (kind.status >= 500 or kind.status == 429), kind
+
+
+def test_head_is_answered_wherever_get_is(alice: RegistryClient, api: str) -> None:
+    """HEAD has GET's status and headers, and no body (RFC 9110 §9.1, C13)."""
+    image = images.image()
+    digest = alice.push(f"{api}:v1", image)
+    upload = alice.start_upload(api)
+    for path in (
+        "/v2/",
+        "/v2/token",
+        "/v2/token/jwks",
+        "/v2/_catalog",
+        "/v2/_oci/ext/discover",
+        f"/v2/{api}/tags/list",
+        f"/v2/{api}/referrers/{digest}",
+        f"/v2/{api}/manifests/v1",
+        f"/v2/{api}/blobs/{images.digest_of(image.blobs[0])}",
+        upload,
+        "/v1/_ping",
+        "/v1/search?q=a",
+    ):
+        options = {"headers": alice.basic, "token": ""} if path == "/v2/token" else {}
+        got, head = alice.get(path, **options), alice.head(path, **options)
+        assert head.status_code == got.status_code in {200, 204}, path
+        assert head.content == b""
+        for name in ("Content-Type", "Content-Length", "Location", "Range"):
+            if path != "/v2/token":  # each answer has a token of its own
+                assert head.headers.get(name) == got.headers.get(name), (path, name)
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "head", "pUT", "delete"])
+@pytest.mark.parametrize("path", ["/v2/", "/v1/_ping", "/v2/token", "/", "/healthz"])
+def test_methods_are_case_sensitive(
+    anonymous: RegistryClient, method: str, path: str
+) -> None:
+    """RFC 9110 §9.1 (B6)."""
+    with RawConnection(anonymous.url) as connection:
+        connection.send_head(method, path)
+        answer = connection.receive(method.upper())
+    assert answer.status in {405, 501}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/",
+        "/v2/token",
+        "/v2/_catalog",
+        "/v2/{api}/tags/list",
+        "/v2/{api}/referrers/" + ABSENT_DIGEST,
+        "/v2/{api}/manifests/v1",
+        "/v1/search",
+    ],
+)
+def test_a_query_of_very_many_fields_is_refused(
+    alice: RegistryClient, api: str, path: str
+) -> None:
+    """It is 400 or 414, and never a failure of the server (B7)."""
+    query = "&".join(["n=1", "tag=a", "scope=b", "q=c", "artifactType=d/e"] * 300)
+    response = alice.get(f"{path.format(api=api)}?{query}")
+    assert response.status_code in {200, 400, 404, 414}
+    assert response.status_code >= 400 or path == "/v2/"
+
+
+def test_a_put_that_names_thousands_of_tags_is_refused(
+    alice: RegistryClient, api: str
+) -> None:
+    """By digest with 2,000 times ``tag=`` (B7)."""
+    image = images.image()
+    tags = "&".join(f"tag=t{number}" for number in range(2000))
+    response = alice.put_manifest(api, f"{image.digest}?{tags}", image)
+    assert response.status_code in {400, 414}
+    assert alice.post(f"/v2/{api}/blobs/uploads/?{tags}").status_code in {400, 414}
+
+
+def test_no_answer_runs_in_a_browser(alice: RegistryClient, api: str) -> None:
+    """Other people's bytes are shown as their type says, in a sandbox (B2)."""
+    image = images.image()
+    alice.push(f"{api}:v1", image)
+    blob = images.digest_of(image.blobs[1])
+    for path in ("manifests/v1", f"blobs/{blob}", "tags/list", "manifests/absent"):
+        response = alice.get(f"/v2/{api}/{path}")
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "sandbox" in policy
