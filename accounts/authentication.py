@@ -1,8 +1,8 @@
-"""From a name and a secret to an Actor.
+"""Turns a name and a secret into an Actor.
 
-The secret is a password, an access token or a robot's token; which one is told by its
-prefix. Whatever is wrong, the answer is the same AuthenticationFailed, so that nobody
-learns which names exist.
+The secret is a password, an access token or a robot's token; its prefix decides which.
+The answer to every wrong one is the same AuthenticationFailed, so it does not reveal
+which names exist.
 """
 
 from allauth.mfa.utils import is_mfa_enabled
@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from accounts.actions import ACTIONS_OF_ROLE
 from accounts.actors import Actor, Ceiling
-from accounts.limits import check_attempts, record_failure
 from accounts.models import AccessToken, AccessTokenLimit, Robot, User
-from accounts.passwords import verify_password
+from accounts.passwords import find_login, verify_password
 from accounts.tokens import (
     ACCESS_TOKEN_PREFIX,
+    REFRESH_TOKEN_PREFIX,
     ROBOT_TOKEN_PREFIX,
     hash_token,
     is_token,
@@ -46,63 +46,35 @@ class PasswordNotEnough(AuthenticationFailed):
 def authenticate_basic(username: str, secret: str, *, address: str = "") -> Actor:
     """Return the actor of a name and a secret, else AuthenticationFailed.
 
-    The name may have capitals, as on the sign-in page; a robot's is taken as written.
-    Raises TooManyAttempts, before anything is looked up or hashed, for those who failed
-    too often (accounts/limits.py).
+    The name is a username in any case, an email address, or a robot's name. Raises
+    TooManyAttempts for too many guesses at passwords (accounts/passwords.py). A secret
+    with a token's prefix is no guess: it is looked up, and never counted.
     """
-    username = _login_meant(username)
-    guessed_at = "" if _has_form_of_token(secret) else username
-    check_attempts(username=guessed_at, address=address)
-    try:
-        return _authenticate(username, secret)
-    except PasswordNotEnough:
-        raise  # nobody guessed
-    except AuthenticationFailed:
-        record_failure(username=guessed_at, address=address)
-        raise
-
-
-def authenticate_token(secret: str, *, address: str = "") -> Actor:
-    """Return the actor of a bare access token, a user's or a robot's.
-
-    Raises AuthenticationFailed and TooManyAttempts as authenticate_basic does. What has
-    not the form of a token is no guess at one: it is refused without a query.
-    """
-    if not _has_form_of_token(secret):
-        raise AuthenticationFailed
-    check_attempts(username="", address=address)
-    token = AccessToken.objects.live().filter(token_hash=hash_token(secret)).first()
-    robot = Robot.objects.filter(token_hash=hash_token(secret)).first()
-    username = token.user.username if token else robot.username if robot else ""
-    try:
-        return _authenticate(username, secret)
-    except AuthenticationFailed:
-        record_failure(username="", address=address)
-        raise
-
-
-def _login_meant(typed: str) -> str:
-    """Return the login that somebody means; users' have no capitals."""
-    return typed if "+" in typed else typed.lower()
-
-
-def _has_form_of_token(secret: str) -> bool:
-    return is_token(secret, ACCESS_TOKEN_PREFIX) or is_token(secret, ROBOT_TOKEN_PREFIX)
-
-
-def _authenticate(username: str, secret: str) -> Actor:
     if "\0" in username or "\0" in secret:  # PostgreSQL refuses it in a parameter
         raise AuthenticationFailed
+    username = find_login(username)
     if secret.startswith(ACCESS_TOKEN_PREFIX):
-        return _authenticate_access_token(username, secret)
+        return _authenticate_access_token(secret, username)
     if secret.startswith(ROBOT_TOKEN_PREFIX):
-        return _authenticate_robot(username, secret)
-    user = verify_password(username, secret)
+        return _authenticate_robot(secret, username)
+    if is_token(secret, REFRESH_TOKEN_PREFIX):
+        raise AuthenticationFailed
+    user = verify_password(username=username, password=secret, address=address)
     if user is None:
         raise AuthenticationFailed
     if is_mfa_enabled(user):
         raise PasswordNotEnough
     return actor_of(user)
+
+
+def authenticate_token(secret: str) -> Actor:
+    """Return the actor of a bare access token, a user's or a robot's.
+
+    Raises AuthenticationFailed; nothing is counted, because tokens cannot be guessed.
+    """
+    if secret.startswith(ROBOT_TOKEN_PREFIX):
+        return _authenticate_robot(secret)
+    return _authenticate_access_token(secret)
 
 
 def actor_of(user: User) -> Actor:
@@ -133,21 +105,22 @@ def find_live_access_token(access_token_id: int) -> AccessToken | None:
     return token if token is not None and _is_live(token) else None
 
 
-def _authenticate_access_token(username: str, secret: str) -> Actor:
+def _authenticate_access_token(secret: str, username: str | None = None) -> Actor:
+    """Return the actor of an access token, which has to be that user's, if given."""
     if not is_token(secret, ACCESS_TOKEN_PREFIX):
         raise AuthenticationFailed
-    token = (
-        AccessToken.objects.select_related("user")
-        .filter(token_hash=hash_token(secret), user__username=username)
-        .first()
-    )
+    tokens = AccessToken.objects.select_related("user")
+    token = tokens.filter(token_hash=hash_token(secret)).first()
     if token is None or not _is_live(token):
+        raise AuthenticationFailed
+    if username is not None and token.user.username != username:
         raise AuthenticationFailed
     note_use(token)
     return actor_of_access_token(token)
 
 
-def _authenticate_robot(username: str, secret: str) -> Actor:
+def _authenticate_robot(secret: str, username: str | None = None) -> Actor:
+    """Return the actor of a robot's token; a name, if given, has to lead to it."""
     if not is_token(secret, ROBOT_TOKEN_PREFIX):
         raise AuthenticationFailed
     robot = (
@@ -156,7 +129,7 @@ def _authenticate_robot(username: str, secret: str) -> Actor:
         .filter(token_hash=hash_token(secret))
         .first()
     )
-    if robot is None or not robot.is_called(username):
+    if robot is None or (username is not None and not robot.is_called(username)):
         raise AuthenticationFailed
     note_use(robot)
     return actor_of_robot(robot)

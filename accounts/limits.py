@@ -5,12 +5,13 @@
     address (IPv6: its /64)    50      one machine trying many accounts
     account                    200     many machines trying one account
 
-A token cannot be guessed, so who sends what has the form of one counts by address only:
-an account that others are guessing at stays open to its own tokens.
+Only guesses at passwords and at codes of a second factor count. Tokens, links and other
+generated secrets cannot be guessed: a correct one is always accepted, and an expired or
+revoked one that a forgotten client repeats blocks no other client of its address.
 
 Pages, the token endpoint and the API count together. A blocked caller is refused before
-anything is hashed. When the counts cannot be read, nobody is blocked: the limiter never
-is the reason that a registry is down.
+anything is hashed. When the counts cannot be read, nobody is blocked: the limiter is
+never the reason that a registry is down.
 """
 
 import hashlib

@@ -1,46 +1,79 @@
-"""Check passwords, which is slow on purpose, without letting that hurt others."""
+"""Verifies passwords, and caches the outcome for a short time.
+
+A verified password is cached for a minute, so that a CI that signs in for each layer
+hashes once a minute. A refused one is cached for the time in which guesses are counted
+(accounts/limits.py): a program that repeats an old password does not guess, so it costs
+no hash and counts once.
+
+Both caches hold a keyed fingerprint of the password and of the stored hash, in this
+process only, so a changed password invalidates them at once.
+"""
 
 import hashlib
 import hmac
 import time
-from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.contrib.auth import authenticate
 
+from accounts.limits import WINDOW, check_attempts, record_failure
 from accounts.models import User
 
-# One argon2 takes 100 MB and a tenth of a second of several threads: a crowd at the
-# door must not take the memory of those inside.
-_hashing = BoundedSemaphore(2)
-
-REMEMBERED_SECONDS = 60  # a CI that signs in for every layer hashes once a minute
-REMEMBERED_MAX = 1000
-_remembered: dict[bytes, float] = {}
+REMEMBERED_SECONDS = 60
+REMEMBERED_MAX = 1000  # of each sort, in this process
+_verified: dict[bytes, float] = {}
+_refused: dict[bytes, float] = {}
 
 
-def verify_password(username: str, password: str) -> User | None:
-    """Return the user, if the password is theirs and they may sign in.
+def find_login(typed: str) -> str:
+    """Return the username for what a person typed: a username, or an email address.
 
-    A verified password is remembered for a minute, as a keyed fingerprint of it and of
-    what is kept of it, so that a changed password is forgotten at once.
+    Usernames have no capitals. A robot's name is returned as it is, and so is what is
+    neither. The same for pages, Basic and the token endpoint.
     """
-    user = User.objects.filter(username=username, is_active=True).first()
-    now = time.monotonic()
-    if user is not None:
-        fingerprint = _fingerprint(user, password)
-        if _remembered.get(fingerprint, 0.0) > now:
-            return user
-    with _hashing:
-        verified = authenticate(username=username, password=password)
-    if not isinstance(verified, User):
+    typed = typed.replace("\0", "")  # PostgreSQL refuses it in a parameter
+    if "@" not in typed:
+        return typed if "+" in typed else typed.lower()
+    found = User.objects.filter(email__iexact=typed).values_list("username", flat=True)
+    return found.first() or typed
+
+
+def verify_password(*, username: str, password: str, address: str = "") -> User | None:
+    """Return the user if the password is correct and the user can sign in.
+
+    The one place where guesses at passwords are counted. Raises TooManyAttempts before
+    anything is hashed. An empty name or password is no guess, and neither is a password
+    that was refused before. Unknown names cost the same queries and the same hashes.
+    """
+    if not username or not password or "\0" in password:
         return None
-    if len(_remembered) >= REMEMBERED_MAX:
-        _remembered.clear()
-    _remembered[_fingerprint(verified, password)] = now + REMEMBERED_SECONDS
+    user = User.objects.filter(username=username, is_active=True).first()
+    fingerprint = _fingerprint(username, user, password)
+    if _refused.get(fingerprint, 0.0) > time.monotonic():
+        return None
+    check_attempts(username=username, address=address)
+    if user is not None and _verified.get(fingerprint, 0.0) > time.monotonic():
+        return user
+    verified = authenticate(username=username, password=password)
+    now = time.monotonic()
+    if not isinstance(verified, User):
+        _remember(_refused, fingerprint, now + WINDOW.total_seconds())
+        record_failure(username=username, address=address)
+        return None
+    # The stored hash may have been updated just now.
+    fingerprint = _fingerprint(username, verified, password)
+    _remember(_verified, fingerprint, now + REMEMBERED_SECONDS)
     return verified
 
 
-def _fingerprint(user: User, password: str) -> bytes:
-    text = f"{user.pk}\0{user.password}\0{password}"
-    return hmac.digest(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256)
+def _remember(cache: dict[bytes, float], fingerprint: bytes, until: float) -> None:
+    if len(cache) >= REMEMBERED_MAX:
+        cache.clear()
+    cache[fingerprint] = until
+
+
+def _fingerprint(username: str, user: User | None, password: str) -> bytes:
+    who = f"{user.pk}\0{user.password}" if user is not None else f"\0{username}"
+    return hmac.digest(
+        settings.SECRET_KEY.encode(), f"{who}\0{password}".encode(), hashlib.sha256
+    )

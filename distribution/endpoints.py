@@ -41,6 +41,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_basic
+from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.models import Namespace
 from distribution import errors, scopes
@@ -303,6 +304,8 @@ def as_registry_error(error: Exception) -> errors.RegistryError:
             return errors.TooManyRequests(
                 str(error), retry_after_seconds=error.retry_after_seconds
             )
+        case HashingBusy():
+            return errors.Unavailable(str(error))
         case StoreFull():
             log.error("the blob store is full: %s", error)
             return errors.StorageFull()

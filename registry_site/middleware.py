@@ -11,6 +11,7 @@ from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render, resolve_url
 from django.template.loader import render_to_string
 
+from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.moved import Moved
 from accounts.views.base import SignInNeeded
@@ -104,6 +105,10 @@ class Refusals:
                 return ask_to_sign_in(request)
             case Moved():
                 return send_on(request, exception)
+            case HashingBusy():
+                response = render(request, "busy.html", status=503)
+                response["Retry-After"] = str(exception.retry_after_seconds)
+                return response
             case TooManyAttempts():
                 response = render(
                     request,

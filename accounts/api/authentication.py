@@ -26,10 +26,7 @@ class TokenAuthentication(BaseAuthentication):
         if scheme.lower() != SCHEME:  # wrong credentials are never taken for none
             raise AuthenticationFailed("the API takes an access token as Bearer")
         try:
-            actor = authenticate_token(
-                secret.strip().decode("ascii"),
-                address=client_address(request._request),
-            )
+            actor = authenticate_token(secret.strip().decode("ascii"))
         except (CredentialsRefused, UnicodeDecodeError) as error:
             raise AuthenticationFailed("this token opens nothing") from error
         if actor.user_id is None:

@@ -10,6 +10,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.moved import Moved
 
@@ -40,6 +41,13 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             return Response(
                 {"errors": [_entry("throttled", str(error))]},
                 status=status.HTTP_429_TOO_MANY_REQUESTS,
+                headers={"Retry-After": str(error.retry_after_seconds)},
+            )
+        case HashingBusy():
+            set_rollback()
+            return Response(
+                {"errors": [_entry("busy", str(error))]},
+                status=status.HTTP_503_SERVICE_UNAVAILABLE,
                 headers={"Retry-After": str(error.retry_after_seconds)},
             )
         case exceptions.Throttled():

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth import authenticate
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.db import OperationalError
 from django.test import RequestFactory
 from django.utils import timezone
 
 from accounts import limits, passwords
+from accounts.actors import SYSTEM
 from accounts.addresses import client_address
 from accounts.authentication import (
     AuthenticationFailed,
@@ -20,7 +22,15 @@ from accounts.authentication import (
 )
 from accounts.limits import ACCOUNT_MAX, ADDRESS_MAX, PAIR_MAX, TooManyAttempts
 from accounts.models import FailedAttempts, User
-from accounts.tokens import ACCESS_TOKEN_PREFIX, make_token
+from accounts.robots import replace_token
+from accounts.tokens import (
+    ACCESS_TOKEN_PREFIX,
+    REFRESH_TOKEN_PREFIX,
+    ROBOT_TOKEN_PREFIX,
+    issue_access_token,
+    make_token,
+    revoke_access_token,
+)
 from registry_site.environment import networks
 from tests import make
 from tests.registry_client import RegistryClient, error_codes
@@ -41,9 +51,9 @@ def fail(username: str, address: str, times: int) -> None:
 
 def test_who_fails_too_often_has_to_wait(database: None, address: str) -> None:
     person = make.user("judy", password=PASSWORD)
-    for _ in range(PAIR_MAX):
-        with pytest.raises(AuthenticationFailed):
-            authenticate_basic(person.username, "berth_pat_wrong", address=address)
+    fail(person.username, address, PAIR_MAX - 1)
+    with pytest.raises(AuthenticationFailed):
+        authenticate_basic(person.username, "a guess", address=address)
     with pytest.raises(TooManyAttempts) as refused:
         authenticate_basic(person.username, PASSWORD, address=address)
     assert 0 < refused.value.retry_after_seconds <= limits.WINDOW.total_seconds() + 1
@@ -64,7 +74,7 @@ def test_a_blocked_caller_costs_no_hashing(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a blocked caller's password was looked at")
 
-    monkeypatch.setattr("accounts.authentication.verify_password", refuse)
+    monkeypatch.setattr(passwords, "authenticate", refuse)
     with pytest.raises(TooManyAttempts):
         authenticate_basic(person.username, PASSWORD, address=address)
 
@@ -90,8 +100,8 @@ def test_pages_count_with_the_rest(
 ) -> None:
     person = make.user("leo", password=PASSWORD)
     request = rf.post("/-/admin/login/", REMOTE_ADDR=address)
-    for _ in range(PAIR_MAX):
-        assert authenticate(request, username=person.username, password="x") is None
+    fail(person.username, address, PAIR_MAX - 1)
+    assert authenticate(request, username=person.username, password="x") is None
     with pytest.raises(TooManyAttempts):
         authenticate(request, username=person.username, password=PASSWORD)
     with pytest.raises(TooManyAttempts):
@@ -104,7 +114,7 @@ def test_the_token_endpoint_answers_429(
     """RATE-5: 429 TOOMANYREQUESTS with Retry-After, and not 401."""
     username = make.unique("mallory")
     fail(username, "127.0.0.1", PAIR_MAX)
-    client = RegistryClient(anonymous.http, anonymous.url, username, "berth_pat_x")
+    client = RegistryClient(anonymous.http, anonymous.url, username, "a guess")
     for response in (
         client.token_answer(),
         client.get("/v2/", token="", headers=client.basic),
@@ -146,23 +156,27 @@ def test_a_verified_password_is_remembered_until_it_changes(
 ) -> None:
     """A CI that signs in by password for every layer does not burn a core."""
     person = make.user("nina", password=PASSWORD)
-    assert passwords.verify_password(person.username, PASSWORD) == person
     hashed = []
+
+    def verify(password: str) -> User | None:
+        return passwords.verify_password(username=person.username, password=password)
+
+    assert verify(PASSWORD) == person
 
     def count(**credentials: Any) -> object:
         hashed.append(credentials["username"])
         return authenticate(**credentials)
 
     monkeypatch.setattr(passwords, "authenticate", count)
-    assert passwords.verify_password(person.username, PASSWORD) == person
+    assert verify(PASSWORD) == person
     assert hashed == []
-    assert passwords.verify_password(person.username, PASSWORD + "x") is None
+    assert verify(PASSWORD + "x") is None
     assert len(hashed) == 1
     person.set_password("another one")
     person.save()
-    assert passwords.verify_password(person.username, PASSWORD) is None
+    assert verify(PASSWORD) is None
     User.objects.filter(pk=person.pk).update(is_active=False)
-    assert passwords.verify_password(person.username, "another one") is None
+    assert verify("another one") is None
 
 
 def test_an_account_that_others_guess_at_stays_open_to_its_tokens(
@@ -176,42 +190,130 @@ def test_an_account_that_others_guess_at_stays_open_to_its_tokens(
     with pytest.raises(TooManyAttempts):
         authenticate_basic(person.username, "a guess", address=address)
     assert authenticate_basic(person.username, secret, address=address)
-    assert authenticate_token(secret, address=address)
+    assert authenticate_token(secret)
 
 
-def test_guesses_at_tokens_block_their_address_and_nobody_else(
-    database: None, address: str
+@pytest.fixture
+def revoked() -> str:
+    """An access token that is correct in form, and revoked."""
+    token, secret = issue_access_token(
+        user=make.user("leaver"), name="old", actions="read", actor=SYSTEM
+    )
+    revoke_access_token(token=token, actor=SYSTEM)
+    return secret
+
+
+def test_what_is_no_guess_at_a_password_blocks_no_address(
+    database: None, address: str, revoked: str
 ) -> None:
-    secret = make.access_token(make.user("bearer"))
-    for _ in range(ADDRESS_MAX):
-        with pytest.raises(AuthenticationFailed):
-            authenticate_token(make_token(ACCESS_TOKEN_PREFIX), address=address)
+    """Tokens cannot be guessed, and an empty password is no guess (A8, C3)."""
+    person = make.user("neighbor", password=PASSWORD)
+    secret = make.access_token(person)
+    acme = make.organization(owner=person)
+    robot, old = make.robot(acme.namespace)
+    new = replace_token(robot=robot, actor=SYSTEM)
+    for username, wrong in (
+        (person.username, revoked),
+        (robot.username, old),
+        ("acme+deleted", make_token(ROBOT_TOKEN_PREFIX)),
+        (person.username, make_token(ACCESS_TOKEN_PREFIX)[:-1]),  # cut off
+        (person.username, make_token(REFRESH_TOKEN_PREFIX)),
+        (person.username, ""),
+        ("", "a password"),
+    ):
+        for _ in range(ADDRESS_MAX + 1):
+            with pytest.raises(AuthenticationFailed):
+                authenticate_basic(username, wrong, address=address)
+        for bearer in (wrong, revoked):
+            with pytest.raises(AuthenticationFailed):
+                authenticate_token(bearer)
+    assert not FailedAttempts.objects.filter(key__in=keys_of(address)).exists()
+    assert authenticate_basic(person.username, PASSWORD, address=address)
+    assert authenticate_basic(person.username, secret, address=address)
+    assert authenticate_basic(robot.username, new, address=address)
+
+
+def keys_of(address: str) -> list[str]:
+    return [counter.key for counter in limits._counters("", address)]
+
+
+def test_a_blocked_address_keeps_its_tokens(database: None, address: str) -> None:
+    """An unguessable credential that is correct is always accepted (A8)."""
+    person = make.user("bearer")
+    secret = make.access_token(person)
+    robot, of_robot = make.robot(make.organization(owner=person).namespace)
+    fail("", address, ADDRESS_MAX)
     with pytest.raises(TooManyAttempts):
-        authenticate_token(secret, address=address)
-    for _ in range(5):
-        fail("", next(_addresses), ADDRESS_MAX)
-    assert authenticate_token(secret, address=next(_addresses))
+        authenticate_basic(person.username, "a guess", address=address)
+    assert authenticate_basic(person.username, secret, address=address)
+    assert authenticate_basic(robot.username, of_robot, address=address)
+    assert authenticate_token(secret) and authenticate_token(of_robot)
 
 
-def test_sign_in_token_endpoint_and_api_share_one_limit(
-    registry: object, anonymous: RegistryClient
+def test_a_program_that_repeats_an_old_password_counts_once(
+    database: None, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It does not guess, so it blocks nobody, and costs one hash (A8)."""
+    person = make.user("rotated", password=PASSWORD)
+    hashes = count_hashes(monkeypatch)
+    for username in (person.username, make.unique("nobody")):
+        hashes.clear()
+        for _ in range(ADDRESS_MAX + 1):
+            with pytest.raises(AuthenticationFailed):
+                authenticate_basic(username, "the old password", address=address)
+        assert len(hashes) == 1
+    assert authenticate_basic(person.username, PASSWORD, address=address)
+    person.set_password("the old password")
+    person.save()
+    assert authenticate_basic(person.username, "the old password", address=address)
+
+
+def count_hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by one for each hash."""
+    hashes: list[str] = []
+    for name in ("encode", "verify"):
+        hash_it = getattr(Argon2PasswordHasher, name)
+
+        def count(self: object, *words: str, hash_it: Any = hash_it) -> object:
+            hashes.append(words[0])
+            return hash_it(self, *words)
+
+        monkeypatch.setattr(Argon2PasswordHasher, name, count)
+    return hashes
+
+
+def test_the_same_name_works_everywhere(
+    database: None, address: str, rf: RequestFactory
+) -> None:
+    """A username in any case or the email address, with password and token (C8)."""
+    email = f"{make.unique('dave')}+ci@example.com"
+    person = make.user("dave", password=PASSWORD, email=email)
+    secret = make.access_token(person)
+    request = rf.post("/accounts/login/", REMOTE_ADDR=address)
+    for name in (person.username, person.username.upper(), email, email.upper()):
+        assert authenticate(request, username=name, password=PASSWORD) == person
+        for credential in (PASSWORD, secret):
+            actor = authenticate_basic(name, credential, address=address)
+            assert (actor.user_id, actor.name) == (person.pk, person.username)
+
+
+def test_sign_in_and_token_endpoint_share_one_limit(
+    registry: object, anonymous: RegistryClient, revoked: str
+) -> None:
+    """The API takes tokens only, so it blocks nobody (A8)."""
     for number in range(ADDRESS_MAX):  # as a page's sign-in counts them
         fail(f"nobody-{number}", "127.0.0.1", 1)
-    secret = make_token(ACCESS_TOKEN_PREFIX)
-    response = anonymous.http.get(
-        f"{anonymous.url}/api/v1/user",
-        headers={
-            "Authorization": f"Bearer {secret}",
-            "X-Forwarded-For": "198.51.100.7",  # of a stranger: not listened to
-        },
-    )
-    assert response.status_code == 429
-    assert int(response.headers["Retry-After"]) > 0
-    assert response.json()["errors"][0]["code"] == "throttled"
-    assert anonymous.token_answer().status_code == 200  # nobody guesses at nobody
+    secret = make.access_token(make.user("bearer"))
+    for bearer, status in ((secret, 200), (revoked, 401)):
+        response = anonymous.http.get(
+            f"{anonymous.url}/api/v1/user",
+            headers={"Authorization": f"Bearer {bearer}"},
+        )
+        assert response.status_code == status
+    assert anonymous.token_answer().status_code == 200  # no name, no guess
     someone = RegistryClient(anonymous.http, anonymous.url, "somebody", "x")
     assert someone.token_answer().status_code == 429
+    FailedAttempts.objects.all().delete()
 
 
 def test_nobody_is_blocked_when_the_counts_cannot_be_read(

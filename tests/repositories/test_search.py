@@ -233,7 +233,7 @@ def test_a_token_finds_only_what_it_reaches(cast: Cast) -> None:
     ]
     for limits, names in cases:
         secret = make.access_token(cast.alice, **limits)
-        actor = authenticate_token(secret, address="")
+        actor = authenticate_token(secret)
         assert set(found(word, actor)) == names
         assert count_matches(actor, parse_query(word)).value == len(names)
 
