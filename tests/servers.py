@@ -303,7 +303,7 @@ class Process:
 
 
 class MakeRun:
-    """What `make run` does after the installation: prepare, then the whole Procfile.
+    """What `make run` does after the installation: prepare, and run the Procfile.
 
     The environment is that of a first start: nothing but where to listen and what the
     Makefile sets.
@@ -353,17 +353,10 @@ class MakeRun:
 
     def start(self) -> None:
         """Start all processes and return once /readyz answers."""
-        bin_folder = Path(sys.executable).parent
-        procfile = (PROJECT_FOLDER / "Procfile").read_text()
-        commands = procfile.replace(".venv/bin/", f"{bin_folder}/")
-        (self.folder / "Procfile").write_text(commands)
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [
-                    str(bin_folder / "honcho"),
-                    *("-d", str(PROJECT_FOLDER), "-f", str(self.folder / "Procfile")),
-                    "start",
-                ],
+                [sys.executable, "manage.py", "run"],
+                cwd=PROJECT_FOLDER,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

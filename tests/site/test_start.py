@@ -1,5 +1,6 @@
 """What `make run` does after the installation: prepare, then three processes."""
 
+import os
 import re
 import shutil
 import signal
@@ -20,6 +21,7 @@ from tests.servers import PROJECT_FOLDER, BerthServer, MakeRun
 pytestmark = pytest.mark.own_database
 
 TIMEOUT_SECONDS = 60
+END_SECONDS = 15.0  # from SIGTERM or Ctrl-C to the end of everything
 
 
 @pytest.fixture
@@ -168,22 +170,31 @@ def test_two_first_starts_at_once_agree(
 def test_everything_starts_and_ends_together(
     make_run: MakeRun, end: signal.Signals
 ) -> None:
-    """Web, worker and scheduler serve, and none of them outlives the command."""
+    """Web serves while worker and scheduler are killed; nothing outlives the command.
+
+    (E3)
+    """
     password = re.search(r"one-time password: +(\S+)", make_run.prepare())
     assert password
     make_run.start()
     try:
         assert make_run.process is not None
-        http = httpx.Client(timeout=60)
-        client = RegistryClient(http, make_run.url, "admin", password[1])
-        with client.http:
+        with httpx.Client(timeout=60) as http:
+            client = RegistryClient(http, make_run.url, "admin", password[1])
             assert client.get("/v2/").status_code == 200
-        wait_for_words(make_run, ["worker", "scheduler"])
-        children = descendants(make_run.process.pid)
-        assert len(children) >= 3
+            wait_for_words(make_run, ["Berth is ready"])
+            children = children_of(make_run.process.pid)
+            for name, pid in zip(("web", "worker", "scheduler"), children, strict=True):
+                if name != "web":
+                    os.kill(pid, signal.SIGKILL)
+                    wait_for_words(make_run, [f"{name} was ended by SIGKILL"])
+                    assert client.get("/v2/").status_code == 200
+        everything = descendants(make_run.process.pid)
     finally:
+        began = time.monotonic()
         make_run.stop(end)
-    wait_until_gone(children)
+    assert time.monotonic() - began < END_SECONDS
+    wait_until_gone(everything)
 
 
 def wait_for_words(make_run: MakeRun, words: list[str]) -> None:
@@ -224,8 +235,7 @@ def test_make_is_all_that_the_readme_asks_for() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "manage.py prepare" in done.stdout
-    assert "honcho start" in done.stdout
+    assert "manage.py run" in done.stdout
 
 
 def test_two_never_share_an_address(
