@@ -5,6 +5,7 @@ An invitation's page puts its secret into the session; here it has to be one tha
 stands.
 """
 
+import logging
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
@@ -28,6 +29,8 @@ from accounts.names import NameInvalid, validate_namespace_name
 from accounts.tokens import hash_token
 from accounts.users import enrol_user
 from accounts.views.base import actor_of_page
+
+log = logging.getLogger(__name__)
 
 INVITATION_IN_SESSION = "invitation"  # the secret of the link that was followed
 
@@ -97,6 +100,30 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request) or "0.0.0.0"  # noqa: S104  # a name, no listener
+
+    def get_login_stages(self) -> list[str]:
+        """Put Berth's step for unconfirmed addresses in the place of allauth's."""
+        ours = "accounts.login_stages.ConfirmAddressStage"
+        return [
+            ours if stage.endswith(".EmailVerificationStage") else stage
+            for stage in super().get_login_stages()
+        ]
+
+    def send_mail(
+        self, template_prefix: str, email: str, context: dict[str, Any]
+    ) -> None:
+        """Queue a mail that names this registry by BERTH_URL.
+
+        allauth calls this after it has saved the change, so a failure of the database
+        is logged and does not turn the change into an error page.
+        """
+        site = {"name": settings.BERTH_SERVICE, "domain": settings.BERTH_SERVICE}
+        try:
+            super().send_mail(template_prefix, email, {**context, "current_site": site})
+        except DatabaseError:
+            if transaction.get_connection().in_atomic_block:
+                raise  # the change is undone along with the mail
+            log.exception("a mail was not queued (%s)", template_prefix)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Link to BERTH_URL, whatever host the request was sent to."""

@@ -5,9 +5,7 @@ holds a secret that is kept as a hash. Nothing tells the inviter whether an addr
 belongs to a user: the row, the answer and the mail are the same.
 """
 
-import logging
 from datetime import timedelta
-from smtplib import SMTPException
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -22,8 +20,6 @@ from accounts.events import AccountEvent, tell
 from accounts.memberships import add_member
 from accounts.models import Invitation, Team, User
 from accounts.tokens import hash_token, is_token, make_token
-
-log = logging.getLogger(__name__)
 
 INVITATION_PREFIX = "berth_inv_"
 INVITATION_LIFETIME = timedelta(days=14)
@@ -46,7 +42,7 @@ def invite(
 ) -> tuple[Invitation, str]:
     """Invite a user or an e-mail address; the second value is the link's secret.
 
-    The mail leaves after the caller's transaction; if it cannot be sent, the invitation
+    The mail is queued in the same transaction; if it cannot be sent, the invitation
     stands and a user finds it on the site. Raises AlreadyMember (never for an address,
     which would tell whose it is), AlreadyInvited, and ValidationError for an address
     that is none.
@@ -71,7 +67,7 @@ def invite(
                 expires_at=timezone.now() + INVITATION_LIFETIME,
             )
             _record(AccountEvent.INVITATION_SENT, invitation, actor)
-            transaction.on_commit(lambda: _send(invitation, secret))
+            _queue_mail(invitation, secret)
     except IntegrityError as error:
         raise AlreadyInvited("there is an invitation to this team already") from error
     return invitation, secret
@@ -149,8 +145,8 @@ def _record(kind: AccountEvent, invitation: Invitation, actor: Actor) -> None:
     tell(kind, actor=actor, namespace=team.organization.namespace, detail=detail)
 
 
-def _send(invitation: Invitation, secret: str) -> None:
-    """Mail the link; a failure is logged, without the address and the secret."""
+def _queue_mail(invitation: Invitation, secret: str) -> None:
+    """Queue the mail with the link (accounts/mail.py)."""
     address = invitation.user.email if invitation.user else invitation.email
     if not address:
         return  # a user without an address finds the invitation on the site
@@ -167,16 +163,8 @@ def _send(invitation: Invitation, secret: str) -> None:
         },
     )
     # Only names of the grammar stand in a header; Django refuses a line break there.
-    message = EmailMessage(
+    EmailMessage(
         subject=f"{invitation.invited_by} invites you to {organization}",
         body=text,
         to=[address],
-    )
-    try:
-        message.send()
-    except (OSError, SMTPException, ValueError) as error:
-        log.error(
-            "the mail of invitation %d was not sent: %s",
-            invitation.pk,
-            type(error).__name__,
-        )
+    ).send()

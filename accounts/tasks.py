@@ -1,8 +1,8 @@
-"""What the worker does for accounts, by the table in registry_site/settings.py."""
+"""Periodic tasks for accounts, scheduled in registry_site/settings.py."""
 
 from celery import shared_task
 
-from accounts import invitations, limits
+from accounts import invitations, limits, mail
 
 
 @shared_task
@@ -15,3 +15,9 @@ def forget_attempts() -> None:
 def forget_invitations() -> None:
     """Delete invitations that nobody answered in time."""
     invitations.forget_invitations()
+
+
+@shared_task
+def send_queued_mail() -> None:
+    """Send the mail that is due."""
+    mail.send_queued_mail()

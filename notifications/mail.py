@@ -1,18 +1,13 @@
-"""Send what is to be mailed: all that waits for a person in one mail.
+"""Queue notifications as mail: all that waits for a person in one mail.
 
-A mail is claimed for LEASE before it is sent, outside of any transaction; whoever is
-killed in between leaves the claim, and after its time somebody else sends it. So a mail
-may come twice and is never lost, unless no mail server takes it for GIVE_UP_AFTER.
+The mail is queued (accounts/mail.py) in the transaction that marks its notifications as
+sent, so each notification is mailed once.
 """
-
-import logging
-from datetime import datetime, timedelta
-from smtplib import SMTPException
 
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -25,64 +20,47 @@ from notifications.preferences import who_get_mail
 from notifications.wording import explanation_of, headline_of, path_of
 from repositories.crash_points import reach
 
-log = logging.getLogger(__name__)
-
-LEASE = timedelta(minutes=10)
-GIVE_UP_AFTER = timedelta(days=1)
 PEOPLE_AT_A_TIME = 200
 TOLD_MAX = 50  # of one mail; the rest is counted
 
 
 def send_mails() -> int:
-    """Mail everybody what waits for them; return how many mails were sent."""
+    """Queue a mail to everybody for whom something waits; return how many."""
     return sum(
         _mail(user) for user in User.objects.filter(pk__in=_who_waits()).order_by("pk")
     )
 
 
 def _who_waits() -> list[int]:
-    waiting = _unsent(timezone.now()).values_list("user", flat=True)
+    waiting = Notification.objects.unsent().values_list("user", flat=True)
     return list(waiting.order_by("user").distinct()[:PEOPLE_AT_A_TIME])
 
 
-def _unsent(now: datetime) -> QuerySet[Notification]:
-    due = Q(mail=Notification.Mail.DUE)
-    abandoned = Q(mail=Notification.Mail.SENDING, mail_at__lt=now - LEASE)
-    return Notification.objects.filter(due | abandoned)
-
-
 def _mail(user: User) -> bool:
-    """Send one person one mail; False if there is nothing to say, or it failed."""
-    now = timezone.now()
+    """Queue one person one mail; False if there is nothing to send."""
     with transaction.atomic():
-        free = _unsent(now).filter(user=user).select_for_update(skip_locked=True)
-        Notification.objects.filter(pk__in=free.values("pk")).update(
-            mail=Notification.Mail.SENDING, mail_at=now
+        people = User.objects.select_for_update(skip_locked=True, no_key=True)
+        if not people.filter(pk=user.pk).exists():
+            return False  # another worker has this person in hand
+        waiting = Notification.objects.unsent().filter(user=user)
+        last = waiting.aggregate(last=Max("pk"))["last"]
+        if last is None:
+            return False
+        mine = waiting.filter(pk__lte=last)  # what comes in now waits for the next run
+        told, count = [], 0
+        if who_get_mail(User.objects.filter(pk=user.pk)).exists():
+            # What has become private, or was read on the site, is not mailed any more.
+            readable = mine.readable_by(actor_of(user)).unread().with_event()
+            told = list(readable.order_by("pk")[:TOLD_MAX])
+            count = max(readable.count(), len(told))
+        if told:
+            _message(user, told, count).send()
+        reach("C27")
+        mine.update(
+            mail=Notification.Mail.SENT if told else Notification.Mail.NONE,
+            mail_at=timezone.now(),
         )
-    # However many there are: the time says which are ours.
-    mine = Notification.objects.filter(
-        user=user, mail=Notification.Mail.SENDING, mail_at=now
-    )
-    told, count = [], 0
-    if who_get_mail(User.objects.filter(pk=user.pk)).exists():
-        # What has become private, or was read on the site, is not mailed any more.
-        readable = mine.readable_by(actor_of(user)).unread().with_event()
-        told = list(readable.order_by("pk")[:TOLD_MAX])
-        count = max(readable.count(), len(told))
-    if not told:
-        mine.update(mail=Notification.Mail.NONE)
-        return False
-    try:
-        _message(user, told, count).send()
-    except (OSError, SMTPException, ValueError) as error:
-        # The claims stand, and so it is tried again when they are over.
-        log.warning("a mail to user %d was not sent: %s", user.pk, type(error).__name__)
-        hopeless = mine.filter(created_at__lt=now - GIVE_UP_AFTER)
-        hopeless.update(mail=Notification.Mail.NONE)
-        return False
-    reach("C27")
-    mine.update(mail=Notification.Mail.SENT)
-    return True
+    return bool(told)
 
 
 def _message(user: User, told: list[Notification], count: int) -> EmailMessage:

@@ -47,6 +47,10 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def unread(self) -> "NotificationQuerySet":
         return self.filter(is_read=False)
 
+    def unsent(self) -> "NotificationQuerySet":
+        """Keep those that wait to be mailed."""
+        return self.filter(mail__in=["due", "sending"])
+
     def older_than(self, time: datetime) -> "NotificationQuerySet":
         return self.filter(created_at__lt=time)
 
@@ -67,9 +71,7 @@ class Notification(models.Model):
     class Mail(models.TextChoices):
         NONE = "none"  # not wanted
         DUE = "due"
-        SENDING = (
-            "sending"  # since mail_at; whoever was killed meanwhile is not waited for
-        )
+        SENDING = "sending"  # of an older version; taken as due
         SENT = "sent"
 
     user = models.ForeignKey(
@@ -80,7 +82,7 @@ class Notification(models.Model):
     )
     is_read = models.BooleanField(default=False)
     mail = models.CharField(max_length=7, choices=Mail.choices, default=Mail.NONE)
-    mail_at = models.DateTimeField(null=True)  # when it was last tried
+    mail_at = models.DateTimeField(null=True)  # when it was queued
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = NotificationQuerySet.as_manager()

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, IntegerField, Subquery
+from django.db.models import Exists, F, IntegerField, OuterRef, Subquery
+from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from accounts.adapters import may_sign_up
-from accounts.models import Invitation, User
+from accounts.mail import refusals_of
+from accounts.models import Invitation, RefusedAddress, User
 from accounts.views.base import actor_of_page
 from notifications.models import Notification
 
@@ -23,6 +25,7 @@ class Topbar:
 
     organizations: list[str]
     unread_count: int  # notifications and invitations; each at most UNREAD_MAX + 1
+    is_mail_refused: bool = False  # by the mail server, for the user's address
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -33,10 +36,17 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "registry": settings.BERTH_SERVICE,
         "version": settings.BERTH_VERSION,
+        "sends_mail": settings.BERTH_SENDS_MAIL,
         "social_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
         "signup_is_open": SimpleLazyObject(lambda: may_sign_up(request)),
+        "refused_addresses": SimpleLazyObject(lambda: _refusals(request)),
         "topbar": SimpleLazyObject(lambda: _topbar(request)),
     }
+
+
+def _refusals(request: HttpRequest) -> list[RefusedAddress]:
+    user = request.user
+    return list(refusals_of(user)) if user.is_authenticated else []
 
 
 class _CountRows(Subquery):
@@ -56,13 +66,17 @@ def _topbar(request: HttpRequest) -> Topbar:
             organization=F("memberships__team__organization__namespace__name"),
             unread=_CountRows(unread.values("pk")[: UNREAD_MAX + 1])
             + _CountRows(invitations.values("pk")[: UNREAD_MAX + 1]),
+            is_refused=Exists(
+                RefusedAddress.objects.filter(address=Lower(OuterRef("email")))
+            ),
         )
         .distinct()
         .order_by("organization")
-        .values_list("organization", "unread")[:SHOWN_ORGANIZATIONS]
+        .values_list("organization", "unread", "is_refused")[:SHOWN_ORGANIZATIONS]
     )
     found = list(rows)
     return Topbar(
-        organizations=[name for name, _ in found if name is not None],
+        organizations=[name for name, *_ in found if name is not None],
         unread_count=found[0][1] if found else 0,
+        is_mail_refused=bool(found and found[0][2]),
     )

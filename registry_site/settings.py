@@ -600,6 +600,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "webhooks.tasks.expire_deliveries",
         "schedule": crontab(hour=4, minute=20),
     },
+    "send queued mail": {
+        "task": "accounts.tasks.send_queued_mail",
+        "schedule": 5.0,  # seconds
+        "options": {"expires": 5},
+    },
     "send mails": {
         "task": "notifications.tasks.send_mails",
         "schedule": 60.0,  # seconds: what comes together goes together
@@ -654,7 +659,10 @@ _mail: dict[str, Any] = {
 }
 if read(env.str, "EMAIL_URL", "", validate=environment.mail_url):
     _mail = dict(read(env.dj_email_url, "EMAIL_URL"))
-EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+# Pages queue mail in the database; the worker sends it with the backend below.
+EMAIL_BACKEND = "accounts.mail.QueueBackend"
+BERTH_MAIL_BACKEND: str = _mail["EMAIL_BACKEND"]
+BERTH_SENDS_MAIL = BERTH_MAIL_BACKEND.endswith(".smtp.EmailBackend")
 EMAIL_HOST = _mail.get("EMAIL_HOST", "")
 EMAIL_PORT = _mail.get("EMAIL_PORT") or (587 if _mail.get("EMAIL_USE_TLS") else 25)
 EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER", "")
@@ -664,4 +672,4 @@ EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = _mail.get("DEFAULT_FROM_EMAIL") or (
     f"berth@{urlsplit(BERTH_URL).hostname}"
 )
-EMAIL_TIMEOUT = 10  # seconds; a mail server that hangs must not hold a request
+EMAIL_TIMEOUT = 10  # seconds that the worker waits for a mail server that hangs

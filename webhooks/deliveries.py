@@ -416,7 +416,7 @@ def send_test(*, webhook: Webhook) -> Delivery:
     delivery = make_delivery(webhook, sample_notice(webhook), recorded=None)
     with transaction.atomic():
         delivery.save()
-        transaction.on_commit(partial(nudge_delivery, delivery.pk))
+        transaction.on_commit(partial(nudge_delivery, delivery.pk), robust=True)
     return delivery
 
 
@@ -430,7 +430,7 @@ def redeliver(*, delivery: Delivery) -> Delivery:
         raise WebhookIsOff
     with transaction.atomic():
         _start_again([delivery.pk])
-        transaction.on_commit(partial(nudge_delivery, delivery.pk))
+        transaction.on_commit(partial(nudge_delivery, delivery.pk), robust=True)
     delivery.refresh_from_db()
     return delivery
 
@@ -454,7 +454,7 @@ def redeliver_failed_since(*, webhook: Webhook, since: datetime) -> int:
         ids = list(failed.order_by("pk").values_list("pk", flat=True))
         _start_again(ids)
         for delivery_id in ids[:SWEEP_MAX]:  # the sweep goes on
-            transaction.on_commit(partial(nudge_delivery, delivery_id))
+            transaction.on_commit(partial(nudge_delivery, delivery_id), robust=True)
     return len(ids)
 
 

@@ -64,7 +64,7 @@ def _tell(pulls: Mapping[Fetch, int], fetched_at: datetime) -> None:
     ]
     Delivery.objects.bulk_create(made)
     for delivery in made:
-        transaction.on_commit(partial(nudge_delivery, delivery.pk))
+        transaction.on_commit(partial(nudge_delivery, delivery.pk), robust=True)
 
 
 def _hooks_of(repository_ids: set[int]) -> list[Webhook]:

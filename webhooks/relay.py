@@ -69,7 +69,7 @@ def relay_events(*, event_ids: Collection[int] | None = None) -> int:
             is_relayed=True
         )
         ids = [delivery.pk for delivery in made]
-        transaction.on_commit(partial(_after_commit, ids))
+        transaction.on_commit(partial(_after_commit, ids), robust=True)
     return len(events)
 
 

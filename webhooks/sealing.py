@@ -1,16 +1,8 @@
-"""Keep secrets so that they can be used but not read from a copy of the database.
+"""Seal the secrets of webhooks, so that a copy of the database reveals none of them."""
 
-Sealed with a key that is made of SECRET_KEY (HKDF, then Fernet: AES-128-CBC and HMAC).
-With Django's SECRET_KEY_FALLBACKS what was sealed under an older key stays readable.
-"""
+from accounts import sealing
 
-import base64
-from functools import cache
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
+PURPOSE = "berth webhooks 1"
 
 
 class SealBroken(Exception):
@@ -24,28 +16,13 @@ class SealBroken(Exception):
 
 
 def seal(text: str) -> str:
-    """Return the text as it may be kept."""
-    return _box(*_keys()).encrypt(text.encode()).decode()
+    """Return the text in the form that the database may keep."""
+    return sealing.seal(text.encode(), purpose=PURPOSE)
 
 
 def unseal(sealed: str) -> str:
     """Return what was sealed; raises SealBroken."""
     try:
-        return _box(*_keys()).decrypt(sealed.encode()).decode()
-    except InvalidToken as error:
+        return sealing.unseal(sealed, purpose=PURPOSE).decode()
+    except sealing.SealBroken as error:
         raise SealBroken from error
-
-
-def _keys() -> tuple[str, ...]:
-    return (settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS))
-
-
-@cache
-def _box(*keys: str) -> MultiFernet:
-    return MultiFernet([Fernet(_derive(key)) for key in keys])
-
-
-def _derive(key: str) -> bytes:
-    # One purpose, one key: what else SECRET_KEY is used for tells nothing about this.
-    kdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"berth webhooks 1")
-    return base64.urlsafe_b64encode(kdf.derive(key.encode()))

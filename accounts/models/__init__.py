@@ -1,6 +1,7 @@
 from accounts.models.access_tokens import AccessToken, AccessTokenLimit
 from accounts.models.attempts import FailedAttempts
 from accounts.models.invitations import Invitation
+from accounts.models.mail import QueuedMail, RefusedAddress
 from accounts.models.namespaces import FormerNamespaceName, Namespace
 from accounts.models.organizations import Organization
 from accounts.models.robots import Robot
@@ -16,6 +17,8 @@ __all__ = [
     "Membership",
     "Namespace",
     "Organization",
+    "QueuedMail",
+    "RefusedAddress",
     "Robot",
     "Team",
     "User",

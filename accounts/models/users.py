@@ -19,6 +19,11 @@ class User(AbstractUser):
     )
     email = models.EmailField(blank=True)
     display_name = models.CharField(max_length=100, blank=True)
+    must_change_password = models.BooleanField(
+        "must change the password",
+        default=False,
+        help_text="The pages ask for a new password after the next sign-in.",
+    )
     first_name = None  # type: ignore[assignment]  # one name, as the person writes it
     last_name = None  # type: ignore[assignment]
 

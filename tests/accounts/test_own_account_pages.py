@@ -18,7 +18,7 @@ PAGES = {
     "/settings/logins": "Docker logins · Berth",
     "/organizations/new": "New organization · Berth",
     "/new": "New repository · Berth",
-    "/accounts/email/": "E-mail addresses · Berth",
+    "/accounts/email/": "Email addresses · Berth",
     "/accounts/sessions/": "Sessions · Berth",
     "/accounts/password/set/": "Set a password · Berth",
 }

@@ -1,6 +1,7 @@
 """What is mailed to whom, in one mail for all that waits; nothing is lost."""
 
 import threading
+import unittest.mock
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.authentication import actor_of
-from accounts.models import User
-from notifications.mail import GIVE_UP_AFTER, LEASE, TOLD_MAX, send_mails
+from accounts.models import QueuedMail, User
+from notifications.mail import TOLD_MAX, send_mails
 from notifications.models import Notification
 from notifications.preferences import prefer_mail, read_through
 from notifications.tasks import KEPT, expire_notifications
@@ -26,7 +27,6 @@ from tests import make
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
-from tests.servers import free_port
 from webhooks.relay import relay_events
 from webhooks.webhooks import switch_off
 
@@ -191,33 +191,24 @@ def test_what_became_private_meanwhile_is_not_mailed(
     assert outbox.outbox == []
 
 
-def test_a_mail_server_that_is_away_loses_nothing(
+def test_a_mail_is_queued_with_the_mark_or_not_at_all(
     alice: RegistryClient, reader: User, watched: Repository, settings: Any
 ) -> None:
+    """A failure between the two leaves the notifications to the next run (D2)."""
     push(alice, watched, "v1")
-    with_mail = settings.EMAIL_BACKEND
-    settings.EMAIL_BACKEND = f"{BACKEND}smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
-    assert send_mails() == 0
-    assert states(reader) == ["sending"]
-    settings.EMAIL_BACKEND = with_mail
-    assert send_mails() == 0, "somebody may be at it"
-    rows = Notification.objects.filter(user=reader)
-    rows.update(mail_at=timezone.now() - LEASE - timedelta(seconds=1))
+    settings.EMAIL_BACKEND = "accounts.mail.QueueBackend"
+    with (
+        pytest.raises(RuntimeError),
+        unittest.mock.patch("notifications.mail.reach", side_effect=RuntimeError),
+    ):
+        send_mails()
+    queued = QueuedMail.objects.filter(address=reader.email)
+    assert states(reader) == ["due"]
+    assert not queued.exists()
     assert send_mails() == 1
-    assert len(outbox.outbox) == 1
-
-
-def test_a_mail_that_no_server_takes_is_given_up_at_last(
-    alice: RegistryClient, reader: User, watched: Repository, settings: Any
-) -> None:
-    push(alice, watched, "v1")
-    rows = Notification.objects.filter(user=reader)
-    rows.update(created_at=timezone.now() - GIVE_UP_AFTER - timedelta(seconds=1))
-    settings.EMAIL_BACKEND = f"{BACKEND}smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
-    assert send_mails() == 0
-    assert states(reader) == ["none"]
+    assert queued.count() == 1
+    assert states(reader) == ["sent"]
+    queued.delete()
 
 
 def test_old_notifications_are_forgotten(
