@@ -1,5 +1,6 @@
 """The page of docker's logins: what clients keep instead of one's password."""
 
+from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -31,5 +32,9 @@ def show_logins(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "distribution/logins.html",
-        {"logins": logins[:LISTED_MAX], "has_more": len(logins) > LISTED_MAX},
+        {
+            "logins": logins[:LISTED_MAX],
+            "has_more": len(logins) > LISTED_MAX,
+            "issues_logins": settings.BERTH_IDENTITY_TOKENS,
+        },
     )

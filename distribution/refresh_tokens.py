@@ -1,9 +1,10 @@
-"""Refresh tokens: what docker keeps as "identity token" instead of a password (D-12).
+"""Refresh tokens: what docker stores as "identity token" instead of a password (D-12).
 
-Opaque, kept as a hash, and alive only as long as what they were made from: the
-password, the access token or the robot's token.
+Off unless BERTH_IDENTITY_TOKENS is set. Opaque, stored as a hash, and valid only while
+what they were made from is: the password, the access token or the robot's token.
 """
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -43,6 +44,10 @@ def issue_refresh_token(*, actor: Actor, client: str) -> str:
 
 def authenticate_refresh_token(secret: str) -> Actor:
     """Return the actor of a refresh token, else AuthenticationFailed."""
+    if not settings.BERTH_IDENTITY_TOKENS:
+        raise AuthenticationFailed(
+            "this registry does not use identity tokens: run docker login again"
+        )
     if not is_token(secret, REFRESH_TOKEN_PREFIX):
         raise AuthenticationFailed
     token = (
@@ -66,6 +71,14 @@ def logins_of(user: User) -> QuerySet[RefreshToken]:
         .select_related("access_token")
         .order_by(Coalesce("last_used_at", "created_at").desc(), "-pk")
     )
+
+
+def has_login_page(user: User) -> bool:
+    """Return whether the settings link to the page of docker's logins.
+
+    They do where the site issues refresh tokens, or issued some to the user before.
+    """
+    return settings.BERTH_IDENTITY_TOKENS or logins_of(user).exists()
 
 
 def end_logins(*, user: User, login_id: int | None, actor: Actor) -> int:

@@ -13,6 +13,7 @@ from accounts.adapters import may_sign_up
 from accounts.mail import refusals_of
 from accounts.models import Invitation, RefusedAddress, User
 from accounts.views.base import actor_of_page
+from distribution.refresh_tokens import has_login_page
 from notifications.models import Notification
 
 UNREAD_MAX = 99  # more are not counted on every page
@@ -40,6 +41,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "social_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
         "signup_is_open": SimpleLazyObject(lambda: may_sign_up(request)),
         "refused_addresses": SimpleLazyObject(lambda: _refusals(request)),
+        "has_docker_logins": SimpleLazyObject(lambda: _has_docker_logins(request)),
         "topbar": SimpleLazyObject(lambda: _topbar(request)),
     }
 
@@ -47,6 +49,11 @@ def site(request: HttpRequest) -> dict[str, Any]:
 def _refusals(request: HttpRequest) -> list[RefusedAddress]:
     user = request.user
     return list(refusals_of(user)) if user.is_authenticated else []
+
+
+def _has_docker_logins(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return isinstance(user, User) and has_login_page(user)
 
 
 class _CountRows(Subquery):

@@ -97,6 +97,11 @@ BERTH_TOKEN_TTL_SECONDS = read(
     300,  # long enough for helm's POST and PUT (AUTH-41), short enough to be taken back
     validate=[at_least(60), validate.Range(max=900)],
 )
+BERTH_IDENTITY_TOKENS = read(
+    env.bool,
+    "BERTH_IDENTITY_TOKENS",
+    False,  # many tools read the password from docker's config.json (D-12)
+)
 BERTH_MANIFEST_LIMIT_BYTES = read(
     env.int,
     "BERTH_MANIFEST_LIMIT_BYTES",

@@ -213,6 +213,19 @@ def registry(
         assert_sound(server)
 
 
+@pytest.fixture(scope="session")
+def identity_server(django_db_setup: None) -> Iterator[BerthServer]:
+    """The same database, behind a server that issues identity tokens to docker."""
+    server = BerthServer(
+        data_folder=Path(os.environ["BERTH_DATA"]),
+        database_url=os.environ.get("DATABASE_URL"),
+        BERTH_WORKERS="1",
+        BERTH_IDENTITY_TOKENS="true",
+    )
+    with server:
+        yield server
+
+
 @pytest.fixture(autouse=True)
 def _forgive_failed_sign_ins(request: pytest.FixtureRequest) -> None:
     """Let no test be blocked for the wrong passwords of those before it."""

@@ -122,7 +122,7 @@ def _answer(
             f"{e['type']}:{e['name']}:{','.join(e['actions'])}" for e in access
         ),
     }
-    if wants_refresh:
+    if wants_refresh and settings.BERTH_IDENTITY_TOKENS:
         refresh_token = issue_refresh_token(actor=actor, client=client)
     if refresh_token:
         body["refresh_token"] = refresh_token

@@ -19,6 +19,7 @@ from tests.api.conftest import ApiClient
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
+from tests.servers import BerthServer
 
 Api = Callable[[str], ApiClient]
 
@@ -125,7 +126,10 @@ def test_a_robot_is_read_by_a_constant_number_of_queries(
 
 @pytest.mark.parametrize("end", ["owner switched off", "organization deleted"])
 def test_a_robot_ends_with_its_owner_at_every_door(
-    registry: object, http: httpx.Client, anonymous: RegistryClient, end: str
+    http: httpx.Client,
+    anonymous: RegistryClient,
+    identity_server: BerthServer,
+    end: str,
 ) -> None:
     """Token endpoint, refresh token, registry token, Basic and the API."""
     owner = make.user("owner")
@@ -142,13 +146,13 @@ def test_a_robot_ends_with_its_owner_at_every_door(
     client.push(f"{name}:v1", image())
     token = client.token(f"repository:{name}:pull,push")
     offline = http.get(
-        f"{anonymous.url}/v2/token?offline_token=true", headers=client.basic
+        f"{identity_server.url}/v2/token?offline_token=true", headers=client.basic
     ).json()["refresh_token"]
     api = ApiClient(http, anonymous.url, secret)
 
     def knock() -> list[int]:
         refreshed = http.post(
-            f"{anonymous.url}/v2/token",
+            f"{identity_server.url}/v2/token",
             data={"grant_type": "refresh_token", "refresh_token": offline},
         )
         path = f"/v2/{name}/tags/list"

@@ -1,6 +1,9 @@
 """The unmodified docker, engine and client, against a live Berth."""
 
+import base64
+import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +18,7 @@ from tests.clients.real_images import GREETING
 from tests.conftest import Cast
 from tests.pages import PageClient
 from tests.registry_client import RegistryClient
+from tests.servers import BerthServer
 
 pytestmark = pytest.mark.xdist_group("docker")  # one engine is enough for all of them
 
@@ -284,11 +288,40 @@ def test_logout_ends_the_access(
     assert "denied" in docker.refused("pull", name)
 
 
-def test_a_login_that_is_ended_on_the_pages_ends_the_access(
-    docker_as: AsAnyone, host: str, api: str, cast: Cast
+def stored_login(folder: Path, host: str) -> dict[str, str]:
+    """Return what docker stored of a login, as other tools read it."""
+    config = json.loads((folder / "docker-config" / "config.json").read_text())
+    login: dict[str, str] = config["auths"][host]
+    return login
+
+
+def test_other_tools_find_the_password_that_docker_stores(
+    docker_as: AsAnyone, tmp_path: Path, host: str, cast: Cast
 ) -> None:
-    """AUTH-31: docker keeps no password, and what it keeps can be taken back."""
-    docker, name = docker_as(cast.bob), f"{host}/{api}:v1"
+    """The kubelet, oras-py and Ratify read ``auth`` of config.json (C3)."""
+    docker_as(cast.bob)
+    login = stored_login(tmp_path / cast.bob.username, host)
+    words = f"{cast.bob.username}:{cast.secrets[cast.bob.username]}"
+    assert base64.b64decode(login["auth"]).decode() == words
+    assert "identitytoken" not in login
+
+
+def test_a_login_that_is_ended_on_the_pages_ends_the_access(
+    engine: DockerEngine,
+    tmp_path: Path,
+    identity_server: BerthServer,
+    api: str,
+    cast: Cast,
+) -> None:
+    """With BERTH_IDENTITY_TOKENS docker keeps no password; its login ends (AUTH-31)."""
+    host = urlsplit(identity_server.url).netloc
+    docker = docker_for(engine, tmp_path / "bob")
+    docker(
+        "login", host, "-u", cast.bob.username, "--password-stdin",
+        stdin=cast.secrets[cast.bob.username],
+    )  # fmt: skip
+    assert stored_login(tmp_path / "bob", host)["identitytoken"]
+    name = f"{host}/{api}:v1"
     build_image(docker, name)
     docker("push", name)
     docker("rmi", name)

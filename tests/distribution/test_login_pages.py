@@ -21,6 +21,12 @@ PATH = "/settings/logins"
 
 
 @pytest.fixture
+def registry(identity_server: BerthServer) -> BerthServer:
+    """Where everybody of this module signs in."""
+    return identity_server
+
+
+@pytest.fixture
 def person() -> User:
     return make.user("lena")
 

@@ -190,6 +190,7 @@ def test_logins_and_tokens_survive_a_new_signing_key(
         data_folder=tmp_path,
         BERTH_ADMIN_USERNAME="keeper",
         BERTH_ADMIN_PASSWORD="the keeper's own",
+        BERTH_IDENTITY_TOKENS="true",
     )
     server.manage("prepare")
     keeper = RegistryClient(anonymous.http, server.url, "keeper", "the keeper's own")

@@ -52,16 +52,6 @@ def test_docker_login(alice: RegistryClient) -> None:
     assert alice.get("/v2/", token=answer.json()["token"]).status_code == 200
 
 
-def test_a_refresh_token_only_comes_when_asked_for(
-    alice: RegistryClient, anonymous: RegistryClient
-) -> None:
-    """AUTH-13, AUTH-31: and never to nobody."""
-    asked = alice.token_answer(offline_token="true").json()
-    assert asked["refresh_token"].startswith("berth_ref_")
-    assert "refresh_token" not in alice.token_answer(offline_token="false").json()
-    assert "refresh_token" not in anonymous.token_answer(offline_token="true").json()
-
-
 @pytest.mark.parametrize("username", ["", "nobody-of-that-name", "{alice}", "{robby}"])
 @pytest.mark.parametrize("secret", ["", "wrong", "berth_pat_x", "{other token}"])
 def test_wrong_credentials_never_give_an_anonymous_token(
