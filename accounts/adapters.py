@@ -6,10 +6,13 @@ stands.
 """
 
 import logging
+import time
 from typing import Any
 from urllib.parse import quote
 
+from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
@@ -32,6 +35,7 @@ from accounts.views.base import actor_of_page
 
 log = logging.getLogger(__name__)
 
+SIGN_IN_METHODS = frozenset({"password", "mfa", "socialaccount"})  # allauth's words
 INVITATION_IN_SESSION = "invitation"  # the secret of the link that was followed
 
 
@@ -97,6 +101,20 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         """Leave the limit on guessing to accounts/backends.py, which all share."""
         user = authenticate(request, **credentials)
         return user if isinstance(user, User) else None
+
+    def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
+        """Ask for the password again, but not right after the sign-in.
+
+        allauth counts only explicit confirmations. A complete sign-in proves the same;
+        the link of a password reset does not, it proves only the mailbox.
+        """
+        if not super().is_reauthentication_required(app=app, **options):
+            return False
+        records = get_authentication_records(self.request, self.request.user)
+        newest = max(
+            (r["at"] for r in records if r["method"] in SIGN_IN_METHODS), default=0.0
+        )
+        return bool(time.time() - newest >= account_settings.REAUTHENTICATION_TIMEOUT)
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request) or "0.0.0.0"  # noqa: S104  # a name, no listener

@@ -49,7 +49,7 @@ class FormatForm(forms.Form):
         choices=[
             (EventName.PUSH, _("A tag is pushed")),
             (EventName.DELETE, _("A tag is deleted")),
-            (EventName.RESTORE, _("A deleted tag is back")),
+            (EventName.RESTORE, _("A deleted tag is restored")),
             (
                 EventName.REPOSITORY,
                 _("A repository is created, renamed, deleted, or changes visibility"),

@@ -137,7 +137,7 @@ def _exact_time(at: datetime) -> str:
 
 _UNITS = (  # from which number of seconds on, how many they are, and their name
     (31_536_000, 31_536_000, "year"),
-    (5_184_000, 2_592_000, "month"),  # up to 60 days people count days
+    (5_184_000, 2_592_000, "month"),  # people count up to 60 days in days
     (86_400, 86_400, "day"),
     (3_600, 3_600, "hour"),
     (60, 60, "minute"),
@@ -145,12 +145,19 @@ _UNITS = (  # from which number of seconds on, how many they are, and their name
 
 
 def _say_distance(at: datetime) -> str:
+    """Write a distance; js/times.js does the same in the browser.
+
+    What is over is counted in whole units. What is to come is rounded, and counted in
+    days for a year: a token of 90 days expires in 90 days, not "in 2 months".
+    """
     distance: timedelta = timezone.now() - at
     seconds = int(abs(distance.total_seconds()))
     is_past = distance >= timedelta(0)
     for least_seconds, unit_seconds, unit in _UNITS:
-        if seconds >= least_seconds:
-            return _say(seconds // unit_seconds, unit, is_past=is_past)
+        if seconds < least_seconds or (unit == "month" and not is_past):
+            continue
+        count = seconds / unit_seconds if is_past else seconds / unit_seconds + 0.5
+        return _say(int(count), unit, is_past=is_past)
     return gettext("just now") if is_past else gettext("in a moment")
 
 

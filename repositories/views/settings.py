@@ -156,7 +156,7 @@ def delete(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
 
 @require_POST
 def restore(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
-    """Bring back a deleted repository of this name, under another one if it is taken.
+    """Restore a deleted repository of this name, under another one if it is taken.
 
     By its id, since several may have had the same name.
     """
@@ -176,7 +176,7 @@ def restore(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         except NameTaken as error:
             form.add_error("name", str(error))
         else:
-            tell(request, _("%(name)s is back") % {"name": repository.full_name})
+            tell(request, _("%(name)s restored.") % {"name": repository.full_name})
             return redirect(repository)
     return show_deleted(request, repository, form)
 

@@ -1,4 +1,4 @@
-"""The tags of a repository: find, sort, delete, bring back."""
+"""The tags of a repository: find, sort, delete, restore."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -87,7 +87,7 @@ def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
             "restorable": restorable,
             "restored": next((tag.name for tag in listed if tag.name in restored), ""),
             "was_restored": bool(restored),
-            "back": request.GET.urlencode(),
+            "back": _kept(request.GET).urlencode(),
         },
     )
 
@@ -152,23 +152,26 @@ def delete_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse
 
 @require_POST
 def restore_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
-    """Bring back tags that were deleted, where they pointed to at last."""
+    """Restore deleted tags to where they pointed last: all that were sent, or one."""
     page = open_page(request, namespace, name)
     restored = [tag for tag in _permitted(page, Action.PUSH) if _restore(page, tag)]
     if restored:
-        text = ngettext("%(tag)s is back", "%(count)s tags are back", len(restored))
+        text = ngettext("%(tag)s restored.", "%(count)s tags restored.", len(restored))
         tell(request, text % {"tag": restored[0], "count": len(restored)})
-    before = QueryDict(request.POST.get("back", "")[:BACK_MAX_LENGTH])
-    others = [tag for tag in before.getlist("deleted") if tag not in restored]
+    others = [
+        tag
+        for tag in request.POST.getlist("tag")[:AT_ONCE_MAX]
+        if is_tag(tag) and tag not in restored
+    ]
     return _back(page, deleted=others, restored=restored)
 
 
 def _restore(page: RepositoryPage, name: str) -> bool:
-    """Bring one tag back, or say why not."""
+    """Restore one tag, or say why not."""
     try:
         if restore_tag(repository=page.repository.facts, name=name, actor=page.actor):
             return True
-        messages.warning(page.request, _("There was nothing to bring back"))
+        messages.warning(page.request, _("There was nothing to restore."))
     except (TagExists, ManifestGone) as error:
         messages.warning(page.request, str(error))
     return False
@@ -199,11 +202,17 @@ def _permitted(page: RepositoryPage, action: Action) -> list[str]:
 def _back(
     page: RepositoryPage, *, deleted: Sequence[str] = (), restored: Sequence[str] = ()
 ) -> HttpResponse:
-    """Go back to the list as it was, with a strip for each tag that is gone."""
+    """Go back to the list as it was, with a strip for the tags that are gone."""
     given = page.request.POST.get("back", "")[:BACK_MAX_LENGTH]
-    query = QueryDict(given, mutable=True)
-    for name in [name for name in query if name not in KEPT]:
-        del query[name]
+    query = _kept(QueryDict(given))
     query.setlist("deleted", list(deleted))
     query.setlist("restored", list(restored))
     return redirect(f"{page.address('tags')}?{query.urlencode()}")
+
+
+def _kept(query: QueryDict) -> QueryDict:
+    """Return what names the list as it is, without what was just done to it."""
+    kept = query.copy()
+    for name in [name for name in kept if name not in KEPT]:
+        del kept[name]
+    return kept

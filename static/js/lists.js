@@ -1,4 +1,4 @@
-/* Lists with boxes to tick: data-check-all ticks those of a form, data-check-count says how many. */
+/* Lists with boxes to tick: data-check-all ticks those of its form, data-check-count counts them. */
 (() => {
   const boxes = (form) => [...form.querySelectorAll("input[type=checkbox][name=tag]")];
   const count = () => {
@@ -6,16 +6,21 @@
       const ticked = boxes(place.closest("form")).filter((box) => box.checked).length;
       place.textContent = `${ticked} ${place.dataset.checkCount}`;
     }
+    /* The box for all shows what is ticked, whoever ticked it. */
+    for (const all of document.querySelectorAll("[data-check-all]")) {
+      const every = boxes(all.form);
+      const ticked = every.filter((box) => box.checked).length;
+      all.checked = every.length > 0 && ticked === every.length;
+      all.indeterminate = ticked > 0 && ticked < every.length;
+    }
   };
   addEventListener("change", (event) => {
     const all = event.target.closest?.("[data-check-all]");
-    if (all) for (const box of boxes(document.querySelector(all.dataset.checkAll))) box.checked = all.checked;
-    count();
+    if (all) for (const box of boxes(all.form)) box.checked = all.checked;
+    if (event.target.matches?.("[data-check-all], [name=tag]")) count();
   });
-  addEventListener("reset", () => {
-    for (const all of document.querySelectorAll("[data-check-all]")) all.checked = false;
-    setTimeout(count);
-  });
+  addEventListener("reset", () => setTimeout(count));
+  addEventListener("pageshow", count); /* a browser that goes back ticks boxes again */
   /* data-live asks again by itself: not while nobody looks, or something is ticked, open or focused in it. */
   document.addEventListener("htmx:beforeRequest", (event) => {
     const place = event.detail.elt;

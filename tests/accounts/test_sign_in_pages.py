@@ -11,6 +11,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
 from accounts.authentication import actor_of
@@ -368,12 +369,6 @@ def test_an_app_is_set_up_and_then_asked_for(registry: BerthServer) -> None:
     with PageClient(registry.url) as visitor:
         visitor.post(LOGIN, {"login": person.username, "password": PASSWORD})
         path = "/accounts/2fa/totp/activate/"
-        asked = visitor.get(path)
-        assert asked.status_code == 302
-        done = visitor.post(
-            asked.headers["Location"], {"password": PASSWORD, "next": path}
-        )
-        assert done.headers["Location"] == path
         page = visitor.get(path)
         secret = re.search(r'data-copy="([A-Z2-7]{32})"', page.text)
         assert secret, page.text
@@ -383,6 +378,37 @@ def test_an_app_is_set_up_and_then_asked_for(registry: BerthServer) -> None:
             "Two-factor authentication is on" in visitor.get("/settings/security").text
         )
     assert Authenticator.objects.filter(user=person, type="totp").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "minutes", "is_asked"),
+    [
+        ("password", 1, False),
+        ("mfa", 4, False),
+        ("socialaccount", 4, False),
+        ("password", 6, True),
+        ("password_reset", 1, True),  # the mailbox is no proof of the password
+        (None, 0, True),
+    ],
+)
+def test_a_sign_in_of_the_last_minutes_needs_no_second_password(
+    registry: BerthServer, method: str | None, minutes: int, is_asked: bool
+) -> None:
+    """Sensitive pages ask for the password only if the sign-in is old (F8)."""
+    person = make.user("ruth", password=PASSWORD)
+    session = SessionStore(session_cookie(person))
+    if method is not None:
+        record = {"method": method, "at": time.time() - 60 * minutes}
+        session["account_authentication_methods"] = [record]
+        session["account_authentication_methods_user"] = str(person.pk)
+        session.save()
+    with PageClient(registry.url) as visitor:
+        visitor.http.cookies.set(settings.SESSION_COOKIE_NAME, str(session.session_key))
+        for path in ("/accounts/2fa/totp/activate/", "/accounts/2fa/webauthn/add/"):
+            page = visitor.get(path)
+            assert (page.status_code == 302) == is_asked, page.headers
+            if is_asked:
+                assert "/reauthenticate/" in page.headers["Location"]
 
 
 def test_a_password_alone_does_not_sign_in_with_a_second_factor(

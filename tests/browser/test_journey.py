@@ -238,7 +238,7 @@ def delete_a_tag_and_undo(me: Newcomer) -> None:
     assert "not found" in me.docker.refused("pull", reference)
     look(me)
     page.get_by_role("button", name="Undo 0.1.0").click()
-    expect(page.get_by_text("0.1.0 is back")).to_be_visible()
+    expect(page.get_by_text("0.1.0 restored.")).to_be_visible()
     expect(tag_in_list(me, "0.1.0")).to_be_visible()
     me.docker("pull", reference)
     look(me)

@@ -155,7 +155,7 @@ def test_a_tag_is_deleted_and_brought_back(
     else:
         page.get_by_role("button", name="Undo v1").click()
     page.get_by_role("checkbox", name="Select v1").wait_for()
-    page.get_by_text("v1 is back").wait_for()
+    page.get_by_text("v1 restored.").wait_for()
     if scripts:
         expect(page.get_by_role("article", name="v1")).to_be_focused()
 
@@ -182,11 +182,11 @@ def test_an_undo_outlives_a_push_and_a_filter(
     expect(undo).to_be_visible()
     page.goto(f"/{api}/-/activity")
     check_page(page)
-    page.get_by_role("button", name="Bring back v2").click()
+    page.get_by_role("button", name="Restore v2").click()
     expect(page.get_by_role("article", name="v2")).to_be_focused()
     check_page(page)
-    page.get_by_role("button", name="Bring back v1").click()
-    page.get_by_text("v1 is back").wait_for()
+    page.get_by_role("button", name="Restore v1").click()
+    page.get_by_text("v1 restored.").wait_for()
 
 
 def test_typing_filters_the_list(
@@ -232,3 +232,73 @@ def test_the_code_of_a_readme_is_copied(
     page.get_by_role("button", name="Preview").click()
     copied = page.locator("#preview [data-copy]")
     assert copied.get_attribute("data-copy") == "indented `code`"
+
+
+def test_all_boxes_stay_ticked_and_one_undo_restores_them(
+    open_browser: OpenBrowser, cast: Cast, api: str, alice: RegistryClient
+) -> None:
+    """The box for all ticks the list and keeps it ticked, filtered or not (F1, F3)."""
+    for tag in ("v1", "v2", "v3", "main-1"):
+        alice.push(f"{api}:{tag}", image())
+    page = open_browser(cast.bob)
+    page.goto(f"/{api}/-/tags")
+    page.get_by_role("searchbox", name="Filter tags").fill("v")
+    page.wait_for_url("**q=v**")
+    page.get_by_role("article", name="main-1").wait_for(state="detached")
+    requests: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            requests.append(request.url) if "/-/tags" in request.url else None
+        ),
+    )
+    everything = page.get_by_role("checkbox", name="Select all")
+    everything.check()
+    page.wait_for_timeout(1000)
+    assert not requests, "ticking a box asks the server for nothing"
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    page.get_by_role("checkbox", name="Select v2").uncheck()
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    assert everything.evaluate("box => box.indeterminate")
+    page.get_by_role("checkbox", name="Select v2").check()
+    expect(everything).to_be_checked()
+    check_page(page)
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_text("3 tags deleted.").wait_for()
+    check_page(page)
+    page.keyboard.press("z")
+    page.get_by_text("3 tags restored.").wait_for()
+    expect(page.get_by_role("article")).to_have_count(3)
+
+
+def test_counts_and_announcements_follow_the_list(
+    open_browser: OpenBrowser, cast: Cast, api: str, alice: RegistryClient
+) -> None:
+    """What htmx swaps in is announced, and the tab counts with it (F9, F18)."""
+    for tag in ("v1", "main-1"):
+        alice.push(f"{api}:{tag}", image())
+    page = open_browser(cast.bob)
+    page.goto(f"/{api}/-/tags")
+    announcer = page.locator("#announcer")
+    tab = page.get_by_role("link", name="Tags").locator(".count")
+    expect(tab).to_have_text("2")
+    alice.push(f"{api}:v2", image())
+    expect(tab).to_have_text("3")
+    expect(announcer).to_have_text("3 tags")
+    page.get_by_role("searchbox", name="Filter tags").fill("v")
+    expect(announcer).to_have_text("2 tags match")
+    page.get_by_role("searchbox", name="Filter tags").fill("nothing")
+    expect(announcer).to_have_text("No tags match")
+    page.goto(f"/search?q={api}")
+    page.get_by_label("Official", exact=False).first.check()
+    expect(announcer).to_have_text("No results")
+    page.goto(f"/{cast.acme.namespace.name}")
+    page.get_by_role("searchbox", name="Filter repositories").fill("no-such-name")
+    expect(announcer).to_have_text("0 repositories")
+    page = open_browser(cast.alice)
+    page.goto(f"/{api}/-/access")
+    page.get_by_label("Who").last.fill(cast.bob.username)
+    page.get_by_role("button", name="Ask").or_(
+        page.get_by_role("button", name="Check")
+    ).click()
+    expect(page.locator("#announcer")).to_contain_text("push")

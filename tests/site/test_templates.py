@@ -79,7 +79,14 @@ def test_counts_are_short_and_the_title_has_all(number: int, short: str) -> None
         (timedelta(days=3), "3 days ago"),
         (timedelta(days=70), "2 months ago"),
         (timedelta(days=800), "2 years ago"),
+        # What is to come agrees with what was chosen: 90 days, not 2 months (F17).
         (-timedelta(days=4, minutes=1), "in 4 days"),
+        (-timedelta(days=7, seconds=-20), "in 7 days"),
+        (-timedelta(days=30, hours=-2), "in 30 days"),
+        (-timedelta(days=90, seconds=-20), "in 90 days"),
+        (-timedelta(days=365, hours=-1), "in 365 days"),
+        (-timedelta(days=730, hours=-1), "in 2 years"),
+        (-timedelta(hours=2, seconds=-20), "in 2 hours"),
         (-timedelta(days=1, minutes=1), "tomorrow"),
     ],
 )
@@ -116,3 +123,37 @@ def test_a_mark_is_the_same_for_the_same_name_and_holds_nothing_of_it() -> None:
 def test_a_digest_is_short() -> None:
     digest = "sha256:" + "9f86d081884c7d65" * 4
     assert render("{{ digest|short_digest }}", digest=digest) == "sha256:9f86d081884c"
+
+
+TEMPLATES = sorted((PROJECT_FOLDER / "templates").rglob("*.html"))
+SILENT = {  # what is swapped and needs no announcement, and why
+    "#image": "a platform's link leads to a page of its own",
+    "#search-suggestions": "a datalist, which the browser reads out",
+    "#name-check": "has aria-live, and only its content is swapped",
+    "#preview": "has aria-live",
+}
+
+
+def test_what_is_swapped_in_is_announced() -> None:
+    """Every part of a page that htmx replaces says what it has become (F18)."""
+    sources = "\n".join(path.read_text() for path in TEMPLATES)
+    targets = set(re.findall(r'hx-target="(#[^"]*)"', sources))
+    targets |= set(re.findall(r'id="([^"]*)"[^>]* data-live', sources))
+    for target in targets - SILENT.keys():
+        name = target.removeprefix("#")
+        place = re.search(
+            rf'id="{name}"(?:(?!</section).)*?data-announce', sources, re.S
+        )
+        assert place, f"{target} is replaced silently"
+
+
+def test_no_box_in_a_form_reloads_a_list_by_chance() -> None:
+    """A form that htmx sends on a change names the controls that send it (F1).
+
+    Else every box that is put into it does, the one that ticks all others too.
+    """
+    for path in TEMPLATES:
+        for trigger in re.findall(r'hx-trigger="([^"]*)"', path.read_text()):
+            for part in trigger.split(","):
+                if part.split()[0] == "change" and "from:" not in part:
+                    assert "target:" in part, f"{path.name}: {trigger}"

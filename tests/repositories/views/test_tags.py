@@ -230,10 +230,38 @@ def test_the_strip_stays_while_others_push_and_while_one_filters(
     assert match
     told = client.get(match[1].replace("&amp;", "&"), headers=HTMX)
     assert names(told) == ["v4", "v3"]
-    assert '<b class="mono">v1</b> deleted' in told.text
-    back = {"only": "v1", "back": done.headers["Location"].partition("?")[2]}
-    undone = client.post(f"{path}/restore", back, after)
+    assert "2 tags deleted." in told.text
+    one = {"only": "v1", "tag": ["v1", "v2"]}
+    undone = client.post(f"{path}/restore", one, after)
     assert undone.headers["Location"] == f"{path}?deleted=v2&restored=v1"
     assert (
         '<b class="mono">v2</b> deleted' in client.get(undone.headers["Location"]).text
     )
+
+
+def test_one_undo_restores_all_tags_of_one_deletion(
+    browse: Browse, api: str, alice: RegistryClient
+) -> None:
+    """A deletion of many tags has one strip and one Undo, at any length (F3)."""
+    pushed = image()
+    tags = [f"{'long-' * 18}{number:02}" for number in range(25)]
+    for tag in tags:
+        alice.push(f"{api}:{tag}", pushed)
+    client, path = browse("bob"), f"/{api}/-/tags"
+    page = client.get(f"{path}?sort=name")
+    fields = {"tag": tags, "back": "sort=name"}
+    done = client.post(f"{path}/delete", fields, page)
+    after = client.get(done.headers["Location"])
+    assert names(after) == []
+    assert after.text.count("data-undo") == 1
+    assert "25 tags deleted." in after.text
+    # The form of the strip, as a browser sends it.
+    form = after.text.partition('id="restore"')[2].partition("</form>")[0]
+    assert re.findall(r'name="tag" value="([^"]*)"', form) == tags
+    (kept,) = re.findall(r'name="back" value="([^"]*)"', form)
+    fields = {"tag": tags, "back": kept.replace("&amp;", "&")}
+    undone = client.post(f"{path}/restore", fields, after)
+    again = client.get(undone.headers["Location"])
+    assert names(again) == tags
+    assert "25 tags restored." in again.text
+    assert "data-undo" not in again.text
