@@ -7,15 +7,18 @@ finds a blob by its digest alone.
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.authentication import actor_of_access_token, find_live_access_token
+from distribution.errors import Denied
 from distribution.models import Blob, BlobLink
 from repositories.crash_points import reach
 from repositories.locking import retry_deadlocks
 from repositories.models import (
+    Manifest,
     ManifestReference,
     Repository,
     RepositoryFacts,
@@ -26,7 +29,8 @@ from repositories.permissions import decide
 from repositories.sql import change_rows, fetch_row, for_update, prepared_value
 
 _FIND = """
-SELECT l.id, b.id, b.size_bytes, b.storage_key, l.condemned_at
+SELECT l.id, b.id, b.size_bytes, b.storage_key, l.condemned_at,
+       l.user_id, l.robot_id, l.is_shared
   FROM distribution_bloblink l JOIN distribution_blob b ON b.id = l.blob_id
  WHERE l.repository_id = %s AND b.digest = %s"""
 
@@ -38,11 +42,17 @@ _REPLACE = (
     "UPDATE distribution_blob SET storage_key = %s, size_bytes = %s WHERE id = %s"
 )
 _MAKE_LINK = """
-INSERT INTO distribution_bloblink (repository_id, blob_id, linked_at, condemned_at)
-VALUES (%s, %s, %s, NULL) ON CONFLICT (repository_id, blob_id) DO NOTHING"""
-_REPRIEVE = """
-UPDATE distribution_bloblink SET condemned_at = NULL
- WHERE repository_id = %s AND blob_id = %s AND condemned_at IS NOT NULL"""
+INSERT INTO distribution_bloblink
+  (repository_id, blob_id, linked_at, condemned_at, user_id, robot_id, is_shared)
+VALUES (%s, %s, %s, NULL, %s, %s, FALSE)
+ON CONFLICT (repository_id, blob_id) DO NOTHING"""
+_RELY_ON = """
+UPDATE distribution_bloblink
+   SET condemned_at = NULL, is_shared = (is_shared
+       OR COALESCE(user_id, 0) <> %s OR COALESCE(robot_id, 0) <> %s)
+ WHERE repository_id = %s AND blob_id = %s AND (condemned_at IS NOT NULL
+       OR (NOT is_shared
+           AND (COALESCE(user_id, 0) <> %s OR COALESCE(robot_id, 0) <> %s)))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,13 @@ class LinkedBlob:
     size_bytes: int
     storage_key: str
     is_condemned: bool
+    user_id: int | None  # who pushed it first
+    robot_id: int | None
+    is_shared: bool  # another one relies on it too
+
+    def is_of(self, actor: Actor) -> bool:
+        """Tell whether the actor pushed it first."""
+        return (self.user_id, self.robot_id) == (actor.user_id, actor.robot_id)
 
 
 def find_blob(repository: RepositoryFacts, digest: Digest) -> LinkedBlob | None:
@@ -61,9 +78,9 @@ def find_blob(repository: RepositoryFacts, digest: Digest) -> LinkedBlob | None:
     row = fetch_row(_FIND, (repository.id, str(digest)))
     if row is None:
         return None
-    link_id, blob_id, size_bytes, storage_key, condemned_at = row
+    link_id, blob_id, size_bytes, storage_key, condemned_at, *pushed = row
     return LinkedBlob(
-        link_id, blob_id, size_bytes, storage_key, condemned_at is not None
+        link_id, blob_id, size_bytes, storage_key, condemned_at is not None, *pushed
     )
 
 
@@ -84,6 +101,7 @@ def link_blob(
     size_bytes: int,
     key: str,
     replaces: str | None,
+    actor: Actor,
 ) -> str:
     """Make stored bytes a blob of the repository; return the key that is now used.
 
@@ -93,7 +111,7 @@ def link_blob(
     now = prepared_value(Blob, "created_at", timezone.now())
     made = fetch_row(_MAKE, (str(digest), size_bytes, key, now))
     if made is not None:
-        _link(repository, made[0], size_bytes)
+        _link(repository, made[0], size_bytes, actor)
         return key
     found = fetch_row(_LOCK + for_update(), (str(digest),))
     if found is None:
@@ -102,7 +120,7 @@ def link_blob(
     if replaces is not None and used == replaces:
         used = key
         change_rows(_REPLACE, (key, size_bytes, blob_id))
-    _link(repository, blob_id, size_bytes)
+    _link(repository, blob_id, size_bytes, actor)
     return str(used)
 
 
@@ -112,6 +130,7 @@ def mount_blob(
     repository: RepositoryFacts,
     digest: Digest,
     source: RepositoryFacts,
+    actor: Actor,
 ) -> bool:
     """Link a blob of the source repository here too; False if the source lacks it.
 
@@ -126,7 +145,7 @@ def mount_blob(
         )
         if link is None:
             return False
-        _link(repository, link.blob_id, link.blob.size_bytes)
+        _link(repository, link.blob_id, link.blob.size_bytes, actor)
         reach("C15")
     return True
 
@@ -160,25 +179,85 @@ def with_own_ceiling(actor: Actor) -> Actor:
     return actor if token is None else actor_of_access_token(token)
 
 
+def note_reliance(
+    *, repository: RepositoryFacts, blob: LinkedBlob, actor: Actor
+) -> None:
+    """Record that a push found the blob here and will not upload it again."""
+    if not blob.is_shared and not blob.is_of(actor):
+        _rely_on(repository, blob.blob_id, actor)
+
+
 @retry_deadlocks
-def unlink_blob(*, repository: RepositoryFacts, blob: LinkedBlob) -> bool:
-    """Take a blob out of the repository; False if a manifest needs it (D-10)."""
+def unlink_blob(*, repository: RepositoryFacts, blob: LinkedBlob, actor: Actor) -> bool:
+    """Take a blob out of the repository; False if a manifest needs it (D-10).
+
+    Another person's push may be about to name it. So it is deleted for those who
+    pushed it and share it with nobody, and for administrators of the repository.
+    Raises Denied for everybody else.
+    """
     with transaction.atomic():
         link = BlobLink.objects.select_for_update().filter(pk=blob.link_id).first()
         digest = Blob.objects.values_list("digest", flat=True).get(pk=blob.blob_id)
-        if ManifestReference.objects.filter(
-            repository_id=repository.id, digest=digest
-        ).exists():
+        if is_needed(repository.id, digest):
             return False
         if link is not None:
+            _check_removal(link, digest, repository, actor)
             link.delete()
             add_stored_bytes(repository.id, -blob.size_bytes)
     return True
 
 
-def _link(repository: RepositoryFacts, blob_id: int, size_bytes: int) -> None:
+def is_needed(repository_id: int, digest: str) -> bool:
+    """Tell whether a manifest of the repository names the digest."""
+    return (
+        ManifestReference.objects.filter(
+            repository_id=repository_id, digest=digest
+        ).exists()
+        or Manifest.objects.filter(
+            repository_id=repository_id, subject_digest=digest
+        ).exists()
+    )
+
+
+def needed_links() -> Q:
+    """Return the rule of is_needed for a query of links."""
+    repository = OuterRef("repository")
+    references = ManifestReference.objects.filter(
+        repository=repository, digest=OuterRef("blob__digest")
+    )
+    # An absent subject is "", which no blob is called; the condition is the index's.
+    subjects = Manifest.objects.exclude(subject_digest="").filter(
+        repository=repository, subject_digest=OuterRef("blob__digest")
+    )
+    return Q(Exists(references)) | Q(Exists(subjects))
+
+
+def _check_removal(
+    link: BlobLink, digest: str, repository: RepositoryFacts, actor: Actor
+) -> None:
+    is_own = (link.user_id, link.robot_id) == (actor.user_id, actor.robot_id)
+    if is_own and not link.is_shared:
+        return
+    if decide(with_own_ceiling(actor), Action.DESTROY, repository):
+        return
+    raise Denied(
+        f"blob {digest} was pushed, or is used, by somebody else, whose image may be "
+        "about to name it; unused blobs are removed by the garbage collection"
+    )
+
+
+def _link(
+    repository: RepositoryFacts, blob_id: int, size_bytes: int, actor: Actor
+) -> None:
     now = prepared_value(BlobLink, "linked_at", timezone.now())
-    if change_rows(_MAKE_LINK, (repository.id, blob_id, now)):
+    who = (actor.user_id, actor.robot_id)
+    if change_rows(_MAKE_LINK, (repository.id, blob_id, now, *who)):
         add_stored_bytes(repository.id, size_bytes)
     else:
-        change_rows(_REPRIEVE, (repository.id, blob_id))
+        _rely_on(repository, blob_id, actor)
+
+
+def _rely_on(repository: RepositoryFacts, blob_id: int, actor: Actor) -> None:
+    """Keep a link from the garbage collection, and from deletion by one of several."""
+    who = (actor.user_id or 0, actor.robot_id or 0)
+    change_rows(_RELY_ON, (*who, repository.id, blob_id, *who))

@@ -50,7 +50,7 @@ from repositories.models import (
 )
 from repositories.models.repositories import restorable_since
 from repositories.oci.digests import DigestMalformed, digest_of, parse_digest
-from repositories.oci.documents import ManifestMalformed, parse_manifest
+from repositories.oci.documents import ManifestMalformed, read_manifest
 
 SECOND_LOOK_SECONDS = 1.0  # between two looks at the same finding
 JANITOR_SLACK = timedelta(hours=3)  # expired sessions go once an hour
@@ -130,7 +130,7 @@ def _check_references(deep: bool) -> Iterator[str]:
 
 def _check_document(manifest: Manifest) -> Iterator[str]:
     try:
-        document = parse_manifest(bytes(manifest.payload), manifest.media_type)
+        document = read_manifest(bytes(manifest.payload), manifest.media_type)
     except ManifestMalformed as error:
         yield f"manifest {manifest.pk} cannot be read: {error}"
         return

@@ -22,14 +22,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from distribution.blobs import is_needed, needed_links
 from distribution.models import Blob, BlobLink, CondemnedObject, Upload
 from distribution.storage import blob_store
 from distribution.storage.base import StoredObject
 from repositories.crash_points import reach
-from repositories.models import ManifestReference, add_stored_bytes
+from repositories.models import add_stored_bytes
 
 log = logging.getLogger(__name__)
 
@@ -91,16 +91,10 @@ def collect_garbage(*, dry_run: bool = False) -> Collected:
     return collected
 
 
-def _needed() -> Exists:
-    return Exists(
-        ManifestReference.objects.filter(
-            repository=OuterRef("repository"), digest=OuterRef("blob__digest")
-        )
-    )
-
-
 def _condemn_links(collected: Collected, before: object, dry_run: bool) -> None:
-    links = BlobLink.objects.filter(~_needed(), condemned_at=None, linked_at__lt=before)
+    links = BlobLink.objects.filter(
+        ~needed_links(), condemned_at=None, linked_at__lt=before
+    )
     if dry_run:
         collected.condemned = links.count()
         return
@@ -120,7 +114,7 @@ def _delete_condemned_links(
 ) -> None:
     links = BlobLink.objects.filter(condemned_at__lt=before)
     if dry_run:
-        collected.links = links.filter(~_needed()).count()
+        collected.links = links.filter(~needed_links()).count()
         return
     for pk in _keys(links):
         with transaction.atomic():
@@ -132,9 +126,7 @@ def _delete_condemned_links(
             )
             if link is None:
                 continue  # taken back meanwhile
-            if ManifestReference.objects.filter(
-                repository_id=link.repository_id, digest=link.blob.digest
-            ).exists():
+            if is_needed(link.repository_id, link.blob.digest):
                 link.condemned_at = None
                 link.save(update_fields=["condemned_at"])
                 continue

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from repositories.oci.digests import Digest
+from repositories.oci.media_types import is_media_type
 from repositories.oci.references import RepositoryName
 
 # Blobs and manifests are other people's bytes under a type of their choice. A browser
@@ -67,3 +68,11 @@ def matches_etag(request: HttpRequest, digest: Digest | str) -> bool:
         word.strip().removeprefix("W/").strip('"') in (str(digest), "*")
         for word in header.split(",")
     )
+
+
+def content_type_of(media_type: str) -> str:
+    """Return the Content-Type of a stored manifest.
+
+    Older rules took types that are not types, and some that no header can hold.
+    """
+    return media_type if is_media_type(media_type) else "application/octet-stream"

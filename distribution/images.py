@@ -15,7 +15,7 @@ from repositories.oci.documents import (
     Document,
     ManifestMalformed,
     ReferenceKind,
-    parse_manifest,
+    read_manifest,
 )
 from repositories.oci.image_config import (
     CONFIG_LIMIT_BYTES,
@@ -92,7 +92,7 @@ def fill_image_configs() -> int:
 def _fill(manifest: Manifest) -> bool:
     algorithm, _, encoded = manifest.digest.partition(":")
     try:
-        document = parse_manifest(bytes(manifest.payload), manifest.media_type)
+        document = read_manifest(bytes(manifest.payload), manifest.media_type)
     except ManifestMalformed as error:  # fsck_registry has more to say about it
         log.warning("the manifest %s cannot be read: %s", manifest.digest, error)
         return False

@@ -29,7 +29,7 @@ from repositories.manifests import (
     record_push_by_digest,
 )
 from repositories.manifests import delete_manifest as delete_manifest_and_tags
-from repositories.models import RepositoryFacts
+from repositories.models import Manifest, RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
 from repositories.permissions import decide, decide_tags
@@ -102,6 +102,7 @@ def put_manifest(
     config = read_image_config(repository, digest, document)
     with transaction.atomic():
         present = _lock_blobs(repository, document)
+        _check_manifest_sizes(repository, document)
         reach("C11")
         try:
             manifest, is_new = record_manifest(
@@ -150,21 +151,52 @@ def delete_manifest(
 def _lock_blobs(repository: RepositoryFacts, document: Document) -> set[str]:
     """Return the digests that are blobs here, locked, with a reprieve for condemned."""
     named = {str(descriptor.digest) for descriptor in document.descriptors}
+    if document.subject is not None:
+        named.add(str(document.subject))
     links = list(
         BlobLink.objects.select_for_update(of=("self",))
         .filter(repository_id=repository.id, blob__digest__in=named)
         .order_by("blob__digest")
-        .values_list("pk", "blob__digest", "condemned_at")
+        .values_list("pk", "blob__digest", "blob__size_bytes", "condemned_at")
     )
-    present = {digest for _, digest, _ in links}
+    _check_sizes(document, {digest: size for _, digest, size, _ in links})
+    present = {digest for _, digest, _, _ in links}
     needed = {str(d.digest) for d in document.descriptors if d.kind in OWN_BLOBS}
     missing = sorted(needed - present)
     if missing and repository.namespace_name not in settings.BERTH_SPARSE_NAMESPACES:
         raise ManifestBlobUnknown(missing)
-    condemned = [pk for pk, _, condemned_at in links if condemned_at is not None]
+    condemned = [pk for pk, _, _, condemned_at in links if condemned_at is not None]
     if condemned:
         BlobLink.objects.filter(pk__in=condemned).update(condemned_at=None)
     return present
+
+
+def _check_manifest_sizes(repository: RepositoryFacts, document: Document) -> None:
+    """Hold the sizes of children and subject against the manifests that are here."""
+    named = {
+        str(descriptor.digest)
+        for descriptor in document.descriptors
+        if descriptor.kind in {ReferenceKind.CHILD, ReferenceKind.OTHER}
+    }
+    if document.subject is not None:
+        named.add(str(document.subject))
+    if named:
+        rows = Manifest.objects.filter(repository_id=repository.id, digest__in=named)
+        _check_sizes(document, dict(rows.values_list("digest", "size_bytes")))
+
+
+def _check_sizes(document: Document, sizes: Mapping[str, int]) -> None:
+    """Refuse a descriptor that gives another size than the content has.
+
+    Clients allocate, and stop reading, by the size that a descriptor gives.
+    """
+    for digest, size_bytes in document.sizes:
+        actual = sizes.get(str(digest), size_bytes)
+        if actual != size_bytes:
+            raise ManifestInvalid(
+                f"manifest invalid: the size of {digest} is {actual} bytes and not "
+                f"{size_bytes}"
+            )
 
 
 def _check_tags(

@@ -8,14 +8,16 @@ from distribution.errors import PaginationNumberInvalid
 PAGE_MAX = 1000  # rows in memory at once; also the page of one who asks for none
 
 
-def page_size(query: Mapping[str, str], default: int = PAGE_MAX) -> int:
+def page_size(
+    query: Mapping[str, str], default: int = PAGE_MAX, *, largest: int = PAGE_MAX
+) -> int:
     """Return how many results to give at most; too large a wish is cut down."""
     text = query.get("n")
     if text is None or text == "":
         return default
     if not (text.isascii() and text.isdigit()):
         raise PaginationNumberInvalid(f"n is not a number of results: '{text[:40]}'")
-    return PAGE_MAX if len(text) > 9 else min(int(text), PAGE_MAX)
+    return largest if len(text) > 9 else min(int(text), largest)
 
 
 def render_names(**members: str | list[str]) -> bytes:

@@ -478,6 +478,7 @@ def _keep(
                 size_bytes=size_bytes,
                 key=key,
                 replaces=None if is_whole else known_key,
+                actor=actor,
             )
             # Long after the gate, and so that none comes after a removal (L8).
             decision = decide(actor, Action.PUSH, repository, holds=True)

@@ -33,7 +33,7 @@ from repositories.oci.documents import (
     ReferenceKind,
     find_attestations,
     is_platform,
-    parse_manifest,
+    read_manifest,
 )
 from repositories.oci.history import Layer, Step, steps_of
 from repositories.pictures import HUES, Segment, bar_segments
@@ -250,7 +250,7 @@ def describe_manifest(
 
 
 def _descriptors_of(manifest: Manifest) -> tuple[Descriptor, ...]:
-    return parse_manifest(bytes(manifest.payload), manifest.media_type).descriptors
+    return read_manifest(bytes(manifest.payload), manifest.media_type).descriptors
 
 
 def _chosen(

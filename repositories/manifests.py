@@ -67,6 +67,10 @@ def record_manifest(
                 "size_bytes": len(payload),
                 "subject_digest": str(document.subject or ""),
                 "artifact_type": document.artifact_type,
+                "referrer_annotations": document.referrer_annotations,
+                "referrer_annotations_bytes": len(
+                    document.referrer_annotations.encode()
+                ),
                 "pushed_by": actor.name,
             },
         )

@@ -345,7 +345,9 @@ def _rebuild_images(first: int, last: int) -> None:
         manifest__repository__gte=first, manifest__repository__lte=last
     ).order_by("manifest__repository", "pk")
     of_repository: dict[int, list[ImageConfig]] = {}
-    for config in configs.select_related("manifest").defer("manifest__payload"):
+    for config in configs.select_related("manifest").defer(
+        "manifest__payload", "manifest__referrer_annotations"
+    ):
         of_repository.setdefault(config.manifest.repository_id, []).append(config)
     SearchEntry.objects.filter(pk__gte=first, pk__lte=last).exclude(
         platforms=0

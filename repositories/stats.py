@@ -190,7 +190,9 @@ def _platforms_of_images(fetches: Iterable[Fetch]) -> dict[tuple[int, str], str]
     ).select_related("manifest")
     return {
         (config.manifest.repository_id, config.manifest.digest): config.platform
-        for config in configs.defer("document", "manifest__payload")
+        for config in configs.defer(
+            "document", "manifest__payload", "manifest__referrer_annotations"
+        )
     }
 
 

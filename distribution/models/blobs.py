@@ -31,6 +31,15 @@ class BlobLink(models.Model):
     # Set by the garbage collection for a link that no manifest needs; a client that
     # asks for the blob takes it back, and so may rely on the answer for a while.
     condemned_at = models.DateTimeField(null=True, blank=True)
+    # Who pushed or mounted it first, and whether another one did so too, or was
+    # answered that it is here: a deletion must not take what they rely on.
+    user = models.ForeignKey(
+        "accounts.User", on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    robot = models.ForeignKey(
+        "accounts.Robot", on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    is_shared = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [

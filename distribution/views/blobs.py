@@ -4,7 +4,13 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from accounts.actions import Action
-from distribution.blobs import LinkedBlob, find_blob, reprieve_blob, unlink_blob
+from distribution.blobs import (
+    LinkedBlob,
+    find_blob,
+    note_reliance,
+    reprieve_blob,
+    unlink_blob,
+)
 from distribution.endpoints import Call, endpoint
 from distribution.errors import BlobUnknown, DigestInvalid, RangeInvalid, Unsupported
 from distribution.headers import (
@@ -14,6 +20,7 @@ from distribution.headers import (
     matches_etag,
 )
 from distribution.ranges import RangeUnsatisfiable, parse_range
+from distribution.scopes import PUSH
 from distribution.storage import blob_store
 from distribution.storage.base import ObjectMissing
 from repositories.oci.digests import Digest, DigestMalformed, parse_digest
@@ -45,8 +52,13 @@ def get_blob(call: Call, digest: str) -> HttpResponseBase:
 
 @endpoint(Action.PULL, absent=BlobUnknown)
 def head_blob(call: Call, digest: str) -> HttpResponseBase:
-    """Say what a GET would send; Range is ignored and nothing is opened (H-5)."""
+    """Say what a GET would send; Range is ignored and nothing is opened (H-5).
+
+    With a token that pushes, it is a push that asks whether it can skip an upload.
+    """
     parsed, blob = _find(call, digest)
+    if call.token is not None and call.token.allows(call.name.full_name, PUSH):
+        note_reliance(repository=call.repository, blob=blob, actor=call.actor)
     if matches_etag(call.request, parsed):
         return _describe(HttpResponse(status=304), call, parsed)
     response = HttpResponse(content_type=OCTETS)
@@ -58,7 +70,7 @@ def head_blob(call: Call, digest: str) -> HttpResponseBase:
 def delete_blob(call: Call, digest: str) -> HttpResponseBase:
     """Take a blob out of the repository, unless a manifest needs it (end-10, D-10)."""
     parsed, blob = _find(call, digest)
-    if not unlink_blob(repository=call.repository, blob=blob):
+    if not unlink_blob(repository=call.repository, blob=blob, actor=call.actor):
         raise Unsupported(
             f"blob {parsed} is in use: delete the manifests that name it first",
             headers={"Allow": "GET, HEAD"},

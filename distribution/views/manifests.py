@@ -21,6 +21,7 @@ from distribution.errors import (
 )
 from distribution.headers import (
     CONTENT_DIGEST,
+    content_type_of,
     empty,
     manifest_location,
     matches_etag,
@@ -55,7 +56,9 @@ def get_manifest(call: Call, reference: str) -> HttpResponseBase:
         tag="" if is_digest_reference(reference) else reference,
         client=client_kind(call.request.META.get("HTTP_USER_AGENT", "")),
     )
-    return _describe(text_response(found.payload, found.media_type), found)
+    return _describe(
+        text_response(found.payload, content_type_of(found.media_type)), found
+    )
 
 
 @endpoint(Action.PULL, absent=ManifestUnknown)
@@ -64,7 +67,7 @@ def head_manifest(call: Call, reference: str) -> HttpResponseBase:
     found = _find(call, reference, with_payload=False)
     if matches_etag(call.request, found.digest):
         return _describe(HttpResponse(status=304), found)
-    response = HttpResponse(content_type=found.media_type)
+    response = HttpResponse(content_type=content_type_of(found.media_type))
     response["Content-Length"] = str(found.size_bytes)
     return _describe(response, found)
 

@@ -7,7 +7,7 @@ from distribution.errors import DigestInvalid, PaginationNumberInvalid
 from distribution.headers import next_link
 from distribution.pagination import page_size
 from repositories.oci.digests import Digest, DigestMalformed, parse_digest
-from repositories.oci.media_types import OCI_INDEX
+from repositories.oci.media_types import OCI_INDEX, is_media_type
 
 
 def nothing_refers(request: HttpRequest, digest: str) -> HttpResponse:
@@ -20,24 +20,28 @@ def nothing_refers(request: HttpRequest, digest: str) -> HttpResponse:
 def list_referrers(call: Call, digest: str) -> HttpResponse:
     """List the manifests whose subject the digest is (end-12a, end-12b)."""
     query = call.request.GET
-    last = query.get("last", "0")
-    if not (last.isascii() and last.isdigit() and len(last) < 19):
+    last = query.get("last", "")
+    if last and not (last.isascii() and last.isdigit() and len(last) < 19):
         raise PaginationNumberInvalid("last is not a position of this list")
-    size = page_size(query)
+    size = page_size(query, verbs.ENTRIES_MAX, largest=verbs.ENTRIES_MAX)
+    types = _artifact_types(call.request)
     index, following = verbs.list_referrers(
         call.repository,
         _parse(digest),
-        artifact_types=_artifact_types(call.request),
-        last=int(last),
+        artifact_types=[word for word in types if is_media_type(word)]
+        if types
+        else None,
+        last=int(last) if last else None,
         page_size=size,
     )
     response = _answer(call.request, index)
     if size and following is not None:
+        asked = {"n": size} if query.get("n") else {}
         response["Link"] = next_link(
             f"/v2/{call.name}/referrers/{digest}",
-            n=size,
+            **asked,
             last=following,
-            artifactType=_artifact_types(call.request),
+            artifactType=types,
         )
     return response
 
@@ -50,7 +54,13 @@ def _parse(text: str) -> Digest:
 
 
 def _artifact_types(request: HttpRequest) -> list[str]:
-    return [word for word in request.GET.getlist("artifactType") if word]
+    """Return the types that are asked for.
+
+    A plus sign that the client did not escape arrives as a space, which no media type
+    holds.
+    """
+    asked = request.GET.getlist("artifactType")
+    return [word.replace(" ", "+") for word in asked if word]
 
 
 def _answer(request: HttpRequest, index: bytes) -> HttpResponse:

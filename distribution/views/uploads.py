@@ -208,7 +208,9 @@ def _mount(call: Call, digest: Digest, source_text: str | None) -> bool:
         source = find_mount_source(with_own_ceiling(call.actor), digest)
     if source is None:
         return False
-    return mount_blob(repository=call.repository, digest=digest, source=source)
+    return mount_blob(
+        repository=call.repository, digest=digest, source=source, actor=call.actor
+    )
 
 
 def _permitted_source(call: Call, text: str) -> RepositoryFacts | None:

@@ -15,7 +15,7 @@ class ManifestQuerySet(models.QuerySet["Manifest"]):
         """Add the config's platform and ``content_bytes``, without the bytes."""
         return (
             self.select_related("config")
-            .defer("payload", "config__document")
+            .defer("payload", "referrer_annotations", "config__document")
             .annotate(  # type: ignore[no-redef]  # named in the model, for readers
                 content_bytes=Coalesce(
                     Sum(
@@ -41,6 +41,9 @@ class Manifest(models.Model):
     size_bytes = models.PositiveIntegerField()  # of the payload
     subject_digest = BytewiseCharField(max_length=DIGEST_MAX_LENGTH, blank=True)
     artifact_type = models.CharField(max_length=255, blank=True)
+    # Of a referrer: its annotations as JSON, as the list of referrers shows them.
+    referrer_annotations = models.TextField(blank=True, default="", db_default="")
+    referrer_annotations_bytes = models.PositiveIntegerField(default=0, db_default=0)
     pushed_by = models.CharField(max_length=100, blank=True)  # the login, as it was
     pushed_at = models.DateTimeField(auto_now_add=True)
 

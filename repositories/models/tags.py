@@ -35,7 +35,11 @@ class TagQuerySet(models.QuerySet["Tag"]):
         )
         return (
             self.select_related("manifest__config")
-            .defer("manifest__payload", "manifest__config__document")
+            .defer(
+                "manifest__payload",
+                "manifest__referrer_annotations",
+                "manifest__config__document",
+            )
             .prefetch_related("manifest__references")
             .annotate(content_bytes=_sum(own) + _sum(nested))  # type: ignore[no-redef]
         )

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from repositories.oci.documents import read_annotations
+
 PREFIX = "org.opencontainers.image."
 OLDER_PREFIX = "org.label-schema."  # the same words, before the OCI had them
 
@@ -60,5 +62,4 @@ def is_web_address(text: str) -> bool:
 
 def annotations_of(payload: bytes) -> dict[str, str]:
     """Return the annotations of a manifest that was taken before."""
-    annotations = json.loads(payload).get("annotations")
-    return annotations if isinstance(annotations, dict) else {}
+    return read_annotations(json.loads(payload))

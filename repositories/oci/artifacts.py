@@ -86,7 +86,10 @@ def read_artifacts(payload: bytes, artifact_type: str) -> list[Artifact]:
     body = json.loads(payload)
     own = _predicate_of(body)
     found = []
-    for layer in body.get("layers") or []:
+    layers = body.get("layers")
+    for layer in layers if isinstance(layers, list) else []:
+        if not isinstance(layer, dict):
+            continue  # of a manifest whose type is not known
         predicate = _predicate_of(layer) or own
         media_type = str(layer.get("mediaType", ""))
         kind = kind_of(predicate, media_type)

@@ -1,4 +1,10 @@
-"""The media types that a registry must know by name (image-spec media-types.md)."""
+"""Media types: their grammar, and those that a registry must know by name.
+
+The grammar is RFC 6838, section 4.2; the names are of the image-spec, media-types.md.
+"""
+
+import re
+from functools import lru_cache
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -18,6 +24,15 @@ SCHEMA1_TYPES = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
 UNSPECIFIC_TYPES = frozenset(
     {"", "application/octet-stream", "application/json", "text/plain"}
 )
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+_media_type = re.compile(rf"{_NAME}/{_NAME}")
+
+
+@lru_cache(maxsize=1024)
+def is_media_type(text: str) -> bool:
+    """Tell whether the text keeps to the grammar, without parameters."""
+    return _media_type.fullmatch(text) is not None
 
 
 def without_parameters(content_type: str) -> str:

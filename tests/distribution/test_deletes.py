@@ -7,7 +7,9 @@ from django.utils import timezone
 
 from distribution.garbage import collect_garbage
 from distribution.models import BlobLink
-from tests import images
+from repositories.models import Repository
+from tests import images, make
+from tests.conftest import Cast
 from tests.images import ABSENT_DIGEST, digest_of, some_bytes
 from tests.registry_client import RegistryClient, error_codes
 
@@ -178,3 +180,69 @@ def test_a_blob_that_a_client_saw_is_not_collected(
     links.update(linked_at=long_ago)
     collect_garbage()
     assert bob.pull(f"{api}:v1") == image
+
+
+# --- a blob that somebody else's push is about to use
+
+
+@pytest.mark.parametrize("tags", ["", "dev-*"])
+def test_a_blob_of_another_push_is_not_deleted(
+    alice: RegistryClient,
+    bob: RegistryClient,
+    dave: RegistryClient,
+    robby: RegistryClient,
+    cast: Cast,
+    public_api: Repository,
+    tags: str,
+) -> None:
+    """A writer takes no layer away from a push that is going on (B9)."""
+    api = public_api.full_name
+    make.grant(public_api, cast.dave, "write", tags=tags)
+    image = images.image()
+    for blob in image.blobs:
+        alice.push_blob(api, blob)
+    for blob in image.blobs:
+        for other in (bob, dave, robby):
+            response = other.delete(f"/v2/{api}/blobs/{digest_of(blob)}")
+            assert response.status_code == 403
+            assert error_codes(response) == ["DENIED"]
+    assert alice.put_manifest(api, "v1", image).status_code == 201
+
+
+def test_a_blob_that_others_rely_on_is_not_deleted(
+    alice: RegistryClient,
+    bob: RegistryClient,
+    robby: RegistryClient,
+    cast: Cast,
+    api: str,
+    other: str,
+) -> None:
+    """Those are who pushed it too, mounted it, or found it here while pushing (B9)."""
+    for rely in (
+        lambda content, _: robby.push_blob(api, content),
+        lambda _, digest: robby.post(
+            f"/v2/{api}/blobs/uploads/?mount={digest}&from={other}"
+        ),
+        lambda _, digest: robby.head(
+            f"/v2/{api}/blobs/{digest}",
+            token=robby.token(f"repository:{api}:pull,push"),
+        ),
+    ):
+        content = some_bytes()
+        digest = bob.push_blob(api, content)
+        robby.push_blob(other, content)
+        rely(content, digest)
+        assert bob.delete(f"/v2/{api}/blobs/{digest}").status_code == 403
+        assert robby.delete(f"/v2/{api}/blobs/{digest}").status_code == 403
+        # Whoever can delete the repository can delete what is in it.
+        assert alice.delete(f"/v2/{api}/blobs/{digest}").status_code == 202
+
+
+def test_reading_a_blob_is_not_relying_on_it(
+    bob: RegistryClient, carol: RegistryClient, api: str
+) -> None:
+    """DEL-3: who pushed an unused blob can delete it again (B9)."""
+    digest = bob.push_blob(api, some_bytes())
+    assert carol.head(f"/v2/{api}/blobs/{digest}").status_code == 200
+    assert carol.get(f"/v2/{api}/blobs/{digest}").status_code == 200
+    assert bob.delete(f"/v2/{api}/blobs/{digest}").status_code == 202

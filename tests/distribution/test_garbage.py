@@ -4,25 +4,28 @@ The garbage collection of these tests runs beside the live server, on its data. 
 files are made old instead of waiting; those of other tests are young and stay.
 """
 
+import json
 import os
 import threading
 import time
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.utils import timezone
 
 from distribution.garbage import BATCH, Collected, collect_garbage, expire_uploads
 from distribution.models import Blob, BlobLink, CondemnedObject, Upload
 from distribution.storage.base import StoreError
-from repositories.models import Repository
+from repositories.models import ManifestReference, Repository
 from tests import images, make
 from tests.conftest import Cast
 from tests.faults.oracle import assert_sound, objects, objects_of
-from tests.images import digest_of, some_bytes
+from tests.images import Image, digest_of, some_bytes
 from tests.registry_client import (
     RawConnection,
     RegistryClient,
@@ -456,3 +459,65 @@ def test_g10_a_blob_taken_from_one_repository_stays_in_the_other(
     assert alice.get(f"/v2/{api}/blobs/{digest}").status_code == 404
     assert len(objects_of(registry, digest)) == 1
     assert_sound(registry)
+
+
+# --- manifests of types that Berth does not know
+
+
+def _generic_manifest(blobs: list[bytes], absent: str) -> bytes:
+    """Return a manifest of a type of its own, which names blobs in many places."""
+    config, layer, blob, nested, subject, child = [
+        images.descriptor(content, "application/octet-stream") for content in blobs
+    ]
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": GENERIC,
+            "config": config,
+            "layers": [layer],
+            "blobs": [blob],
+            "manifests": [child],
+            "subject": subject,
+            "parts": {"deep": [{"inner": {"digest": nested["digest"]}}]},
+            "also": {"digest": absent},
+        }
+    ).encode()
+
+
+GENERIC = "application/vnd.example.thing.manifest.v1+json"
+
+
+@pytest.mark.parametrize("is_upgrade", [False, True])
+def test_what_a_manifest_of_an_unknown_type_names_stays(
+    bob: RegistryClient, api: str, private_api: Repository, is_upgrade: bool
+) -> None:
+    """References are found by their shape and kept, with those stored before (B1)."""
+    blobs = [some_bytes() for _ in range(6)]
+    digests = [bob.push_blob(api, blob) for blob in blobs]
+    unused = bob.push_blob(api, some_bytes())
+    later = some_bytes()  # a reference counts when its blob comes after the manifest
+    manifest = Image(_generic_manifest(blobs, digest_of(later)), GENERIC)
+    assert bob.put_manifest(api, "thing", manifest).status_code == 201
+    bob.push_blob(api, later)
+    if is_upgrade:
+        ManifestReference.objects.filter(repository=private_api).delete()
+        _run_migration("repositories.migrations.0011_read_manifests_again")
+        _run_migration("distribution.migrations.0003_blobs_of_unknown_manifests")
+    required = ManifestReference.objects.filter(
+        repository=private_api, kind="other", is_required=True
+    )
+    assert {reference.digest for reference in required} >= set(digests[:4])
+    _collect_as_long_as_it_takes(api)
+    for digest, blob in zip([*digests, digest_of(later)], [*blobs, later], strict=True):
+        assert bob.pull_blob(api, digest) == blob
+        assert bob.delete(f"/v2/{api}/blobs/{digest}").status_code == 405
+    assert bob.head(f"/v2/{api}/blobs/{unused}").status_code == 404
+    assert bob.delete(f"/v2/{api}/manifests/{manifest.digest}").status_code == 202
+    _collect_as_long_as_it_takes(api)
+    for digest in digests:
+        assert bob.head(f"/v2/{api}/blobs/{digest}").status_code == 404
+
+
+def _run_migration(name: str) -> None:
+    for operation in import_module(name).Migration.operations:
+        operation.code(apps, None)

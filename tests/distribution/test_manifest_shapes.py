@@ -96,12 +96,18 @@ def test_the_media_type_is_that_of_the_request_or_of_the_body(
         {"subject": images.descriptor(b"x", OCI_MANIFEST, algorithm="sha512")},
         {"subject": None},
         {"unknown": {"deep": [[[{}]]]}, "history": None},
+        {"layers": None, "manifests": None},
+        {"annotations": {"a": "x", "A": "y"}},
+        {"unknown": {"digest": "a text", "Size": 5}},
     ],
 )
 def test_a_legal_image_is_taken(
     bob: RegistryClient, api: str, changes: dict[str, Any]
 ) -> None:
-    """MAN-8, R-23, R-47: no list of allowed types, and unknown members pass."""
+    """MAN-8, R-23, R-47: no list of allowed types, and unknown members pass.
+
+    Null is the same as an absent member (C11).
+    """
     assert put(bob, api, IMAGE | changes, OCI_MANIFEST).status_code == 201
 
 
@@ -121,6 +127,29 @@ def test_a_legal_index_is_taken(
     """MAN-8, R-51: BuildKit's attestations have an unknown platform."""
     body = INDEX | {"manifests": [child]}
     assert put(bob, api, body, OCI_INDEX).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "body", [INDEX | {"manifests": None}, without(INDEX, "manifests")]
+)
+def test_an_index_of_nothing_may_be_null(
+    bob: RegistryClient, api: str, body: dict[str, Any]
+) -> None:
+    """Go writes a nil slice as null, which is the same as no member (C11)."""
+    assert put(bob, api, body, OCI_INDEX).status_code == 201
+
+
+@pytest.mark.parametrize("member", ["manifests", "subject"])
+def test_a_descriptor_of_a_manifest_has_its_size(
+    bob: RegistryClient, api: str, member: str
+) -> None:
+    """MAN-14, B5: where the manifest is here, its size must be right."""
+    image = images.image()
+    bob.push(f"{api}:child", image)
+    for change, status in ((0, 201), (1, 400)):
+        descriptor = image.descriptor(size=image.size_bytes + change)
+        value = [descriptor] if member == "manifests" else descriptor
+        assert put(bob, api, INDEX | {member: value}, OCI_INDEX).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -159,6 +188,10 @@ MALFORMED: list[bytes] = [
     json.dumps(IMAGE).encode() + b"{}",
     b'{"a":' + b"9" * 100_000 + b"}",
     b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    json.dumps(IMAGE).encode()[:-1] + b',"a":' + b"[" * 70 + b"]" * 70 + b"}",
+    json.dumps(IMAGE).encode()[:-1] + b',"a":1e999}',
+    json.dumps(IMAGE).encode()[:-1] + b',"a":"\\ud800"}',
+    json.dumps(IMAGE).encode()[:-1] + b',"a":{"b":1,"b":2}}',  # twice, further in
     b"[" * 200_000,
     b'{"schemaVersion":2,"mediaType":"' + OCI_MANIFEST.encode() + b'"}',
     b"\0" * 100,
@@ -201,11 +234,58 @@ HUGE = 10**30
         ({"config": {**EMPTY, "size": "2"}}, "size"),
         ({"config": {**EMPTY, "size": 2.0}}, "size"),
         ({"config": {**EMPTY, "size": True}}, "size"),
-        ({"config": {**EMPTY, "size": HUGE}}, "size"),
+        ({"config": {**EMPTY, "size": 2**63}}, "size"),
+        ({"config": {**EMPTY, "size": HUGE}}, "64 bits"),
         ({"config": {**EMPTY, "size": None}}, "size"),
         ({"config": {**EMPTY, "mediaType": ""}}, "mediaType"),
         ({"config": {**EMPTY, "mediaType": ["x"]}}, "mediaType"),
-        ({"config": {**EMPTY, "mediaType": "a/\0b"}}, "mediaType"),
+        ({"config": {**EMPTY, "mediaType": "a/\0b"}}, "NUL"),
+        *[
+            (change, "media type")
+            for bad in ("text/html;x=+json", "a/b\r\nx: 1", "a", "a/b/c", "ä/b", " a/b")
+            for change in (
+                {"mediaType": bad},
+                {"artifactType": bad},
+                {"config": {**EMPTY, "mediaType": bad}},
+                {"layers": [{**EMPTY, "mediaType": bad}]},
+                {"layers": [{**EMPTY, "artifactType": bad}]},
+                {"subject": {**EMPTY, "mediaType": bad}},
+                {"blobs": [{**EMPTY, "mediaType": bad}]},
+                {"unknown": {"deep": [{**EMPTY, "mediaType": bad}]}},
+            )
+        ],
+        # What another parser takes for the member (B4).
+        ({"MediaType": "a/b"}, "case"),
+        ({"Layers": []}, "case"),
+        ({"Manifests": []}, "spelling"),
+        ({"\u017fubject": EMPTY}, "spelling"),
+        ({"config": {**EMPTY, "Digest": EMPTY["digest"]}}, "case"),
+        ({"layers": [{**EMPTY, "URLs": []}]}, "spelling"),
+        ({"unknown": {"deep": [{"a": 1, "A": 2}]}}, "case"),
+        ({"unknown": "\ud800"}, "surrogate"),
+        ({"unknown": {"\udfff": 1}}, "surrogate"),
+        ({"annotations": {"a": "\0"}}, "NUL"),
+        ({"unknown": [2**64]}, "64 bits"),
+        ({"unknown": [[]] * 200_001}, "values"),
+        ({"schemaVersion": 2.0}, "schemaVersion"),
+        ({"schemaVersion": True}, "schema"),
+        # Sizes against what is here (B5).
+        ({"config": {**EMPTY, "size": 3}}, "2 bytes and not 3"),
+        ({"layers": [EMPTY, {**EMPTY, "size": 0}]}, "2 bytes and not 0"),
+        ({"blobs": [{**EMPTY, "size": 1}]}, "2 bytes and not 1"),
+        ({"subject": {**EMPTY, "size": 4}}, "2 bytes and not 4"),
+        ({"subject": without(EMPTY, "mediaType")}, "subject has no mediaType"),
+        ({"subject": without(EMPTY, "size")}, "subject: size"),
+        ({"subject": without(EMPTY, "digest")}, "subject has no digest"),
+        ({"annotations": {"": "x"}}, "empty key"),
+        ({"layers": [{**EMPTY, "annotations": {"": "x"}}]}, "empty key"),
+        ({"layers": [{**EMPTY, "annotations": {"a": None}}]}, "annotations"),
+        ({"subject": {**EMPTY, "annotations": []}}, "annotations"),
+        ({"layers": [{**EMPTY, "urls": "http://a"}]}, "urls"),
+        ({"layers": [{**EMPTY, "data": "e3t9"}]}, "data"),
+        ({"layers": [{**EMPTY, "data": "%"}]}, "base64"),
+        ({"layers": [{**EMPTY, "platform": "linux"}]}, "platform"),
+        ({"layers": [{**EMPTY, "platform": {"os": 5}}]}, "os"),
         ({"layers": {}}, "layers"),
         ({"layers": "text"}, "layers"),
         ({"layers": [None]}, "layers[0]"),
@@ -236,7 +316,6 @@ def test_an_image_against_the_rules_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"manifests": None},
         {"manifests": {}},
         {"manifests": ["text"]},
         {"manifests": [{**EMPTY, "size": -1}]},

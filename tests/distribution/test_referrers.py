@@ -1,9 +1,13 @@
 """Referrers: signatures, SBOMs and attestations, found by what they are about (§8)."""
 
+from copy import copy
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 
+from repositories.models import Manifest, Repository
 from tests import images, make
 from tests.images import ABSENT_DIGEST, OCI_INDEX, OCI_MANIFEST, Image
 from tests.registry_client import RegistryClient, error_codes, follow_links, next_link
@@ -150,7 +154,7 @@ def test_the_list_has_pages(
     bob.push(api, images.artifact(subject, artifact_type=SIGNATURE))
     path = f"/v2/{api}/referrers/{subject.digest}{query}"
     found = [entry["digest"] for entry in follow_links(bob.get, path, "manifests")]
-    assert found[:5] == pushed
+    assert found[-5:] == pushed[::-1]  # the newest come first (C10)
     assert len(found) == (5 if "artifactType" in query else 6)
     assert bob.get(f"{path}&last=x").status_code == 400
 
@@ -164,9 +168,113 @@ def test_a_page_is_no_larger_than_a_manifest(
         bob.push(api, images.artifact(subject, annotations=notes))
     path = f"/v2/{api}/referrers/{subject.digest}"
     response = bob.get(path)
-    assert 3_000_000 < len(response.content) <= 4 * 1024 * 1024 + 200
+    assert 3_000_000 < len(response.content) <= 4 * 1024 * 1024
     assert next_link(response) is not None
     assert len(follow_links(bob.get, path, "manifests")) == 6
+
+
+def test_a_page_holds_every_small_referrer(
+    bob: RegistryClient, api: str, subject: Image, private_api: Repository
+) -> None:
+    """Clients that read one page only find the newest signature there (C10)."""
+    old = bob.push(api, images.artifact(subject))
+    template = Manifest.objects.get(repository=private_api, digest=old)
+    rows = []
+    for number in range(1100):
+        template.pk, template.digest = None, f"sha256:{number:064}"
+        rows.append(copy(template))
+    Manifest.objects.bulk_create(rows)
+    try:
+        newest = bob.push(api, images.artifact(subject))
+        response = bob.get(f"/v2/{api}/referrers/{subject.digest}")
+    finally:  # their bytes are not what their digests say
+        Manifest.objects.filter(
+            repository=private_api, digest__in=[row.digest for row in rows]
+        ).delete()
+    found = [entry["digest"] for entry in response.json()["manifests"]]
+    assert (found[0], found[-1], len(found)) == (newest, old, 1102)
+    assert next_link(response) is None
+
+
+def test_an_entry_that_fills_no_page_is_listed_without_its_annotations(
+    bob: RegistryClient, api: str, subject: Image
+) -> None:
+    """REF-4: no page is larger than a client reads."""
+    notes = {"org.example.large": "x" * (4 * 1024 * 1024 - 1500)}
+    small = bob.push(api, images.artifact(subject))
+    large = bob.push(api, images.artifact(subject, annotations=notes))
+    response = bob.get(f"/v2/{api}/referrers/{subject.digest}")
+    assert len(response.content) <= 4 * 1024 * 1024
+    found = response.json()["manifests"]
+    assert [entry["digest"] for entry in found][:1] == [large]
+    path = f"/v2/{api}/referrers/{subject.digest}"
+    listed = follow_links(bob.get, path, "manifests")
+    assert [entry["digest"] for entry in listed] == [large, small]
+
+
+@pytest.mark.parametrize(
+    "spelling", ["application/spdx+json", "application/spdx%2Bjson"]
+)
+def test_a_plus_sign_need_not_be_escaped(
+    bob: RegistryClient, api: str, subject: Image, spelling: str
+) -> None:
+    """Both spellings of an artifact type find it (C5)."""
+    digest = bob.push(
+        api, images.artifact(subject, artifact_type="application/spdx+json")
+    )
+    bob.push(api, images.artifact(subject, artifact_type=SBOM))
+    path = f"/v2/{api}/referrers/{subject.digest}"
+    for query in (f"?artifactType={spelling}", f"?n=1&artifactType={spelling}"):
+        found = follow_links(bob.get, path + query, "manifests")
+        assert [entry["digest"] for entry in found] == [digest]
+
+
+@pytest.mark.parametrize("asked", ["%00", "a/b%0d%0ax", "%ff", "x" * 3000, "a/b;c=d"])
+def test_what_is_no_artifact_type_finds_nothing(
+    bob: RegistryClient, api: str, subject: Image, asked: str
+) -> None:
+    """REF-3: and never fails (B2)."""
+    bob.push(api, images.artifact(subject))
+    response = bob.get(f"/v2/{api}/referrers/{subject.digest}?artifactType={asked}")
+    assert response.json() == EMPTY_INDEX
+    assert response.headers["OCI-Filters-Applied"] == "artifactType"
+
+
+def test_a_row_of_older_rules_breaks_no_list(
+    bob: RegistryClient, api: str, subject: Image, unsound_api: Repository
+) -> None:
+    """A stored manifest with a type that is not one is listed and served (B2, B3)."""
+    good = bob.push(api, images.artifact(subject))
+    bad = bob.push(f"{api}:bad", images.artifact(subject))
+    for media_type in ("text/html;x=+json", "application/x\r\nx-evil: 1+json", "ä"):
+        Manifest.objects.filter(repository=unsound_api, digest=bad).update(
+            media_type=media_type, payload=b"\xff not JSON", artifact_type=media_type
+        )
+        found = [entry["digest"] for entry in bob.referrers(api, subject.digest)]
+        assert found == [bad, good]
+        for response in (
+            bob.get(f"/v2/{api}/manifests/bad"),
+            bob.head(f"/v2/{api}/manifests/bad"),
+        ):
+            assert response.status_code == 200
+            assert response.headers["Content-Type"] == "application/octet-stream"
+            assert "x-evil" not in response.headers
+
+
+def test_annotations_of_stored_referrers_are_filled_in(
+    bob: RegistryClient, api: str, subject: Image, unsound_api: Repository
+) -> None:
+    """REF-2: an upgrade reads the manifests that are stored already (B2)."""
+    digest = bob.push(api, images.artifact(subject, annotations=NOTES))
+    unreadable = bob.push(api, images.artifact(subject))
+    stored = Manifest.objects.filter(repository=unsound_api)
+    stored.update(referrer_annotations="", referrer_annotations_bytes=0)
+    stored.filter(digest=unreadable).update(payload=b"[")
+    migration = import_module("repositories.migrations.0011_read_manifests_again")
+    migration.read_manifests_again(apps, None)
+    found = {r["digest"]: r for r in bob.referrers(api, subject.digest)}
+    assert found[digest]["annotations"] == NOTES
+    assert "annotations" not in found[unreadable]
 
 
 def test_a_push_tells_that_the_subject_was_understood(
@@ -190,7 +298,7 @@ def test_referrers_may_come_before_their_subject(bob: RegistryClient, api: str) 
     assert [r["digest"] for r in bob.referrers(api, subject.digest)] == [early]
     bob.push(f"{api}:v1", subject)
     late = bob.push(api, images.artifact(subject))
-    assert [r["digest"] for r in bob.referrers(api, subject.digest)] == [early, late]
+    assert [r["digest"] for r in bob.referrers(api, subject.digest)] == [late, early]
 
 
 def test_a_deleted_referrer_is_not_listed(
