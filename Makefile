@@ -12,8 +12,7 @@ help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: .venv/base ## set everything up and serve the registry; Ctrl-C stops it
-	@BERTH_WEBHOOK_ALLOWED_NETWORKS="$${BERTH_WEBHOOK_ALLOWED_NETWORKS-127.0.0.0/8,::1}" \
-		exec $(BIN)/python manage.py run
+	@exec $(BIN)/python manage.py run
 
 test: .venv/dev ## run the tests on SQLite and on PostgreSQL
 	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n 2 --dist loadgroup tests

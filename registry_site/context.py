@@ -37,6 +37,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "registry": settings.BERTH_SERVICE,
         "version": settings.BERTH_VERSION,
+        "csrf_cookie": settings.CSRF_COOKIE_NAME,  # static/js/page.js reads it
         "sends_mail": settings.BERTH_SENDS_MAIL,
         "social_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
         "signup_is_open": SimpleLazyObject(lambda: may_sign_up(request)),

@@ -3,6 +3,7 @@
 Every variable may also be given as ``NAME_FILE``, the path of a file that holds it.
 """
 
+import hashlib
 import ipaddress
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -47,6 +48,45 @@ def public_url(text: str) -> str:
     except ValueError as error:
         raise ValidationError(str(error)) from error
     return f"{parts.scheme}://{parts.netloc.lower()}"  # clients lower-case it (AUTH-5)
+
+
+def default_url(host: str, port: int, *, is_tls: bool) -> str:
+    """Return the URL under which this machine reaches what listens there."""
+    name = "localhost" if host in WILDCARDS or is_loopback(host) else host
+    shown = f"[{name}]" if ":" in name else name
+    scheme, usual_port = ("https", 443) if is_tls else ("http", 80)
+    return f"{scheme}://{shown}" + (f":{port}" if port != usual_port else "")
+
+
+WILDCARDS = {"0.0.0.0", "::", "*"}  # noqa: S104  # names to recognize, no listener
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether the name or address leads to the same machine only."""
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_for_this_machine(listen_host: str, url: str) -> bool:
+    """Return whether only this machine is served: by its socket, and by its name.
+
+    A proxy on the same machine may pass on the requests of others, under another name.
+    """
+    return is_loopback(listen_host) and is_loopback(urlsplit(url).hostname or "")
+
+
+def cookie_name(purpose: str, url: str) -> str:
+    """Return a cookie's name, which no other Berth on the same host uses.
+
+    Cookies are shared by all ports of a host. With TLS, ``__Host-`` lets browsers
+    refuse the cookie from anyone but this host.
+    """
+    prefix = "__Host-" if url.startswith("https:") else ""
+    return f"{prefix}berth_{purpose}_{hashlib.sha256(url.encode()).hexdigest()[:8]}"
 
 
 def redis_url(text: str) -> None:

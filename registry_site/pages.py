@@ -2,6 +2,7 @@
 
 import logging
 
+from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -26,6 +27,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_for_program(request):
         return api_error(400, "bad_request", "the request cannot be read")
     return render(request, "400.html", status=400)
+
+
+def unknown_host(request: HttpRequest) -> HttpResponse:
+    """Say what this registry is called, to a request that calls it otherwise."""
+    if is_for_program(request):
+        message = f"this registry is {settings.BERTH_URL} (the setting BERTH_URL)"
+        return api_error(400, "unknown_host", message)
+    return render(request, "unknown_host.html", {"url": settings.BERTH_URL}, status=400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -27,11 +27,25 @@ BERTH_VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())[
 # --- where things are ---------------------------------------------------------------
 
 BERTH_DATA: Path = read(env.path, "BERTH_DATA", BASE_DIR / "data").resolve()
+BERTH_LISTEN = environment.listen_address(
+    read(
+        env.str,
+        "BERTH_LISTEN",
+        "127.0.0.1:8000",
+        validate=environment.listen_address,
+    )
+)
+BERTH_TLS_CERT = read(env.path, "BERTH_TLS_CERT", None)
+BERTH_TLS_KEY = read(env.path, "BERTH_TLS_KEY", None)
+if (BERTH_TLS_CERT is None) != (BERTH_TLS_KEY is None):
+    raise ImproperlyConfigured(
+        "BERTH_TLS_CERT and BERTH_TLS_KEY: one is set without the other"
+    )
 BERTH_URL = environment.public_url(
     read(
         env.str,
         "BERTH_URL",
-        "http://localhost:8000",
+        environment.default_url(*BERTH_LISTEN, is_tls=BERTH_TLS_CERT is not None),
         validate=environment.public_url,
     )
 )
@@ -67,24 +81,16 @@ BERTH_ADMIN_PASSWORD = read(env.str, "BERTH_ADMIN_PASSWORD", "")
 
 # --- the server ---------------------------------------------------------------------
 
-BERTH_LISTEN = environment.listen_address(
-    read(
-        env.str,
-        "BERTH_LISTEN",
-        "127.0.0.1:8000",
-        validate=environment.listen_address,
-    )
-)
 BERTH_WORKERS = read(
     env.int, "BERTH_WORKERS", len(os.sched_getaffinity(0)), validate=at_least(1)
 )
 BERTH_THREADS = read(env.int, "BERTH_THREADS", 16, validate=at_least(1))
-BERTH_TLS_CERT = read(env.path, "BERTH_TLS_CERT", None)
-BERTH_TLS_KEY = read(env.path, "BERTH_TLS_KEY", None)
-if (BERTH_TLS_CERT is None) != (BERTH_TLS_KEY is None):
-    raise ImproperlyConfigured(
-        "BERTH_TLS_CERT and BERTH_TLS_KEY: one is set without the other"
-    )
+BERTH_HSTS_SECONDS = read(
+    env.int,
+    "BERTH_HSTS_SECONDS",
+    180 * 86400,  # long enough for yearly visitors' browsers to keep it between visits
+    validate=at_least(0),
+)
 BERTH_TRUSTED_PROXIES = environment.networks(
     read(env.str, "BERTH_TRUSTED_PROXIES", "", validate=environment.networks)
 )
@@ -164,7 +170,11 @@ BERTH_WEBHOOK_ALLOWED_NETWORKS = environment.networks(
     read(
         env.str,
         "BERTH_WEBHOOK_ALLOWED_NETWORKS",
-        "",
+        # On a developer's machine, receivers run beside Berth. Where other machines
+        # reach it, directly or by a proxy, their people would reach its host this way.
+        "127.0.0.0/8,::1"
+        if environment.is_for_this_machine(BERTH_LISTEN[0], BERTH_URL)
+        else "",
         validate=environment.networks,
     )
 )
@@ -233,7 +243,9 @@ MIDDLEWARE = [  # for pages; the protocol goes past it (registry_site/wsgi.py)
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "registry_site.middleware.Compression",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "registry_site.public_address.keep_private_answers",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "registry_site.public_address.answer_as_public_address",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -276,11 +288,13 @@ STORAGES = {
     "staticfiles": {"BACKEND": "registry_site.assets.FingerprintedStorage"},
 }
 
-_is_tls = BERTH_URL.startswith("https:")
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_tls
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if BERTH_TRUSTED_PROXIES else None
-)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BERTH_URL.startswith("https:")
+SESSION_COOKIE_NAME = environment.cookie_name("session", BERTH_URL)
+CSRF_COOKIE_NAME = environment.cookie_name("csrf", BERTH_URL)
+LANGUAGE_COOKIE_NAME = environment.cookie_name("language", BERTH_URL)
+LANGUAGE_COOKIE_SECURE = SESSION_COOKIE_SECURE
+BERTH_MESSAGES_COOKIE_NAME = environment.cookie_name("messages", BERTH_URL)
+MESSAGE_STORAGE = "registry_site.toasts.MessageStorage"
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "registry_site.pages.forged"
 

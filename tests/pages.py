@@ -20,6 +20,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from registry_site.environment import cookie_name
 
 
 def session_cookie(user: User) -> str:
@@ -61,7 +62,8 @@ class PageClient:
         self.url = url
         self.http = httpx.Client(base_url=url, timeout=60)
         if user is not None:
-            self.http.cookies.set(settings.SESSION_COOKIE_NAME, session_cookie(user))
+            name = cookie_name("session", url)  # the server's, which may be another
+            self.http.cookies.set(name, session_cookie(user))
 
     def __enter__(self) -> "PageClient":
         return self

@@ -324,7 +324,6 @@ class MakeRun:
             "BERTH_URL": self.url,
             "BERTH_LISTEN": f"127.0.0.1:{port}",
             "BERTH_WORKERS": "1",
-            "BERTH_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1",
         }
         self.log_path = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None

@@ -4,8 +4,9 @@ addEventListener("DOMContentLoaded", () => {
   document.querySelector(".tabs [aria-current], .sidenav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 });
 document.addEventListener("htmx:configRequest", (event) => {
-  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
-  if (token && event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = token[1];
+  const name = `${document.documentElement.dataset.csrfCookie}=`;
+  const token = document.cookie.split("; ").find((cookie) => cookie.startsWith(name));
+  if (token && event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = token.slice(name.length);
 });
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;

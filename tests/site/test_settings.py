@@ -101,7 +101,7 @@ def test_an_unusable_value_is_refused_by_name(
         ("REDIS_URL", "", "CELERY_BROKER_URL[:9]", "folder://"),
         ("REDIS_URL", "redis://:open%2Fsesame@/1", "CELERY_BROKER_URL[-4:]", "e@/1"),
         ("REDIS_URL", "rediss://10.0.0.7", "CELERY_BROKER_URL", "rediss://10.0.0.7"),
-        ("EMAIL_URL", "", "EMAIL_BACKEND.split('.')[-2]", "console"),
+        ("EMAIL_URL", "", "BERTH_MAIL_BACKEND.split('.')[-2]", "console"),
         ("EMAIL_URL", "submission://mail.example.com", "EMAIL_PORT", "587"),
         ("EMAIL_URL", "smtp://mail.example.com:2525", "EMAIL_PORT", "2525"),
     ],

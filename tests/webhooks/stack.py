@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from registry_site.environment import cookie_name
 from tests import images
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer, Process, Valkey
@@ -90,7 +91,7 @@ class Stack:
         """Return a page as the administrator sees it."""
         if not self.session:
             self.session = self.run_code(SIGN_IN).split()[-1]
-        cookies = f"sessionid={self.session}"
+        cookies = f"{cookie_name('session', self.server.url)}={self.session}"
         answer = self.client.http.get(
             f"{self.server.url}{path}", headers={"Cookie": cookies}
         )
