@@ -4,6 +4,7 @@ A blob is content, kept once; a link makes it visible in a repository. Nothing h
 finds a blob by its digest alone.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
@@ -188,12 +189,19 @@ def note_reliance(
 
 
 @retry_deadlocks
-def unlink_blob(*, repository: RepositoryFacts, blob: LinkedBlob, actor: Actor) -> bool:
+def unlink_blob(
+    *,
+    repository: RepositoryFacts,
+    blob: LinkedBlob,
+    actor: Actor,
+    check: Callable[[], None] = lambda: None,
+) -> bool:
     """Take a blob out of the repository; False if a manifest needs it (D-10).
 
     Another person's push may be about to name it. So it is deleted for those who
     pushed it and share it with nobody, and for administrators of the repository.
-    Raises Denied for everybody else.
+    Raises Denied for everybody else. ``check`` is called last; if it raises, the blob
+    stays.
     """
     with transaction.atomic():
         link = BlobLink.objects.select_for_update().filter(pk=blob.link_id).first()
@@ -202,6 +210,7 @@ def unlink_blob(*, repository: RepositoryFacts, blob: LinkedBlob, actor: Actor) 
             return False
         if link is not None:
             _check_removal(link, digest, repository, actor)
+            check()
             link.delete()
             add_stored_bytes(repository.id, -blob.size_bytes)
     return True

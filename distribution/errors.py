@@ -136,7 +136,7 @@ class TooManyTags(TagInvalid):
 
 class PreconditionFailed(RegistryError):
     status, code = 412, "PRECONDITION_FAILED"
-    default_message = "the tag has moved"
+    default_message = "a condition of the request (If-Match, If-None-Match) is false"
 
 
 class BlobUnknown(RegistryError):

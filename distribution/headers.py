@@ -5,6 +5,8 @@ from urllib.parse import quote, urlencode
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from distribution.conditions import Conditions, Verdict
+from distribution.errors import PreconditionFailed
 from repositories.oci.digests import Digest
 from repositories.oci.media_types import is_media_type
 from repositories.oci.references import RepositoryName
@@ -59,14 +61,38 @@ def next_link(path: str, **query: str | int | list[str]) -> str:
     return f'<{address(path)}?{words}>; rel="next"'
 
 
-def matches_etag(request: HttpRequest, digest: Digest | str) -> bool:
-    """Tell whether If-None-Match names the digest, quoted or bare (MAN-11)."""
-    header = request.META.get("HTTP_IF_NONE_MATCH")
-    if header is None:
-        return False
-    return any(
-        word.strip().removeprefix("W/").strip('"') in (str(digest), "*")
-        for word in header.split(",")
+def etag_of(digest: Digest | str) -> str:
+    """Return the entity tag of content: its digest never means other bytes."""
+    return f'"{digest}"'
+
+
+def is_not_modified(request: HttpRequest, etag: str) -> bool:
+    """Tell whether a GET or HEAD is answered 304 (COND-1).
+
+    Raises PreconditionFailed for 412. Call it when everything else lets the request
+    succeed (RFC 9110 §13.2.1).
+    """
+    verdict = Conditions.read(request.META).judge(etag, is_read=True)
+    if verdict is Verdict.FAILED:
+        raise PreconditionFailed(headers={"ETag": etag})
+    return verdict is Verdict.NOT_MODIFIED
+
+
+def check_conditions(
+    conditions: Conditions, current: Digest | str | None, what: str
+) -> None:
+    """Raise PreconditionFailed unless a PUT or DELETE is to be performed (COND-1).
+
+    ``current`` is the digest of what is there, "" or None if nothing is. ``what``
+    names it for the message. Where it can change, call it under its lock.
+    """
+    etag = etag_of(current) if current else None
+    if conditions.judge(etag, is_read=False) is Verdict.PROCEED:
+        return
+    found = f"is {current}" if current else "does not exist"
+    raise PreconditionFailed(
+        f"{what} {found}, which If-Match or If-None-Match excludes",
+        headers={"ETag": etag} if etag else None,
     )
 
 

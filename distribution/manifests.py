@@ -1,20 +1,21 @@
 """Manifests on the wire: what a PUT keeps and what a GET finds (MAN-1 .. MAN-16)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db import transaction
 
 from accounts.actions import Action
 from accounts.actors import Actor
+from distribution.conditions import UNCONDITIONAL, Conditions
 from distribution.errors import (
     Denied,
     ManifestBlobUnknown,
     ManifestInvalid,
     NameUnknown,
-    PreconditionFailed,
 )
+from distribution.headers import check_conditions
 from distribution.images import read_image_config
 from distribution.models import BlobLink
 from repositories.crash_points import reach
@@ -59,14 +60,6 @@ class FoundManifest:
     payload: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class TagCondition:
-    """If-Match and If-None-Match on a PUT by tag (MAN-16)."""
-
-    must_be: str | None = None  # the digest that the tag has to point to
-    must_be_absent: bool = False
-
-
 def find_manifest(
     repository: RepositoryFacts, reference: Digest | str, *, with_payload: bool
 ) -> FoundManifest | None:
@@ -88,8 +81,9 @@ def put_manifest(
     payload: bytes,
     document: Document,
     tags: Sequence[str],
-    condition: TagCondition,
     actor: Actor,
+    by_digest: bool = False,
+    conditions: Conditions = UNCONDITIONAL,
 ) -> None:
     """Keep a manifest and move its tags, all or nothing (D-11).
 
@@ -129,20 +123,27 @@ def put_manifest(
         if config is not None:
             add = add_image_config if is_new else keep_image_config
             add(manifest, config)
-        _check_tags(repository, digest, previous, condition, actor)
+        _check_tags(repository, digest, previous, actor)
+        target = {str(digest): "" if is_new else str(digest)} if by_digest else {}
+        _check_conditions(conditions, target, previous)
     reach("C13")
 
 
 def delete_manifest(
-    *, repository: RepositoryFacts, digest: Digest, actor: Actor
+    *,
+    repository: RepositoryFacts,
+    digest: Digest,
+    actor: Actor,
+    check: Callable[[str], None],
 ) -> bool:
     """Delete a manifest with all its tags (DEL-1); False if there is none.
 
-    Raises Denied unless the actor may delete every one of the tags.
+    Raises Denied unless the actor may delete every one of the tags, and what ``check``
+    raises.
     """
     try:
         return delete_manifest_and_tags(
-            repository=repository, digest=digest, actor=actor
+            repository=repository, digest=digest, actor=actor, check=check
         )
     except DeletionRefused as error:
         raise Denied(str(error)) from error
@@ -203,10 +204,9 @@ def _check_tags(
     repository: RepositoryFacts,
     digest: Digest,
     previous: Mapping[str, str],
-    condition: TagCondition,
     actor: Actor,
 ) -> None:
-    """Refuse what the actor or the condition does not let happen to the tags.
+    """Refuse what the actor may not do to the tags.
 
     The last step before the commit, and a right that lets it happen is held until
     then: a push that comes after the right was taken away is undone (L8).
@@ -216,11 +216,6 @@ def _check_tags(
         if not decision:
             raise Denied(decision.reason)
         return
-    for tag, pointed_to in previous.items():
-        if condition.must_be_absent and pointed_to:
-            raise PreconditionFailed(f"tag '{tag}' exists")
-        if condition.must_be is not None and pointed_to != condition.must_be:
-            raise PreconditionFailed(f"tag '{tag}' has moved")
     actions = {
         tag: Action.PUSH if pointed_to in ("", str(digest)) else Action.OVERWRITE
         for tag, pointed_to in previous.items()
@@ -228,3 +223,19 @@ def _check_tags(
     for decision in decide_tags(actor, actions, repository, holds=True):
         if not decision:
             raise Denied(decision.reason)
+
+
+def _check_conditions(
+    conditions: Conditions, manifest: Mapping[str, str], tags: Mapping[str, str]
+) -> None:
+    """Undo a push that its conditions exclude, under the locks of its tags (COND-1).
+
+    Both are mappings to where something pointed before, "" for what is new. The
+    conditions are about the URL: the manifest of a push by digest, else the tag. Tags
+    in the query of a push by digest have to be new too, if that is asked for.
+    """
+    for name, before in (manifest or tags).items():
+        check_conditions(conditions, before, f"'{name}'")
+    if manifest and conditions.none_match is not None:
+        for tag, before in tags.items():
+            check_conditions(replace(conditions, match=None), before, f"tag '{tag}'")

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from distribution.bodies import Body
-from distribution.manifests import TagCondition, put_manifest
+from distribution.manifests import put_manifest
 from distribution.uploads import push_whole_blob
 from repositories.models import Manifest, RepositoryFacts
 from repositories.oci import media_types
@@ -191,7 +191,6 @@ class DemoPusher:
             payload=payload,
             document=parse_manifest(payload, media_type),
             tags=[tag] if tag else [],
-            condition=TagCondition(),
             actor=self.actor,
         )
         return str(digest)

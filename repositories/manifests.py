@@ -1,6 +1,6 @@
 """Keep and delete manifests, with what they refer to."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.db import transaction
@@ -149,14 +149,19 @@ def note_push(repository: RepositoryFacts) -> bool:
 
 @retry_deadlocks
 def delete_manifest(
-    *, repository: RepositoryFacts, digest: Digest, actor: Actor
+    *,
+    repository: RepositoryFacts,
+    digest: Digest,
+    actor: Actor,
+    check: Callable[[str], None] = lambda digest: None,
 ) -> bool:
     """Delete a manifest and all tags on it (DEL-1); False if there is none.
 
     Manifests that refer to it, as an index or by subject, stay (DEL-2, REF-6). Raises
     DeletionRefused unless the actor may delete every one of the tags: what is kept
     from somebody by name is not to be had by digest. The row is locked, so that no tag
-    comes in between.
+    comes in between. ``check`` is called last with the digest; if it raises, everything
+    stays.
     """
     with transaction.atomic():
         manifest = (
@@ -178,6 +183,7 @@ def delete_manifest(
         ):
             if not decision:
                 raise DeletionRefused(decision.reason)
+        check(manifest.digest)
         for tag in tags:
             record_tag_deletion(repository=repository, tag=tag, actor=actor)
         reach("C14")

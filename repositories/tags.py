@@ -1,5 +1,6 @@
 """Move, delete and restore tags; every step is kept as history and as an event."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -89,8 +90,18 @@ def tag_manifest(
 
 
 @retry_deadlocks
-def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
-    """Delete a tag and record it; the manifest stays. False if there is no such tag."""
+def delete_tag(
+    *,
+    repository: RepositoryFacts,
+    name: str,
+    actor: Actor,
+    check: Callable[[str], None] = lambda digest: None,
+) -> bool:
+    """Delete a tag and record it; the manifest stays. False if there is no such tag.
+
+    ``check`` is called with the digest that the tag points to while the tag's row is
+    locked. If it raises, the tag stays.
+    """
     with transaction.atomic():
         tag = (
             Tag.objects.select_for_update(of=("self",))
@@ -100,6 +111,7 @@ def delete_tag(*, repository: RepositoryFacts, name: str, actor: Actor) -> bool:
         )
         if tag is None:
             return False
+        check(tag.manifest.digest)
         record_tag_deletion(repository=repository, tag=tag, actor=actor)
         tag.delete()
         reach("C14")

@@ -227,6 +227,11 @@ class RegistryClient:
             **options,
         )
 
+    def push_blobs(self, name: str, image: Image) -> None:
+        """Upload what an image names, but not the image."""
+        for blob in image.blobs:
+            self.push_blob(name, blob)
+
     def push(self, reference: str, image: Image) -> str:
         """Upload an image with all that it names and return its digest.
 

@@ -1,4 +1,7 @@
-"""Blobs out and away (BLOB-1 .. BLOB-6, DEL-3)."""
+"""Blobs out and away (BLOB-1 .. BLOB-8, COND-1, DEL-3)."""
+
+from collections.abc import Iterator
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -11,15 +14,24 @@ from distribution.blobs import (
     reprieve_blob,
     unlink_blob,
 )
+from distribution.conditions import Conditions
 from distribution.endpoints import Call, endpoint
 from distribution.errors import BlobUnknown, DigestInvalid, RangeInvalid, Unsupported
 from distribution.headers import (
     BLOB_MAX_AGE_SECONDS,
     CONTENT_DIGEST,
+    check_conditions,
     empty,
-    matches_etag,
+    etag_of,
+    is_not_modified,
 )
-from distribution.ranges import RangeUnsatisfiable, parse_range
+from distribution.ranges import (
+    Multipart,
+    MultipartPieces,
+    RangeUnsatisfiable,
+    Span,
+    ranges_of,
+)
 from distribution.scopes import PUSH
 from distribution.storage import blob_store
 from distribution.storage.base import ObjectMissing
@@ -30,23 +42,17 @@ OCTETS = "application/octet-stream"
 
 @endpoint(Action.PULL, absent=BlobUnknown)
 def get_blob(call: Call, digest: str) -> HttpResponseBase:
-    """Send a blob, or a range of it (end-2)."""
+    """Send a blob, or ranges of it (end-2, BLOB-7, BLOB-8)."""
     parsed, blob = _find(call, digest)
-    if matches_etag(call.request, parsed):
+    if is_not_modified(call.request, etag_of(parsed)):
         return _describe(HttpResponse(status=304), call, parsed)
-    start, length = _wanted(call.request, parsed, blob)
+    spans = _wanted(call.request, parsed, blob)
     try:
-        pieces = blob_store().open(blob.storage_key, blob.size_bytes, start, length)
+        response = _answer(blob, spans)
     except ObjectMissing:
         # Its bytes may just have been replaced; what the row says now is the truth.
         _, blob = _find(call, digest)
-        pieces = blob_store().open(blob.storage_key, blob.size_bytes, start, length)
-    response = StreamingHttpResponse(pieces, content_type=OCTETS)
-    if length != blob.size_bytes:
-        response.status_code = 206
-        last = start + length - 1
-        response["Content-Range"] = f"bytes {start}-{last}/{blob.size_bytes}"
-    response["Content-Length"] = str(length)
+        response = _answer(blob, spans)
     return _describe(response, call, parsed)
 
 
@@ -59,7 +65,7 @@ def head_blob(call: Call, digest: str) -> HttpResponseBase:
     parsed, blob = _find(call, digest)
     if call.token is not None and call.token.allows(call.name.full_name, PUSH):
         note_reliance(repository=call.repository, blob=blob, actor=call.actor)
-    if matches_etag(call.request, parsed):
+    if is_not_modified(call.request, etag_of(parsed)):
         return _describe(HttpResponse(status=304), call, parsed)
     response = HttpResponse(content_type=OCTETS)
     response["Content-Length"] = str(blob.size_bytes)
@@ -70,7 +76,12 @@ def head_blob(call: Call, digest: str) -> HttpResponseBase:
 def delete_blob(call: Call, digest: str) -> HttpResponseBase:
     """Take a blob out of the repository, unless a manifest needs it (end-10, D-10)."""
     parsed, blob = _find(call, digest)
-    if not unlink_blob(repository=call.repository, blob=blob, actor=call.actor):
+    check = partial(
+        check_conditions, Conditions.read(call.request.META), parsed, "the blob"
+    )
+    if not unlink_blob(
+        repository=call.repository, blob=blob, actor=call.actor, check=check
+    ):
         raise Unsupported(
             f"blob {parsed} is in use: delete the manifests that name it first",
             headers={"Allow": "GET, HEAD"},
@@ -91,27 +102,48 @@ def _find(call: Call, text: str) -> tuple[Digest, LinkedBlob]:
     return digest, blob
 
 
-def _wanted(request: HttpRequest, digest: Digest, blob: LinkedBlob) -> tuple[int, int]:
-    """Return start and length of what to send."""
-    header = request.META.get("HTTP_RANGE")
-    condition = request.META.get("HTTP_IF_RANGE")
-    if header is None or (condition is not None and condition != f'"{digest}"'):
-        return 0, blob.size_bytes
+def _wanted(
+    request: HttpRequest, digest: Digest, blob: LinkedBlob
+) -> list[Span] | None:
+    """Return the spans to send; None for the whole blob."""
     try:
-        wanted = parse_range(header, blob.size_bytes)
+        return ranges_of(request.META, etag_of(digest), blob.size_bytes)
     except RangeUnsatisfiable as error:
         raise RangeInvalid(
             f"the blob has {blob.size_bytes} bytes",
             headers={"Content-Range": f"bytes */{blob.size_bytes}"},
         ) from error
-    return (0, blob.size_bytes) if wanted is None else wanted
+
+
+def _answer(blob: LinkedBlob, spans: list[Span] | None) -> HttpResponseBase:
+    """Open what is to be sent; raises ObjectMissing before a byte has gone out."""
+    if spans is not None and len(spans) > 1:
+        body = Multipart(spans, blob.size_bytes, OCTETS)
+        response = StreamingHttpResponse(
+            MultipartPieces(body, partial(_open, blob)),
+            content_type=body.header,
+            status=206,
+        )
+        response["Content-Length"] = str(body.length_bytes)
+        return response
+    span = spans[0] if spans else Span(0, blob.size_bytes)
+    response = StreamingHttpResponse(_open(blob, span), content_type=OCTETS)
+    if spans:
+        response.status_code = 206
+        response["Content-Range"] = span.content_range(blob.size_bytes)
+    response["Content-Length"] = str(span.length)
+    return response
+
+
+def _open(blob: LinkedBlob, span: Span) -> Iterator[bytes]:
+    return blob_store().open(blob.storage_key, blob.size_bytes, span.start, span.length)
 
 
 def _describe(
     response: HttpResponseBase, call: Call, digest: Digest
 ) -> HttpResponseBase:
     response[CONTENT_DIGEST] = str(digest)
-    response["ETag"] = f'"{digest}"'
+    response["ETag"] = etag_of(digest)
     response["Accept-Ranges"] = "bytes"
     scope = "public" if call.repository.is_public else "private"
     response["Cache-Control"] = f"{scope}, max-age={BLOB_MAX_AGE_SECONDS}"

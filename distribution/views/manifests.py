@@ -1,5 +1,7 @@
 """Manifests in, out and away (MAN-1 .. MAN-17, DEL-1)."""
 
+from functools import partial
+
 from django.conf import settings
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -8,6 +10,7 @@ from accounts.actions import Action
 from distribution import manifests as verbs
 from distribution.bodies import Body
 from distribution.clients import client_kind
+from distribution.conditions import Conditions
 from distribution.endpoints import Call, endpoint, text_response
 from distribution.errors import (
     Denied,
@@ -21,12 +24,14 @@ from distribution.errors import (
 )
 from distribution.headers import (
     CONTENT_DIGEST,
+    check_conditions,
     content_type_of,
     empty,
+    etag_of,
+    is_not_modified,
     manifest_location,
-    matches_etag,
 )
-from distribution.manifests import FoundManifest, TagCondition
+from distribution.manifests import FoundManifest
 from distribution.pulls import pull_log
 from repositories.oci.digests import (
     CANONICAL_ALGORITHM,
@@ -47,7 +52,7 @@ TAGS_MAX = 100  # of one PUT by digest; the spec wants ten at least (MAN-9)
 def get_manifest(call: Call, reference: str) -> HttpResponseBase:
     """Send a manifest's exact bytes; Accept does not matter (end-3, D-5)."""
     found = _find(call, reference, with_payload=True)
-    if matches_etag(call.request, found.digest):
+    if is_not_modified(call.request, etag_of(found.digest)):
         return _describe(HttpResponse(status=304), found)
     assert found.payload is not None, "it was asked for"
     pull_log.note(
@@ -65,7 +70,7 @@ def get_manifest(call: Call, reference: str) -> HttpResponseBase:
 def head_manifest(call: Call, reference: str) -> HttpResponseBase:
     """Say what a GET would send, without reading it (end-3, MAN-15)."""
     found = _find(call, reference, with_payload=False)
-    if matches_etag(call.request, found.digest):
+    if is_not_modified(call.request, etag_of(found.digest)):
         return _describe(HttpResponse(status=304), found)
     response = HttpResponse(content_type=content_type_of(found.media_type))
     response["Content-Length"] = str(found.size_bytes)
@@ -101,7 +106,8 @@ def put_manifest(call: Call, reference: str) -> HttpResponseBase:
         payload=payload,
         document=document,
         tags=tags,
-        condition=_condition(call),
+        by_digest=claimed is not None,
+        conditions=Conditions.read(request.META),
         actor=call.actor,
     )
     response = empty(201)
@@ -118,20 +124,25 @@ def put_manifest(call: Call, reference: str) -> HttpResponseBase:
 def delete_manifest(call: Call, reference: str) -> HttpResponseBase:
     """Delete a tag, or a manifest with all its tags (end-9, DEL-1)."""
     target = _parse_reference(reference)
+    check = partial(_check, Conditions.read(call.request.META), reference)
     if isinstance(target, Digest):
         was_there = verbs.delete_manifest(
-            repository=call.repository, digest=target, actor=call.actor
+            repository=call.repository, digest=target, actor=call.actor, check=check
         )
     else:
         [decision] = decide_tags(call.actor, {target: Action.DELETE}, call.repository)
         if not decision:
             raise Denied(decision.reason)
         was_there = delete_tag(
-            repository=call.repository, name=target, actor=call.actor
+            repository=call.repository, name=target, actor=call.actor, check=check
         )
     if not was_there:
         raise ManifestUnknown(f"'{reference}' does not exist in {call.name}")
     return empty(202)
+
+
+def _check(conditions: Conditions, reference: str, digest: str) -> None:
+    check_conditions(conditions, digest, f"'{reference}'")
 
 
 def _find(call: Call, reference: str, *, with_payload: bool) -> FoundManifest:
@@ -145,7 +156,7 @@ def _find(call: Call, reference: str, *, with_payload: bool) -> FoundManifest:
 
 def _describe(response: HttpResponseBase, found: FoundManifest) -> HttpResponseBase:
     response[CONTENT_DIGEST] = found.digest
-    response["ETag"] = f'"{found.digest}"'
+    response["ETag"] = etag_of(found.digest)
     return response
 
 
@@ -182,11 +193,3 @@ def _check_tag(text: str) -> None:
             f"'{text[:140]}' is not a tag: use up to 128 letters, digits, '.', '_' "
             "and '-', the first one no '.' or '-'"
         )
-
-
-def _condition(call: Call) -> TagCondition:
-    must_be = call.request.META.get("HTTP_IF_MATCH")
-    absent = call.request.META.get("HTTP_IF_NONE_MATCH", "").strip() == "*"
-    if must_be is None or must_be.strip() == "*":
-        return TagCondition(must_be_absent=absent)
-    return TagCondition(must_be.strip().strip('"'), absent)

@@ -99,19 +99,6 @@ def test_head_says_what_get_sends(bob: RegistryClient, api: str) -> None:
         assert head.content == b""
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("form", ['"{}"', "{}", 'W/"{}"', '"x", "{}"'])
-def test_if_none_match(bob: RegistryClient, api: str, method: str, form: str) -> None:
-    """MAN-11."""
-    digest = bob.push(f"{api}:v1", images.image())
-    path = f"/v2/{api}/manifests/v1"
-    response = bob.request(method, path, headers={"If-None-Match": form.format(digest)})
-    assert response.status_code == 304
-    assert response.headers["Docker-Content-Digest"] == digest
-    response = bob.request(method, path, headers={"If-None-Match": '"x"'})
-    assert response.status_code == 200
-
-
 @pytest.mark.parametrize(
     "accept",
     [
@@ -280,42 +267,6 @@ def test_the_same_push_again_is_taken(bob: RegistryClient, api: str) -> None:
     image = images.image()
     assert bob.push(f"{api}:v1", image) == bob.push(f"{api}:v1", image)
     assert bob.tags(api) == ["v1"]
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"If-Match": '"{current}"'}, 201),
-        ({"If-Match": "{current}"}, 201),
-        ({"If-Match": "*"}, 201),
-        ({"If-Match": '"sha256:other"'}, 412),
-        ({"If-None-Match": "*"}, 412),
-        ({"If-None-Match": '"{current}"'}, 201),
-    ],
-)
-def test_a_push_may_depend_on_where_the_tag_is(
-    bob: RegistryClient, api: str, headers: dict[str, str], status: int
-) -> None:
-    """MAN-16: so that no update is lost."""
-    first, second = images.image(), images.image()
-    bob.push(f"{api}:v1", first)
-    bob.push(api, second)
-    headers = {n: v.format(current=first.digest) for n, v in headers.items()}
-    response = bob.put_manifest(api, "v1", second, headers=headers)
-    assert response.status_code == status
-    found = bob.head(f"/v2/{api}/manifests/v1").headers["Docker-Content-Digest"]
-    assert found == (second.digest if status == 201 else first.digest)
-
-
-def test_a_push_may_demand_that_the_tag_is_new(bob: RegistryClient, api: str) -> None:
-    """MAN-16."""
-    image = images.image()
-    bob.push(api, image)
-    new = {"If-None-Match": "*"}
-    moved = {"If-Match": f'"{image.digest}"'}
-    assert bob.put_manifest(api, "v1", image, headers=moved).status_code == 412
-    assert bob.put_manifest(api, "v1", image, headers=new).status_code == 201
-    assert bob.put_manifest(api, "v1", image, headers=new).status_code == 412
 
 
 # --- sizes

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.authentication import actor_of
-from distribution.manifests import TagCondition, put_manifest
+from distribution.manifests import put_manifest
 from repositories.manifests import note_push
 from repositories.models import Manifest, Repository
 from repositories.oci.digests import Digest
@@ -181,7 +181,6 @@ def test_a_push_locks_in_the_order_that_is_written_down(
             payload=image.payload,
             document=parse_manifest(image.payload, image.media_type),
             tags=["v1"],
-            condition=TagCondition(),
             actor=actor_of(cast.alice),
         )
     writes = re.compile(
