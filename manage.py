@@ -7,8 +7,11 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from registry_site.private_files import keep_new_files_private
+
 
 def main() -> None:
+    keep_new_files_private()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
     try:
         execute_from_command_line(sys.argv)

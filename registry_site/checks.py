@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
@@ -33,13 +32,3 @@ def check_store_is_writable(**kwargs: Any) -> list[CheckMessage]:
             Error(str(error), hint="run 'manage.py prepare'", id="registry_site.E002")
         ]
     return []
-
-
-@register()
-def check_paths_of_tls_exist(**kwargs: Any) -> list[CheckMessage]:
-    """Report a certificate or a key that is not there."""
-    return [
-        Error(f"{name}: there is no file {path}", id="registry_site.E003")
-        for name in ("BERTH_TLS_CERT", "BERTH_TLS_KEY")
-        if (path := getattr(settings, name)) is not None and not path.is_file()
-    ]

@@ -5,6 +5,7 @@ Every variable may also be given as ``NAME_FILE``, the path of a file that holds
 
 import hashlib
 import ipaddress
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -15,15 +16,32 @@ from environs import EnvError, FileAwareEnv, ValidationError
 env = FileAwareEnv(strip_whitespace=True)  # a file's last newline is not the secret's
 T = TypeVar("T")
 
+PREFIX = "BERTH_"
+TEST_PREFIX = "BERTH_TEST_"  # of the tests, which start Berth
+known_settings: set[str] = set()  # the names that were asked for
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def read(reader: Callable[..., T], name: str, *arguments: Any, **options: Any) -> T:
     """Return a variable's value, else stop with a sentence that names the variable."""
+    known_settings.add(name)
     try:
         return reader(name, *arguments, **options)
     except (EnvError, ValueError, OSError) as error:
         raise ImproperlyConfigured(_sentence(name, error)) from error
+
+
+def unknown_settings() -> list[str]:
+    """Return the variables that look like settings of Berth and are none."""
+    known = known_settings | {f"{name}_FILE" for name in known_settings}
+    return sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX)
+        and not name.startswith(TEST_PREFIX)
+        and name not in known
+    )
 
 
 def _sentence(name: str, error: Exception) -> str:

@@ -18,18 +18,18 @@ from accounts.users import create_user
 from distribution.keys import ensure_signing_key
 from distribution.storage import blob_store
 from distribution.storage.filesystem import FilesystemStore
+from registry_site import startup
+from registry_site.private_files import make_private
 
 OFFICIAL_NAMESPACE = "library"  # what an image name without a slash belongs to (D-13)
 
-READY = """
-  Berth is ready:     {url}
+BANNER = """
+  {headline:<20}{url}
   administrator:      {username}
 {password}
   docker login {registry}
   docker tag hello-world {registry}/{username}/hello-world
   docker push {registry}/{username}/hello-world
-
-  Ctrl-C stops it.
 """
 
 
@@ -41,31 +41,50 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            make_folders(settings.BERTH_DATA)
-            keep_secret_key()
-            ensure_signing_key()
-            store = blob_store()
-            if isinstance(store, FilesystemStore):
-                store.prepare()
-        except OSError as error:
-            raise CommandError(f"BERTH_DATA: {error}") from error
-        call_command("migrate", verbosity=0, interactive=False)
-        username, password = ensure_administrator()
-        if password is None:
-            shown = "  password:           as it was set\n"
-        elif settings.BERTH_ADMIN_PASSWORD:
-            shown = "  password:           from BERTH_ADMIN_PASSWORD\n"
-        else:
-            shown = f"  one-time password:  {password}   (not shown again)\n"
-        self.stdout.write(
-            READY.format(
-                url=settings.BERTH_URL,
-                registry=settings.BERTH_SERVICE,
-                username=username,
-                password=shown,
-            )
-        )
+        login = prepare(self.stderr.write)
+        for warning in startup.list_warnings():
+            self.stderr.write(f"warning: {warning}")
+        self.stdout.write(banner("Berth is prepared:", login))
+
+
+Login = tuple[str, str | None]  # the password only where it was made just now
+
+
+def prepare(write: startup.Write) -> Login:
+    """Make everything that is missing; return the administrator's login."""
+    try:
+        make_folders(settings.BERTH_DATA)
+        make_private(settings.BERTH_DATA, write)
+        keep_secret_key()
+        ensure_signing_key()
+        store = blob_store()
+        if isinstance(store, FilesystemStore):
+            store.prepare()
+        startup.wait_for_database(write)
+        with startup.one_start_at_a_time(write):
+            startup.refuse_newer_data()
+            call_command("migrate", verbosity=0, interactive=False)
+            return ensure_administrator()
+    except OSError as error:
+        raise CommandError(f"BERTH_DATA: {error}") from error
+
+
+def banner(headline: str, login: Login) -> str:
+    """Return what a person needs first: address, login, and how to push."""
+    username, password = login
+    if password is None:
+        shown = "  password:           as it was set\n"
+    elif settings.BERTH_ADMIN_PASSWORD:
+        shown = "  password:           from BERTH_ADMIN_PASSWORD\n"
+    else:
+        shown = f"  one-time password:  {password}   (not shown again)\n"
+    return BANNER.format(
+        headline=headline,
+        url=settings.BERTH_URL,
+        registry=settings.BERTH_SERVICE,
+        username=username,
+        password=shown,
+    )
 
 
 def make_folders(data_folder: Path) -> None:

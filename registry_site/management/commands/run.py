@@ -1,13 +1,12 @@
 """Set everything up, then run web, worker and scheduler until Ctrl-C."""
 
-from io import StringIO
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from registry_site.management.commands.serve import refuse_a_taken_address
+from registry_site import startup
+from registry_site.management.commands.prepare import banner, prepare
 from registry_site.supervisor import Plan, read_procfile, start_supervisor
 
 
@@ -20,9 +19,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         host, port = settings.BERTH_LISTEN
-        refuse_a_taken_address(host, port)  # else another server would seem to be ours
-        prepared = StringIO()
-        call_command("prepare", stdout=prepared)
+        # Else another server would seem to be ours.
+        startup.refuse_a_taken_address(host, port)
+        startup.refuse_unusable_certificate()
+        ready_text = banner("Berth is ready:", prepare(self.stderr.write))
         start_supervisor(
             Plan(
                 folder=str(settings.BASE_DIR),
@@ -30,8 +30,8 @@ class Command(BaseCommand):
                 host=host,
                 port=port,
                 is_tls=settings.BERTH_TLS_CERT is not None,
-                ready_text=prepared.getvalue(),
-                failed_text=_login_in(prepared.getvalue()),
+                ready_text=f"{ready_text}\n  Ctrl-C stops it.\n",
+                failed_text=_login_in(ready_text),
             )
         )
 

@@ -1,26 +1,35 @@
 """Serve Berth with Granian: the settings decide where and with how many threads."""
 
-import socket
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
 
+from registry_site import startup
 from registry_site.checks import SERVING
 
 
 class Command(BaseCommand):
     help = "Serve the registry and its pages (BERTH_LISTEN)."
-    requires_system_checks = "__all__"
+    requires_system_checks: list[str] = []  # handle() says what is wrong in one line
     requires_migrations_checks = False
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.check(tags=[SERVING], include_deployment_checks=True)
         host, port = settings.BERTH_LISTEN
-        refuse_a_taken_address(host, port)
+        startup.refuse_a_taken_address(host, port)
+        startup.refuse_unusable_certificate()
+        startup.wait_for_database(self.stderr.write)
+        startup.refuse_newer_data()
+        startup.refuse_older_data()
+        refuse_failed_checks()
+        for warning in startup.list_warnings():
+            self.stderr.write(f"warning: {warning}")
+        connections.close_all()  # the workers have their own
         Granian(
             "registry_site.wsgi:application",
             address=host,
@@ -39,20 +48,17 @@ class Command(BaseCommand):
         ).serve()
 
 
-def refuse_a_taken_address(host: str, port: int) -> None:
-    """Stop when somebody listens there already.
-
-    Granian's workers share their port, and so they would share it with the workers of
-    another Berth, without a word.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
+def refuse_failed_checks() -> None:
+    """Stop with the errors of Django's checks and of our own."""
+    found = [
+        *run_checks(),
+        *run_checks(tags=[SERVING], include_deployment_checks=True),
+    ]
+    errors = [message for message in found if message.is_serious()]
+    if errors:
         raise CommandError(
-            f"BERTH_LISTEN: cannot listen on {host}:{port}: {error.strerror}"
-        ) from error
+            "; ".join(
+                f"{error.msg} ({error.hint})" if error.hint else str(error.msg)
+                for error in errors
+            )
+        )
