@@ -1,5 +1,6 @@
 """Hold what is kept against what is promised (docs/reliability.md names the promises).
 
+    store        the blob store is there, and is this database's
     tags         every tag points to a manifest of its own repository
     manifests    the bytes hash to the digest and have the recorded size
     references   every blob that a manifest needs is linked to its repository; what is
@@ -73,17 +74,28 @@ Check = Callable[[bool], Iterator[str]]
 def find_problems(*, deep: bool = False) -> list[Problem]:
     """Run every check and return what two looks found; ``deep`` hashes every blob.
 
-    Raises StoreError when the store is not there.
+    Without its store, a database is checked by itself.
     """
-    blob_store().check()
-    found: list[Problem] = []
-    for name, check in CHECKS.items():
+    found = [Problem("store", what) for what in _check_store(deep)]
+    checks = {
+        name: check
+        for name, check in CHECKS.items()
+        if not found or check not in NEED_THE_STORE
+    }
+    for name, check in checks.items():
         first = set(check(deep))
         if first:
             time.sleep(SECOND_LOOK_SECONDS)
             first &= set(check(deep))
         found += sorted(Problem(name, what) for what in first)
     return found
+
+
+def _check_store(deep: bool) -> Iterator[str]:
+    try:
+        blob_store().check()
+    except StoreError as error:
+        yield str(error)
 
 
 def _check_tags(deep: bool) -> Iterator[str]:
@@ -302,7 +314,15 @@ def _check_staged(deep: bool) -> Iterator[str]:
             yield f"staged bytes {staged.key} belong to no session"
 
 
+NEED_THE_STORE = (
+    _check_store,  # found already
+    _check_blobs,
+    _check_objects,
+    _check_uploads,
+    _check_staged,
+)
 CHECKS: dict[str, Check] = {
+    "store": _check_store,
     "tags": _check_tags,
     "manifests": _check_manifests,
     "references": _check_references,

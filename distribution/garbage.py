@@ -10,31 +10,47 @@
 Each step is one short transaction that looks again under the lock, so it is safe to
 kill and to run twice. A client that asks for a condemned blob takes it back. Time is
 read from the database's rows only, never from the clock of a single request.
+
+A run that would delete more than BERTH_GARBAGE_CONFIRM_PERCENT of the store deletes
+nothing and leaves a HeldCollection, which an administrator confirms. So a database that
+was restored from an old backup, or lost rows, does not cost the blobs.
 """
 
 import logging
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from accounts.actors import SYSTEM, Actor
 from distribution.blobs import is_needed, needed_links
-from distribution.models import Blob, BlobLink, CondemnedObject, Upload
+from distribution.installation import check_store
+from distribution.models import (
+    Blob,
+    BlobLink,
+    CondemnedObject,
+    HeldCollection,
+    Upload,
+)
+from distribution.models.installation import ONLY
 from distribution.storage import blob_store
 from distribution.storage.base import StoredObject
 from repositories.crash_points import reach
-from repositories.models import add_stored_bytes
+from repositories.events import record_in_namespace
+from repositories.models import Event, add_stored_bytes
 
 log = logging.getLogger(__name__)
 
 BATCH = 500  # rows of one look; memory stays flat however much there is
 HOUR_SECONDS = 3600
+CONFIRMED_SLACK = 1.1  # what grew since an administrator confirmed is no other case
 
 
 @dataclass
@@ -47,6 +63,27 @@ class Collected:
     blobs: int = 0
     objects: int = 0
     freed_bytes: int = 0
+    held: int = 0  # objects that an administrator has to confirm first
+
+
+@dataclass
+class Share:
+    """How much of the store a run would delete."""
+
+    objects_count: int = 0
+    size_bytes: int = 0
+    stored_count: int = 0
+    stored_bytes: int = 0
+
+    def is_large(self) -> bool:
+        """Tell whether an administrator has to confirm it."""
+        percent = settings.BERTH_GARBAGE_CONFIRM_PERCENT
+        if self.objects_count <= settings.BERTH_GARBAGE_CONFIRM_BLOBS:
+            return False
+        return (
+            100 * self.objects_count > percent * self.stored_count
+            or 100 * self.size_bytes > percent * self.stored_bytes
+        )
 
 
 def expire_uploads(*, dry_run: bool = False) -> int:
@@ -75,20 +112,127 @@ def expire_uploads(*, dry_run: bool = False) -> int:
 def collect_garbage(*, dry_run: bool = False) -> Collected:
     """Run every step once.
 
-    Raises StoreError when the store is not there: an empty folder, not mounted, must
-    not be taken for a registry without blobs.
+    Raises StoreError when the store is not there, is another database's or lacks many
+    blobs: an empty folder, not mounted, must not be taken for a registry without blobs.
     """
-    blob_store().check()
+    check_store()
     collected = Collected(sessions=expire_uploads(dry_run=dry_run))
     grace = timedelta(hours=settings.BERTH_GARBAGE_GRACE_HOURS)
     before = timezone.now() - grace
+    share = measure_share(before)
+    if share.is_large() and not _is_confirmed(share):
+        collected.held = share.objects_count
+        if not dry_run:
+            hold_collection(share)
+            log.error("garbage: held until an administrator confirms it: %s", share)
+        return collected
     _delete_condemned_links(collected, before, dry_run)
     _condemn_links(collected, before, dry_run)
     _delete_unlinked_blobs(collected, before, dry_run)
     _delete_condemned_objects(collected, dry_run)
     _delete_orphan_objects(collected, dry_run)
+    if not dry_run:
+        HeldCollection.objects.all().delete()
     log.info("garbage: %s", collected)
     return collected
+
+
+def measure_share(before: datetime) -> Share:
+    """Count what a run would delete, and what is stored. Nothing is changed.
+
+    Blobs whose last links would go count at once, although their bytes go a grace
+    later: after that it would be too late to ask.
+    """
+    share = Share()
+    kept = BlobLink.objects.filter(blob=OuterRef("pk")).exclude(
+        ~needed_links(), condemned_at__lt=before
+    )
+    doomed = Blob.objects.filter(~Exists(kept), created_at__lt=before)
+    sums = [
+        rows.aggregate(count=models.Count("pk"), size=models.Sum("size_bytes"))
+        for rows in (doomed, CondemnedObject.objects.all())
+    ]
+    share.objects_count = sum(each["count"] for each in sums)
+    share.size_bytes = sum(each["size"] or 0 for each in sums)
+    oldest = before.timestamp()
+    batch: list[StoredObject] = []
+    for stored in blob_store().stored_objects():
+        share.stored_count += 1
+        share.stored_bytes += stored.size_bytes
+        if stored.modified_at < oldest:
+            batch.append(stored)
+        if len(batch) == BATCH:
+            _add_orphans(share, batch)
+            batch = []
+    _add_orphans(share, batch)
+    return share
+
+
+def _add_orphans(share: Share, batch: list[StoredObject]) -> None:
+    keys = [stored.key for stored in batch]
+    noted = CondemnedObject.objects.filter(storage_key__in=keys)  # counted above
+    counted = set(noted.values_list("storage_key", flat=True))
+    for stored in _unnamed(batch):
+        if stored.key not in counted:
+            share.objects_count += 1
+            share.size_bytes += stored.size_bytes
+
+
+def held_collection() -> HeldCollection | None:
+    """Return the collection that waits to be confirmed."""
+    return HeldCollection.objects.filter(confirmed_at=None).first()
+
+
+def hold_collection(share: Share) -> None:
+    """Record that a collection waits for an administrator; once in the audit log."""
+    with transaction.atomic():
+        if HeldCollection.objects.filter(pk=ONLY, confirmed_at=None).update(
+            **_columns(share)
+        ):
+            return
+        HeldCollection.objects.update_or_create(
+            pk=ONLY, defaults={**_columns(share), "confirmed_at": None}
+        )
+        record_in_namespace(
+            kind=Event.Kind.COLLECTION_HELD,
+            namespace=None,
+            actor=SYSTEM,
+            detail=_columns(share),
+        )
+
+
+def confirm_collection(*, actor: Actor) -> bool:
+    """Let the held collection run; False if there is none.
+
+    It counts for as much as was shown: one that has grown is held again.
+    """
+    with transaction.atomic():
+        held = HeldCollection.objects.select_for_update().filter(confirmed_at=None)
+        row = held.first()
+        if row is None:
+            return False
+        row.confirmed_at = timezone.now()
+        row.save(update_fields=["confirmed_at"])
+        detail = {"objects_count": row.objects_count, "size_bytes": row.size_bytes}
+        record_in_namespace(
+            kind=Event.Kind.COLLECTION_CONFIRMED,
+            namespace=None,
+            actor=actor,
+            detail=detail,
+        )
+    return True
+
+
+def _is_confirmed(share: Share) -> bool:
+    row = HeldCollection.objects.exclude(confirmed_at=None).first()
+    return row is not None and (
+        share.objects_count <= row.objects_count * CONFIRMED_SLACK
+        and share.size_bytes <= row.size_bytes * CONFIRMED_SLACK
+    )
+
+
+def _columns(share: Share) -> dict[str, int]:
+    return asdict(share)
 
 
 def _condemn_links(collected: Collected, before: object, dry_run: bool) -> None:
@@ -196,18 +340,20 @@ def _delete_orphan_objects(collected: Collected, dry_run: bool) -> None:
 def _delete_unnamed(
     batch: list[StoredObject], collected: Collected, dry_run: bool
 ) -> None:
+    for stored in _unnamed(batch):
+        collected.objects += 1
+        collected.freed_bytes += stored.size_bytes
+        if not dry_run:
+            blob_store().delete(stored.key)
+
+
+def _unnamed(batch: list[StoredObject]) -> list[StoredObject]:
+    """Return the objects that no blob has and no session may still name."""
     batch = [o for o in batch if not is_staged_needed(generation_of(o.key))]
-    named = set(
-        Blob.objects.filter(storage_key__in=[o.key for o in batch]).values_list(
-            "storage_key", flat=True
-        )
-    )
-    for stored in batch:
-        if stored.key not in named:
-            collected.objects += 1
-            collected.freed_bytes += stored.size_bytes
-            if not dry_run:
-                blob_store().delete(stored.key)
+    keys = [stored.key for stored in batch]
+    rows = Blob.objects.filter(storage_key__in=keys)
+    named = set(rows.values_list("storage_key", flat=True))
+    return [stored for stored in batch if stored.key not in named]
 
 
 def _keys(rows: models.QuerySet[Any]) -> Iterator[Any]:

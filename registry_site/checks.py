@@ -4,9 +4,10 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
 
+from distribution.installation import check_store
 from distribution.keys import keyring
-from distribution.storage import blob_store
 from distribution.storage.base import StoreError
 
 SERVING = "serving"  # asked by `manage.py serve`, not by every command
@@ -23,11 +24,11 @@ def check_keys_are_readable(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(SERVING, deploy=True)
-def check_store_is_writable(**kwargs: Any) -> list[CheckMessage]:
-    """Report a blob store that is not mounted or cannot be written to."""
+def check_store_belongs_here(**kwargs: Any) -> list[CheckMessage]:
+    """Report a blob store that is not mounted, not writable, or not this database's."""
     try:
-        blob_store().check()
-    except StoreError as error:
+        check_store()
+    except (StoreError, DatabaseError) as error:
         return [
             Error(str(error), hint="run 'manage.py prepare'", id="registry_site.E002")
         ]

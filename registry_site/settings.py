@@ -145,6 +145,15 @@ BERTH_GARBAGE_GRACE_HOURS = read(
     24,  # a HEAD that a client relied on stays true for hours (DEL-7)
     validate=at_least(1),
 )
+BERTH_GARBAGE_CONFIRM_PERCENT = read(
+    env.int,
+    "BERTH_GARBAGE_CONFIRM_PERCENT",
+    25,  # of the store at once: more than clean-up rules, less than a lost database
+    validate=validate.Range(min=1, max=100),
+)
+BERTH_GARBAGE_CONFIRM_BLOBS = read(
+    env.int, "BERTH_GARBAGE_CONFIRM_BLOBS", 100, validate=at_least(0)
+)
 BERTH_RESTORE_DAYS = read(env.int, "BERTH_RESTORE_DAYS", 7, validate=at_least(0))
 
 # --- audit and limits ---------------------------------------------------------------

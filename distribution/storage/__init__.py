@@ -4,11 +4,12 @@ from functools import cache
 
 from django.conf import settings
 
+from distribution.models.installation import expected_mark
 from distribution.storage.base import BlobStore
 from distribution.storage.filesystem import FilesystemStore
 
 
 @cache
 def blob_store() -> BlobStore:
-    """Return the store that BERTH_BLOBS chose."""
-    return FilesystemStore(settings.BERTH_DATA / "blobs")
+    """Return the store that BERTH_BLOBS chose, which takes this database alone."""
+    return FilesystemStore(settings.BERTH_DATA / "blobs", expected_mark)

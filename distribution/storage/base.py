@@ -38,6 +38,17 @@ class ObjectMissing(StoreError):
     """There are no bytes under that key, or not as many as there should be."""
 
 
+class WrongStore(StoreError):
+    """The store is not the one of this database; nothing is read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the store's marker says: the installation, "" in one of earlier versions."""
+
+    identifier: str
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """One object found in a listing."""
@@ -50,9 +61,31 @@ class StoredObject:
 class BlobStore(ABC):
     """Keeps bytes; see the module for what each method promises."""
 
+    place: str  # as messages for administrators name it
+
     @abstractmethod
     def check(self) -> None:
-        """Raise StoreError unless the store is there and can be written to."""
+        """Raise StoreError unless verify() passes and the store can be written to."""
+
+    @abstractmethod
+    def verify(self) -> None:
+        """Raise StoreError unless the store is there and is the installation's.
+
+        Cheap enough for every request. The methods that write or delete verify, and so
+        does one that does not find an object.
+        """
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make what the store needs; what is there stays. The marker is not made."""
+
+    @abstractmethod
+    def read_mark(self) -> Mark | None:
+        """Return the marker; None where there is none, StoreError if it is unusable."""
+
+    @abstractmethod
+    def write_mark(self, identifier: str) -> None:
+        """Make the store's marker, for good."""
 
     @abstractmethod
     def stage(self, generation: str) -> Staged:

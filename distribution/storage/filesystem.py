@@ -1,7 +1,7 @@
 """Blobs in a folder.
 
     blobs/
-    ├── berth-store               a marker: without it the folder is not mounted
+    ├── berth-store               a marker: {"format": 1, "installation": "<uuid>"}
     ├── uploads/<generation>      staged
     └── sha256/ab/<hex>.<generation>
 
@@ -11,47 +11,126 @@ discard(), so that an upload whose finish was cut short is still there to go on 
 """
 
 import errno
+import json
 import os
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distribution.storage.base import (
     BlobStore,
+    Mark,
     ObjectMissing,
     Staged,
     StoredObject,
     StoreError,
     StoreFull,
+    WrongStore,
 )
 from repositories.crash_points import reach
 from repositories.oci.digests import ENCODED_LENGTHS, Digest
 
 PIECE_BYTES = 1024 * 1024  # measured: 256 KiB to 1 MiB are equally quick to send
 MARKER = "berth-store"
+FORMAT = 1  # of the tree below the folder; a later version that changes it counts up
+MARKER_MAX_BYTES = 4096
 FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class FilesystemStore(BlobStore):
-    """A store in one folder of one file system."""
+    """A store in one folder of one file system.
 
-    def __init__(self, folder: Path) -> None:
+    ``expected`` returns the identifier that the marker has to have, None for a database
+    without one. A store without ``expected`` takes any marker.
+    """
+
+    def __init__(
+        self, folder: Path, expected: Callable[[], str | None] | None = None
+    ) -> None:
         self.folder = folder
+        self.place = str(folder)
+        self._expected = expected
         self._uploads = folder / "uploads"
+        self._marker = folder / MARKER
+        self._verified: tuple[int, ...] | None = None  # the marker that was right
 
     def prepare(self) -> None:
-        """Make the folders and the marker; done once, at the first start."""
-        self._uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for algorithm in ENCODED_LENGTHS:
-            (self.folder / algorithm).mkdir(mode=0o700, exist_ok=True)
-        (self.folder / MARKER).touch(mode=0o600)
-        _sync_folder(self.folder)
+        """Make the folders; done at every start, before the marker is."""
+        with _store_errors():
+            self._uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for algorithm in ENCODED_LENGTHS:
+                (self.folder / algorithm).mkdir(mode=0o700, exist_ok=True)
+            _sync_folder(self.folder)
 
     def check(self) -> None:
-        if not (self.folder / MARKER).is_file():
-            raise StoreError(f"{self.folder} is not a blob store, or is not mounted")
+        self._verified = None  # both sides are read again
+        self.verify()
         if not os.access(self._uploads, os.W_OK):
             raise StoreError(f"{self._uploads} cannot be written to")
+
+    def verify(self) -> None:
+        try:
+            status = self._marker.stat()
+        except OSError as error:
+            raise StoreError(self._not_mounted()) from error
+        seen = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        if seen == self._verified:
+            return
+        mark = self.read_mark()
+        if mark is None:
+            raise StoreError(self._not_mounted())
+        if self._expected is not None:
+            expected = self._expected()
+            if expected is None or mark.identifier != expected:
+                raise WrongStore(
+                    f"the blob store {self.folder} does not belong to this database "
+                    f"(store {mark.identifier or 'without identifier'}, database "
+                    f"{expected or 'without identifier'}); run 'manage.py prepare', "
+                    "which says what to do"
+                )
+        self._verified = seen
+
+    def read_mark(self) -> Mark | None:
+        try:
+            with self._marker.open("rb") as file:
+                text = file.read(MARKER_MAX_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{self._marker}: {error.strerror}") from error
+        if not text:
+            return Mark("")  # earlier versions made an empty file
+        try:
+            fields = json.loads(text)
+            number, identifier = int(fields["format"]), str(fields["installation"])
+            if number <= FORMAT:
+                return Mark(str(uuid.UUID(identifier)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{self._marker} cannot be read: restore it from a backup, or remove "
+                "it and run 'manage.py adopt_store'"
+            ) from error
+        raise WrongStore(
+            f"the blob store {self.folder} has format {number}, and this version of "
+            f"Berth supports {FORMAT}: run the version that wrote it"
+        )
+
+    def write_mark(self, identifier: str) -> None:
+        draft = self.folder / f".{MARKER}.{uuid.uuid4().hex}"
+        text = json.dumps({"format": FORMAT, "installation": identifier}) + "\n"
+        with _store_errors():
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                _write_all(descriptor, text.encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            draft.replace(self._marker)
+            _sync_folder(self.folder)
+
+    def _not_mounted(self) -> str:
+        return f"{self.folder} is not a blob store, or is not mounted"
 
     def stage(self, generation: str) -> Staged:
         return {"generation": generation}
@@ -59,6 +138,7 @@ class FilesystemStore(BlobStore):
     def append(
         self, staged: Staged, offset_bytes: int, pieces: Iterable[bytes]
     ) -> tuple[Staged, int]:
+        self.verify()
         path = self._staged_path(staged)
         gone = ObjectMissing(f"the staged bytes of {path.name} are gone")
         size_before = _size_of(path)
@@ -104,10 +184,12 @@ class FilesystemStore(BlobStore):
         try:
             descriptor = os.open(self._staged_path(staged), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
+            self.verify()
             raise ObjectMissing("the staged bytes are gone") from error
         return _FilePieces(descriptor, 0, size_bytes)
 
     def finish(self, staged: Staged, digest: Digest, size_bytes: int) -> str:
+        self.verify()
         source = self._staged_path(staged)
         key = f"{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}"
         key = f"{key}.{staged['generation']}"
@@ -143,7 +225,10 @@ class FilesystemStore(BlobStore):
         try:
             descriptor = os.open(self.folder / key, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
+            self.verify()
             raise ObjectMissing(f"there are no bytes under {key}") from error
+        except OSError as error:
+            raise StoreError(f"{key}: {error.strerror}") from error
         size_found = os.fstat(descriptor).st_size
         if size_found != size_bytes:
             os.close(descriptor)
@@ -154,8 +239,8 @@ class FilesystemStore(BlobStore):
         return _size_of(self.folder / key)
 
     def delete(self, key: str) -> None:
-        path = self.folder / key
-        path.unlink(missing_ok=True)
+        self.verify()
+        (self.folder / key).unlink(missing_ok=True)
 
     def stored_objects(self) -> Iterator[StoredObject]:
         for algorithm in ENCODED_LENGTHS:
@@ -167,6 +252,7 @@ class FilesystemStore(BlobStore):
             yield from _listed(path, path.name)
 
     def discard_generation(self, generation: str) -> None:
+        self.verify()
         (self._uploads / generation).unlink(missing_ok=True)
 
     def _staged_path(self, staged: Staged) -> Path:

@@ -67,6 +67,7 @@ def head_blob(call: Call, digest: str) -> HttpResponseBase:
         note_reliance(repository=call.repository, blob=blob, actor=call.actor)
     if is_not_modified(call.request, etag_of(parsed)):
         return _describe(HttpResponse(status=304), call, parsed)
+    blob_store().verify()  # a GET of the same blob would fail
     response = HttpResponse(content_type=OCTETS)
     response["Content-Length"] = str(blob.size_bytes)
     return _describe(response, call, parsed)

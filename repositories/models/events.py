@@ -57,6 +57,9 @@ class Event(models.Model):
         TAG_RESTORED = "tag.restored"
         MANIFEST_PUSHED = "manifest.pushed"  # by digest, without a tag
         MANIFEST_DELETED = "manifest.deleted"
+        STORE_ADOPTED = "store.adopted"  # of the site, as the next two
+        COLLECTION_HELD = "collection.held"
+        COLLECTION_CONFIRMED = "collection.confirmed"
 
     kind = models.CharField(max_length=40)  # a Kind, or one of accounts/events.py
     namespace = models.ForeignKey(

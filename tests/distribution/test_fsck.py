@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,6 +19,7 @@ from accounts.models import FormerNamespaceName, Organization
 from distribution.fsck import CHECKS, find_problems
 from distribution.models import Blob, BlobLink, CondemnedObject, Upload
 from distribution.storage import blob_store
+from distribution.storage.filesystem import MARKER
 from repositories.models import (
     FormerRepositoryName,
     Manifest,
@@ -214,6 +216,15 @@ def staged_bytes_without_session(p: Planted) -> Callable[[], object]:
     return lambda: blob_store().discard_generation(generation)
 
 
+def store_of_another_database(p: Planted) -> Callable[[], object]:
+    """The bytes are not compared then: they are another registry's (E1)."""
+    marker = Path(settings.BERTH_DATA) / "blobs" / MARKER
+    right = marker.read_text()
+    identifier = json.loads(right)["installation"]
+    marker.write_text(right.replace(identifier, str(uuid.uuid4())))
+    return lambda: marker.write_text(right)
+
+
 CORRUPTIONS: list[tuple[str, Plant, bool]] = [
     ("tags", tag_of_another_repository, False),
     ("manifests", manifest_of_other_bytes, False),
@@ -236,6 +247,7 @@ CORRUPTIONS: list[tuple[str, Plant, bool]] = [
     ("names", repository_name_of_two, False),
     ("deleted", repository_deleted_long_ago, False),
     ("staged", staged_bytes_without_session, False),
+    ("store", store_of_another_database, False),
 ]
 
 

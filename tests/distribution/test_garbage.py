@@ -8,6 +8,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -16,12 +17,27 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from distribution.garbage import BATCH, Collected, collect_garbage, expire_uploads
-from distribution.models import Blob, BlobLink, CondemnedObject, Upload
+from accounts.actors import COMMAND_LINE
+from distribution.garbage import (
+    BATCH,
+    Collected,
+    collect_garbage,
+    confirm_collection,
+    expire_uploads,
+    held_collection,
+)
+from distribution.models import (
+    Blob,
+    BlobLink,
+    CondemnedObject,
+    HeldCollection,
+    Upload,
+)
 from distribution.storage.base import StoreError
-from repositories.models import ManifestReference, Repository
+from repositories.models import Event, ManifestReference, Repository
 from tests import images, make
 from tests.conftest import Cast
 from tests.faults.oracle import assert_sound, objects, objects_of
@@ -36,7 +52,14 @@ from tests.servers import BerthServer
 
 pytestmark = pytest.mark.usefixtures("database", "registry")
 
+TEBIBYTE = 1024**4
 LONG_AGO = timedelta(hours=settings.BERTH_GARBAGE_GRACE_HOURS, minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def _no_collection_is_too_large(settings: Any) -> None:
+    """What a test makes may be most of the store, when few tests run."""
+    settings.BERTH_GARBAGE_CONFIRM_PERCENT = 100
 
 
 def _age(repository: str, by: timedelta = LONG_AGO) -> None:
@@ -195,12 +218,21 @@ def test_it_is_safe_to_run_twice(bob: RegistryClient, api: str) -> None:
     assert again == Collected()
 
 
+def _empty_objects(count: int) -> Iterator[str]:
+    folder = settings.BERTH_DATA / "blobs" / "sha256" / "00"
+    folder.mkdir(exist_ok=True)
+    for _ in range(count):
+        path = folder / make.unique("k")
+        path.touch()
+        yield f"sha256/00/{path.name}"
+
+
 def test_it_finishes_beside_pushes(bob: RegistryClient, api: str, cast: Cast) -> None:
     """I8: more than one batch, and on SQLite no snapshot that others write past."""
     count = BATCH + 20
     blobs = Blob.objects.bulk_create(
-        Blob(digest=make.unique("sha256:"), size_bytes=0, storage_key=make.unique("k"))
-        for _ in range(count)
+        Blob(digest=make.unique("sha256:"), size_bytes=0, storage_key=key)
+        for key in _empty_objects(count)
     )
     repository = make.repository(cast.acme.namespace, make.unique("crowd"))
     BlobLink.objects.bulk_create(
@@ -229,6 +261,63 @@ def test_it_finishes_beside_pushes(bob: RegistryClient, api: str, cast: Cast) ->
     assert failures == []
     assert collected.links == collected.blobs == count
     assert not Blob.objects.filter(pk__in=[blob.pk for blob in blobs]).exists()
+
+
+# --- a large share at once
+
+
+@pytest.fixture
+def lost_rows(registry: BerthServer) -> Iterator[Path]:
+    """A stored object whose rows are gone; its size, but not its space, is a TiB."""
+    folder = registry.data_folder / "blobs" / "sha256" / "00"
+    folder.mkdir(exist_ok=True)
+    path = folder / make.unique("lost")
+    path.touch()
+    os.truncate(path, TEBIBYTE)
+    _age_file(path)
+    yield path
+    path.unlink(missing_ok=True)
+    HeldCollection.objects.all().delete()
+
+
+def test_a_large_share_of_the_store_waits_for_an_administrator(
+    lost_rows: Path, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is deleted until it is confirmed, and a larger one asks again (E1)."""
+    settings.BERTH_GARBAGE_CONFIRM_PERCENT = 25
+    settings.BERTH_GARBAGE_CONFIRM_BLOBS = 0
+    assert not confirm_collection(actor=COMMAND_LINE), "nothing is held yet"
+    with pytest.raises(CommandError, match="no collection is held"):
+        call_command("collect_garbage", confirm=True)
+    events = Event.objects.filter(kind__startswith="collection.").order_by("pk")
+    before = events.count()
+    for _ in range(2):
+        assert collect_garbage().held >= 1
+        held = held_collection()
+        assert held is not None and held.size_bytes >= TEBIBYTE
+        assert lost_rows.exists()
+    call_command("collect_garbage")
+    assert "collect_garbage --confirm" in capsys.readouterr().out
+    assert [e.kind for e in events[before:]] == ["collection.held"], "said once"
+
+    os.truncate(lost_rows, 2 * TEBIBYTE)  # more than what an administrator will see
+    _age_file(lost_rows)
+    assert confirm_collection(actor=COMMAND_LINE)
+    assert collect_garbage().held >= 1
+    assert lost_rows.exists()
+
+    call_command("collect_garbage", confirm=True)
+    assert not lost_rows.exists()
+    assert held_collection() is None and not HeldCollection.objects.exists()
+    kinds = [e.kind for e in events[before:]]
+    assert kinds == ["collection.held", "collection.confirmed"] * 2
+    assert collect_garbage().held == 0
+
+
+def test_a_few_blobs_never_wait(lost_rows: Path, settings: Any) -> None:
+    settings.BERTH_GARBAGE_CONFIRM_PERCENT = 25
+    assert collect_garbage().held == 0
+    assert not lost_rows.exists()
 
 
 # --- races, each in both orders

@@ -15,9 +15,10 @@ from accounts.actors import COMMAND_LINE
 from accounts.models import Namespace, User
 from accounts.organizations import create_organization
 from accounts.users import create_user
+from distribution.installation import prepare_store
 from distribution.keys import ensure_signing_key
 from distribution.storage import blob_store
-from distribution.storage.filesystem import FilesystemStore
+from distribution.storage.base import StoreError
 from registry_site import startup
 from registry_site.private_files import make_private
 
@@ -57,14 +58,14 @@ def prepare(write: startup.Write) -> Login:
         make_private(settings.BERTH_DATA, write)
         keep_secret_key()
         ensure_signing_key()
-        store = blob_store()
-        if isinstance(store, FilesystemStore):
-            store.prepare()
         startup.wait_for_database(write)
         with startup.one_start_at_a_time(write):
             startup.refuse_newer_data()
             call_command("migrate", verbosity=0, interactive=False)
+            prepare_store(blob_store())  # before an administrator of a wrong database
             return ensure_administrator()
+    except StoreError as error:
+        raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"BERTH_DATA: {error}") from error
 

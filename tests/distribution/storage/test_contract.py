@@ -7,6 +7,7 @@ A store joins by adding itself to STORES.
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from distribution.storage.base import (
     StoreError,
     StoreFull,
 )
-from distribution.storage.filesystem import PIECE_BYTES, FilesystemStore
+from distribution.storage.filesystem import MARKER, PIECE_BYTES, FilesystemStore
 from repositories.oci.digests import Digest, digest_of
 from tests.faults.disks import small_disk
 from tests.images import some_bytes
@@ -32,6 +33,7 @@ WHOLE = FIRST + SECOND
 def _filesystem(folder: Path) -> BlobStore:
     store = FilesystemStore(folder / "blobs")
     store.prepare()
+    store.write_mark(str(uuid.uuid4()))
     return store
 
 
@@ -369,10 +371,55 @@ def test_a_folder_that_is_not_mounted_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         store.check()
     store.prepare()
+    with pytest.raises(StoreError):
+        store.check()
+    store.write_mark(str(uuid.uuid4()))
     store.check()
     store.prepare()  # a second start
+    store.check()
     shutil.rmtree(store.folder / "uploads")
     with pytest.raises(StoreError):
+        store.check()
+
+
+def test_a_store_of_another_database_is_left_alone(tmp_path: Path) -> None:
+    """Nothing is written, deleted or called missing, also after a change (E1)."""
+    ours, theirs = str(uuid.uuid4()), str(uuid.uuid4())
+    expected: list[str | None] = [ours]
+    store = FilesystemStore(tmp_path / "blobs", lambda: expected[0])
+    store.prepare()
+    store.write_mark(ours)
+    staged = _staged(store, WHOLE)
+    key = _stored(store, WHOLE, "two")
+    uses: list[Callable[[], object]] = [
+        store.check,
+        store.verify,
+        lambda: store.append(store.stage("three"), 0, [WHOLE]),
+        lambda: store.finish(staged, digest_of(WHOLE), len(WHOLE)),
+        lambda: store.open(f"{key}x", 1, 0, 1),
+        lambda: store.delete(key),
+        lambda: store.discard(staged),
+    ]
+    marker = store.folder / MARKER
+    for mark in (theirs, "", None, "garbage", '{"format": 2, "installation": ""}'):
+        if mark is None:
+            marker.unlink()
+        elif mark == theirs:
+            store.write_mark(theirs)
+        else:
+            marker.write_text(mark)
+        for use in uses:
+            with pytest.raises(StoreError) as refused:
+                use()
+            assert not isinstance(refused.value, ObjectMissing), mark
+        assert store.size_of(key) == len(WHOLE)
+        store.write_mark(ours)
+        store.check()
+    expected[0] = theirs
+    with pytest.raises(StoreError):
+        store.check()
+    expected[0] = None
+    with pytest.raises(StoreError, match="prepare"):
         store.check()
 
 
