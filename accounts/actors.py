@@ -5,6 +5,7 @@ identity; what it may do is asked on every request (permissions.md, rule 5).
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from accounts.actions import ALL_ACTIONS, READ_ACTIONS, Action
 
@@ -46,6 +47,9 @@ class Actor:
     robot_id: int | None = None
     name: str = ""  # the login: "alice", "acme+deploy", "" for anonymous
     access_token_id: int | None = None
+    # Of the account when a password, without a session, opened this; else None.
+    epoch: int | None = None
+    expires_at: datetime | None = None  # of the token: what it makes ends with it
     address: str = ""  # where the request came from, for the audit
     ceiling: Ceiling = field(default=UNLIMITED)
 

@@ -23,11 +23,12 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.addresses import client_address
+from accounts.invitations import InvitationOver
 from accounts.models import Invitation, Namespace, User
+from accounts.models.invitations import InvitationQuerySet
 from accounts.names import NameInvalid, validate_namespace_name
 from accounts.tokens import hash_token
 from accounts.users import enrol_user
@@ -47,14 +48,28 @@ def may_sign_up(request: HttpRequest) -> bool:
 
 
 def is_invited(request: HttpRequest) -> bool:
-    """Tell whether this session followed the link of an invitation that stands."""
+    """Tell whether this session followed the link of an invitation that stands.
+
+    One to a user is for an account that is there, and makes none.
+    """
+    return _followed(request).filter(user=None).exists()
+
+
+def _followed(request: HttpRequest) -> InvitationQuerySet:
     secret = str(request.session.get(INVITATION_IN_SESSION, ""))
-    return (
-        bool(secret)
-        and Invitation.objects.filter(
-            token_hash=hash_token(secret), expires_at__gt=timezone.now()
-        ).exists()
-    )
+    found = Invitation.objects.standing().filter(token_hash=hash_token(secret))
+    return found if secret else found.none()
+
+
+def bind_invitation(request: HttpRequest, user: User) -> None:
+    """Make the invitation of the link that was followed the new user's alone.
+
+    In the transaction that makes the account: where only the invited may sign up, one
+    link makes one account (InvitationOver for the second), and that one answers it.
+    """
+    bound = _followed(request).filter(user=None).update(user=user, email="")
+    if not bound and settings.BERTH_SIGNUP == "invite":
+        raise InvitationOver("this invitation was answered or withdrawn already")
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
@@ -65,7 +80,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
         """Lead whoever was invited back to the invitation."""
-        if is_invited(request):
+        if _followed(request).exists():
             return f"/invitations/{request.session[INVITATION_IN_SESSION]}"
         return str(super().get_signup_redirect_url(request))
 
@@ -90,6 +105,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         try:
             with transaction.atomic():
                 enrol_user(user=user, actor=actor_of_page(request))
+                bind_invitation(request, user)
+        except InvitationOver as error:
+            messages.error(request, _("This invitation has been used already."))
+            raise ImmediateHttpResponse(
+                HttpResponseRedirect(reverse("account_signup"))
+            ) from error
         except IntegrityError as error:
             messages.error(request, _("Somebody took this name a moment ago."))
             raise ImmediateHttpResponse(

@@ -7,7 +7,7 @@ actor, so that the audit log misses none of them.
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserChangeForm
@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.memberships import LastOwner, add_member, remove_member
+from accounts.memberships import add_member, remove_member
 from accounts.models import (
     AccessToken,
     Membership,
@@ -31,9 +31,17 @@ from accounts.models.teams import OWNERS_TEAM
 from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_component
 from accounts.organizations import change_organization, found_organization, vouch_for
 from accounts.robots import change_robot, delete_robot
+from accounts.second_factor import reset_second_factor
 from accounts.teams import change_team, create_team, delete_team
 from accounts.tokens import revoke_access_token
-from accounts.users import change_user, enrol_user, keep_owners, noting_password
+from accounts.users import (
+    LastAdministrator,
+    change_user,
+    enrol_user,
+    keep_administrator,
+    noting_password,
+    organizations_left_by,
+)
 from accounts.views.base import actor_of_page
 
 
@@ -43,15 +51,17 @@ def changes_of(form: Any) -> dict[str, Any]:
 
 
 class ChangedUserForm(UserChangeForm):  # type: ignore[type-arg]
-    def clean_is_active(self) -> bool:
-        is_active: bool = self.cleaned_data["is_active"]
-        if not is_active and self.instance.is_active:
+    def clean(self) -> dict[str, Any]:
+        """Refuse to take the last administrator away from the site."""
+        fields: dict[str, Any] = super().clean() or {}
+        lost = ("is_active", "is_staff", "is_superuser")
+        if any(getattr(self.instance, name) and not fields.get(name) for name in lost):
             try:
                 with transaction.atomic():
-                    keep_owners(self.instance)
-            except LastOwner as error:
+                    keep_administrator(self.instance)
+            except LastAdministrator as error:
                 raise forms.ValidationError(str(error)) from error
-        return is_active
+        return fields
 
 
 @admin.register(User)
@@ -62,6 +72,7 @@ class BerthUserAdmin(UserAdmin):  # type: ignore[type-arg]
     list_display = ("username", "email", "is_active", "is_superuser", "date_joined")
     list_filter = ("is_active", "is_superuser")
     search_fields = ("username", "email", "display_name")
+    actions = ("reset_second_factors",)
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("display_name", "email")}),
@@ -79,6 +90,13 @@ class BerthUserAdmin(UserAdmin):  # type: ignore[type-arg]
         if change:
             kept = User.objects.get(pk=obj.pk)
             change_user(user=kept, actor=actor, **changes_of(form))
+            if not kept.is_active and (left := organizations_left_by(kept)):
+                self.message_user(
+                    request,
+                    f"No active owner is left in {', '.join(left)}. Add one to the "
+                    "team owners of each, under Teams.",
+                    messages.WARNING,
+                )
         else:
             enrol_user(user=obj, actor=actor)
 
@@ -90,6 +108,18 @@ class BerthUserAdmin(UserAdmin):  # type: ignore[type-arg]
             return super().user_change_password(request, id, form_url)
         with noting_password(user_id=user.pk, actor=actor_of_page(request)):
             return super().user_change_password(request, id, form_url)
+
+    @admin.action(
+        description="Reset the second factor of selected users", permissions=["change"]
+    )
+    def reset_second_factors(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        actor = actor_of_page(request)
+        reset = [
+            user.username
+            for user in users
+            if reset_second_factor(user=user, actor=actor)
+        ]
+        self.message_user(request, f"Second factor reset: {', '.join(reset) or '0'}")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # a user who goes is switched off; names are never given again
@@ -264,7 +294,7 @@ class RobotAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("username", "is_active", "last_used_at")
     list_select_related = ("namespace",)
     search_fields = ("name", "namespace__name")
-    fields = ("namespace", "name", "description", "is_active")
+    fields = ("namespace", "name", "description", "is_active", "expires_at")
     readonly_fields = ("namespace", "name")
 
     def get_actions(self, request: HttpRequest) -> Any:

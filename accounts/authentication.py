@@ -5,6 +5,8 @@ The answer to every wrong one is the same AuthenticationFailed, so it does not r
 which names exist.
 """
 
+from dataclasses import replace
+
 from allauth.mfa.utils import is_mfa_enabled
 from django.utils import timezone
 
@@ -64,7 +66,7 @@ def authenticate_basic(username: str, secret: str, *, address: str = "") -> Acto
         raise AuthenticationFailed
     if is_mfa_enabled(user):
         raise PasswordNotEnough
-    return actor_of(user)
+    return actor_of_password(user)
 
 
 def authenticate_token(secret: str) -> Actor:
@@ -78,13 +80,21 @@ def authenticate_token(secret: str) -> Actor:
 
 
 def actor_of(user: User) -> Actor:
-    """Return the actor of a person who signed in with a password or a session."""
+    """Return the actor of a person who has a session."""
     return Actor(user_id=user.pk, name=user.username)
+
+
+def actor_of_password(user: User) -> Actor:
+    """Return the actor of a person whose password was given outside of a session.
+
+    What is made of it ends when the account asks for more (accounts/credentials.py).
+    """
+    return replace(actor_of(user), epoch=user.epoch)
 
 
 def actor_of_robot(robot: Robot) -> Actor:
     """Return the actor of a robot."""
-    return Actor(robot_id=robot.pk, name=robot.username)
+    return Actor(robot_id=robot.pk, name=robot.username, expires_at=robot.expires_at)
 
 
 def actor_of_access_token(token: AccessToken) -> Actor:
@@ -93,6 +103,7 @@ def actor_of_access_token(token: AccessToken) -> Actor:
         user_id=token.user_id,
         name=token.user.username,
         access_token_id=token.pk,
+        expires_at=token.expires_at,
         ceiling=_ceiling_of(token),
     )
 

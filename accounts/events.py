@@ -35,6 +35,7 @@ class AccountEvent(models.TextChoices):
     ROBOT_CREATED = "robot.created"
     ROBOT_CHANGED = "robot.changed"
     ROBOT_TOKEN_REPLACED = "robot.token_replaced"
+    ROBOT_EXPIRES = "robot.expires_soon"  # a week before
     ROBOT_DELETED = "robot.deleted"
     TOKEN_ISSUED = "token.issued"
     TOKEN_REVOKED = "token.revoked"

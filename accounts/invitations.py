@@ -16,10 +16,16 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.authentication import actor_of
-from accounts.events import AccountEvent, tell
+from accounts.events import AccountEvent
+from accounts.membership_decisions import (
+    is_overtaken,
+    lock_members,
+    may_still_invite,
+    record_invitation,
+)
 from accounts.memberships import add_member
 from accounts.models import Invitation, Team, User
-from accounts.tokens import hash_token, is_token, make_token
+from accounts.tokens import hash_token, hold_maker, is_token, make_token
 
 INVITATION_PREFIX = "berth_inv_"
 INVITATION_LIFETIME = timedelta(days=14)
@@ -54,9 +60,13 @@ def invite(
     elif team.memberships.filter(user=user).exists():
         raise AlreadyMember(f"{user} is in team {team.name}")
     secret = make_token(INVITATION_PREFIX)
+    expires_at = timezone.now() + INVITATION_LIFETIME
+    if actor.expires_at is not None:  # it does not outlive the token that made it
+        expires_at = min(expires_at, actor.expires_at)
     to_whom = {"email__iexact": email} if user is None else {"user": user}
     try:
         with transaction.atomic():
+            hold_maker(actor)
             Invitation.objects.expired().filter(team=team, **to_whom).delete()
             invitation = Invitation.objects.create(
                 team=team,
@@ -64,9 +74,12 @@ def invite(
                 email=email,
                 token_hash=hash_token(secret),
                 invited_by=actor.name,
-                expires_at=timezone.now() + INVITATION_LIFETIME,
+                inviter_id=actor.user_id,
+                inviting_robot_id=actor.robot_id,
+                made_with_id=actor.access_token_id,
+                expires_at=expires_at,
             )
-            _record(AccountEvent.INVITATION_SENT, invitation, actor)
+            record_invitation(AccountEvent.INVITATION_SENT, invitation, actor)
             _queue_mail(invitation, secret)
     except IntegrityError as error:
         raise AlreadyInvited("there is an invitation to this team already") from error
@@ -89,7 +102,7 @@ def withdraw(*, invitation: Invitation, actor: Actor) -> None:
     """Take an invitation back; InvitationOver if it was answered meanwhile."""
     with transaction.atomic():
         _take(invitation)
-        _record(AccountEvent.INVITATION_WITHDRAWN, invitation, actor)
+        record_invitation(AccountEvent.INVITATION_WITHDRAWN, invitation, actor)
 
 
 def accept(*, invitation: Invitation, user: User, actor: Actor | None = None) -> None:
@@ -97,14 +110,18 @@ def accept(*, invitation: Invitation, user: User, actor: Actor | None = None) ->
 
     The caller has made sure that an invitation to an address is the user's: by its
     secret, or by Invitation.objects.to(user). Of two answers at once one counts, since
-    taking the row is what decides.
+    taking the row is what decides. An invitation that a later decision has overtaken
+    is over (accounts/membership_decisions.py).
     """
     _check_answer(invitation, user)
     actor = actor or actor_of(user)
     with transaction.atomic():
+        lock_members(invitation.team.organization_id)
+        if is_overtaken(invitation, user) or not may_still_invite(invitation):
+            raise InvitationOver("what was decided since counts")
         _take(invitation)
         add_member(team=invitation.team, user=user, actor=actor)
-        _record(AccountEvent.INVITATION_ACCEPTED, invitation, actor)
+        record_invitation(AccountEvent.INVITATION_ACCEPTED, invitation, actor)
 
 
 def decline(*, invitation: Invitation, user: User, actor: Actor | None = None) -> None:
@@ -113,7 +130,7 @@ def decline(*, invitation: Invitation, user: User, actor: Actor | None = None) -
     actor = actor or actor_of(user)
     with transaction.atomic():
         _take(invitation)
-        _record(AccountEvent.INVITATION_DECLINED, invitation, actor)
+        record_invitation(AccountEvent.INVITATION_DECLINED, invitation, actor)
 
 
 def forget_invitations() -> None:
@@ -133,16 +150,6 @@ def _take(invitation: Invitation) -> None:
     deleted, _ = Invitation.objects.filter(pk=invitation.pk).delete()
     if not deleted:
         raise InvitationOver("this invitation was answered or withdrawn already")
-
-
-def _record(kind: AccountEvent, invitation: Invitation, actor: Actor) -> None:
-    team = invitation.team
-    detail = {"team": team.name}
-    if invitation.user is not None:
-        detail["user"] = invitation.user.username
-    else:
-        detail["email"] = invitation.email
-    tell(kind, actor=actor, namespace=team.organization.namespace, detail=detail)
 
 
 def _queue_mail(invitation: Invitation, secret: str) -> None:

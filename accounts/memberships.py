@@ -1,11 +1,24 @@
 """Join and leave teams; an organization always keeps an owner."""
 
 from django.db import transaction
+from django.dispatch import Signal
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent, tell
-from accounts.models import Membership, Organization, Robot, Team, User
+from accounts.membership_decisions import lock_members, note_decision
+from accounts.models import (
+    AccessTokenLimit,
+    Membership,
+    Organization,
+    Robot,
+    Team,
+    User,
+)
 from accounts.models.teams import OWNERS_TEAM
+
+# Sent with ``namespace``, ``user`` and ``actor`` in the transaction that takes every
+# right in an organization from a user.
+member_leaves = Signal()
 
 
 class LastOwner(ValueError):
@@ -21,9 +34,11 @@ def add_member(
 ) -> None:
     """Put a user or a robot into a team; nothing happens to one who is in it."""
     with transaction.atomic():
+        lock_members(team.organization_id)
         _, is_new = Membership.objects.get_or_create(team=team, user=user, robot=robot)
         if is_new:
             _tell(AccountEvent.MEMBER_ADDED, team, user or robot, actor)
+            _note(team, user, actor)
 
 
 def remove_member(
@@ -39,6 +54,7 @@ def remove_member(
     locked, so two owners who remove each other at once leave one.
     """
     with transaction.atomic():
+        lock_members(team.organization_id)
         locked = Team.objects.select_for_update().get(pk=team.pk)
         members = Membership.objects.filter(team=locked)
         if (
@@ -50,17 +66,40 @@ def remove_member(
         deleted, _ = members.filter(user=user, robot=robot).delete()
         if deleted:
             _tell(AccountEvent.MEMBER_REMOVED, locked, user or robot, actor)
+            _note(locked, user, actor)
 
 
 def remove_from_organization(
     *, organization: Organization, user: User, actor: Actor
 ) -> None:
-    """Take a user out of every team, or of none: LastOwner as remove_member."""
+    """Take every right in an organization from a user: LastOwner as remove_member.
+
+    That is out of every team, or of none; what other apps gave to the user there goes
+    with ``member_leaves``: roles on repositories, default permissions, what they watch,
+    their webhooks, uploads and open invitations. Their limited access tokens no longer
+    reach it. It does no harm to do this twice.
+    """
     teams = Team.objects.filter(organization=organization, memberships__user=user)
     with transaction.atomic():
+        lock_members(organization.pk)
         # In one order, so that two who do this at once do not wait for each other.
         for team in teams.select_related("organization__namespace").order_by("pk"):
             remove_member(team=team, user=user, actor=actor)
+        AccessTokenLimit.objects.filter(
+            access_token__user=user, namespace__organization=organization
+        ).delete()
+        note_decision(user=user, organization=organization, actor=actor)
+        member_leaves.send(
+            sender=Organization,
+            namespace=organization.namespace,
+            user=user,
+            actor=actor,
+        )
+
+
+def _note(team: Team, user: User | None, actor: Actor) -> None:
+    if user is not None:
+        note_decision(user=user, organization=team.organization, actor=actor)
 
 
 def _tell(

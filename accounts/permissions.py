@@ -4,7 +4,7 @@ The owner of a user's namespace and the members of an organization's admin teams
 administer it. A token only narrows: it has to allow *admin* and to reach the namespace.
 """
 
-from django.db.models import Exists, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.actions import Action
 from accounts.actors import Actor
@@ -104,14 +104,20 @@ def is_live(actor: Actor) -> bool:
     """Tell whether the actor, authenticated a moment ago, may still act."""
     if actor.robot_id is not None:
         return Robot.objects.live().filter(pk=actor.robot_id).exists()
-    if actor.user_id is None:
-        return False
-    if not User.objects.filter(pk=actor.user_id, is_active=True).exists():
-        return False
-    return (
-        actor.access_token_id is None
-        or AccessToken.objects.live().filter(pk=actor.access_token_id).exists()
-    )
+    return actor.user_id is not None and live_users(actor).exists()
+
+
+def live_users(actor: Actor) -> QuerySet[User]:
+    """Return the user of an actor, unless what they signed in with has ended."""
+    users = User.objects.filter(pk=actor.user_id or 0, is_active=True)
+    if actor.epoch is not None:
+        users = users.filter(epoch=actor.epoch)
+    if actor.access_token_id is not None:
+        tokens = AccessToken.objects.live().filter(
+            pk=actor.access_token_id, user=OuterRef("pk")
+        )
+        users = users.filter(Exists(tokens))
+    return users
 
 
 def memberships_of(actor: Actor) -> QuerySet[Membership]:
@@ -121,8 +127,4 @@ def memberships_of(actor: Actor) -> QuerySet[Membership]:
         return Membership.objects.filter(robot__in=robots)
     if actor.user_id is None:
         return Membership.objects.none()
-    memberships = Membership.objects.filter(user=actor.user_id, user__is_active=True)
-    if actor.access_token_id is None:
-        return memberships
-    tokens = AccessToken.objects.live().filter(pk=actor.access_token_id)
-    return memberships.filter(Exists(tokens))
+    return Membership.objects.filter(user__in=live_users(actor))

@@ -1,62 +1,96 @@
 """Make robots, give them new tokens, change and delete them."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
-from accounts.actors import Actor
+from accounts.actors import SYSTEM, Actor
 from accounts.events import AccountEvent, tell
 from accounts.models import Namespace, Robot
 from accounts.names import validate_component
-from accounts.tokens import ROBOT_TOKEN_PREFIX, hash_token, make_token
+from accounts.tokens import (
+    ROBOT_TOKEN_PREFIX,
+    check_lifetime,
+    hash_token,
+    hold_maker,
+    make_token,
+)
 
 
 def create_robot(
-    *, namespace: Namespace, name: str, actor: Actor, description: str = ""
+    *,
+    namespace: Namespace,
+    name: str,
+    actor: Actor,
+    description: str = "",
+    expires_at: datetime | None = None,
 ) -> tuple[Robot, str]:
     """Make a robot; the second value is its token, which is kept nowhere.
 
-    Raises NameInvalid for a name that the grammar refuses, and IntegrityError when the
-    namespace has a robot of that name.
+    Raises NameInvalid for a name that the grammar refuses, IntegrityError when the
+    namespace has a robot of that name, and OutlivesMaker when it would expire after the
+    token that makes it.
     """
     validate_component(name)
+    check_lifetime(actor, expires_at)
     token = make_token(ROBOT_TOKEN_PREFIX)
     with transaction.atomic():
+        hold_maker(actor)
         robot = Robot.objects.create(
             namespace=namespace,
             name=name,
             description=description,
             token_hash=hash_token(token),
+            expires_at=expires_at,
+            token_made_with_id=actor.access_token_id,
         )
-        _tell(AccountEvent.ROBOT_CREATED, robot, actor)
+        _tell(AccountEvent.ROBOT_CREATED, robot, actor, expires_at=_as_text(expires_at))
     return robot, token
 
 
 def replace_token(*, robot: Robot, actor: Actor) -> str:
-    """Give the robot a new token and end the old one at once."""
+    """Give the robot a new token and end the old one at once.
+
+    If the token in use makes it, the robot expires no later than that one.
+    """
     token = make_token(ROBOT_TOKEN_PREFIX)
     robot.token_hash = hash_token(token)
+    robot.token_made_with_id = actor.access_token_id
     with transaction.atomic():
-        robot.save(update_fields=["token_hash"])
+        hold_maker(actor)
+        robot.save(update_fields=["token_hash", "token_made_with"])
         _tell(AccountEvent.ROBOT_TOKEN_REPLACED, robot, actor)
+        ends_at = actor.expires_at
+        if ends_at and (robot.expires_at is None or robot.expires_at > ends_at):
+            change_robot(robot=robot, actor=actor, expires_at=ends_at)
     return token
 
 
 def change_robot(*, robot: Robot, actor: Actor, **fields: Any) -> None:
-    """Change the description, or switch the robot off and on."""
+    """Change the description and the expiry, or switch the robot off and on.
+
+    Raises OutlivesMaker for an expiry after that of the token in use.
+    """
     changed = [name for name in fields if getattr(robot, name) != fields[name]]
     if not changed:
         return
+    if "expires_at" in changed:
+        check_lifetime(actor, fields["expires_at"])
     with transaction.atomic():
         for name in changed:
             setattr(robot, name, fields[name])
-        robot.save(update_fields=changed)
+        if "expires_at" in changed:
+            robot.reminded_at = None
+        robot.save(update_fields=[*changed, "reminded_at"])
         _tell(
             AccountEvent.ROBOT_CHANGED,
             robot,
             actor,
             changed=changed,
             is_active=robot.is_active,
+            expires_at=_as_text(robot.expires_at),
         )
 
 
@@ -68,6 +102,31 @@ def delete_robot(*, robot: Robot, actor: Actor) -> None:
             return
         _tell(AccountEvent.ROBOT_DELETED, locked, actor)
         locked.delete()
+
+
+def remind_of_expiry() -> int:
+    """Record once of each robot that it expires soon; return how many.
+
+    Those who administer its namespace are notified (notifications/recipients.py).
+    """
+    count = 0
+    for robot in Robot.objects.expiring().select_related("namespace").order_by("pk"):
+        now = timezone.now()
+        with transaction.atomic():
+            unreminded = Robot.objects.filter(pk=robot.pk, reminded_at=None)
+            if unreminded.update(reminded_at=now):
+                _tell(
+                    AccountEvent.ROBOT_EXPIRES,
+                    robot,
+                    SYSTEM,
+                    expires_at=_as_text(robot.expires_at),
+                )
+                count += 1
+    return count
+
+
+def _as_text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def _tell(kind: AccountEvent, robot: Robot, actor: Actor, **detail: Any) -> None:

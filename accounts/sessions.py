@@ -8,12 +8,18 @@ from typing import Any
 
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.signals import user_logged_in
 from django.dispatch import Signal, receiver
 from django.http import HttpRequest
 
 from accounts.addresses import client_address
 from accounts.authentication import actor_of
+from accounts.credentials import (
+    end_lesser_credentials,
+    forget_unconfirmed,
+    has_other_second_factor,
+)
 from accounts.events import AccountEvent, tell_of_user
 from accounts.models import User
 
@@ -33,6 +39,7 @@ def record_sign_in(*, request: HttpRequest, user: User, **signal: Any) -> None:
 @receiver([account.password_changed, account.password_set, account.password_reset])
 def record_password(*, request: HttpRequest, user: User, **signal: Any) -> None:
     """Record a new password, also one set by a mailed link."""
+    forget_unconfirmed(user)
     _tell(AccountEvent.USER_PASSWORD_CHANGED, request, user)
 
 
@@ -46,7 +53,14 @@ def record_email(*, request: HttpRequest, user: User, **signal: Any) -> None:
 def record_second_factor(
     *, signal: Signal, request: HttpRequest, user: User, authenticator: Any, **rest: Any
 ) -> None:
-    """Record that a second factor came or went: its kind, never its key."""
+    """Record that a second factor came or went: its kind, never its key.
+
+    The first one ends what was made without it.
+    """
+    is_factor = authenticator.type != Authenticator.Type.RECOVERY_CODES
+    is_added = signal is mfa.authenticator_added and is_factor
+    if is_added and not has_other_second_factor(user, authenticator):
+        end_lesser_credentials(user, request)
     _tell(
         AccountEvent.USER_SECOND_FACTOR,
         request,

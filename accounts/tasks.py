@@ -2,13 +2,19 @@
 
 from celery import shared_task
 
-from accounts import invitations, limits, mail
+from accounts import invitations, limits, mail, robots
 
 
 @shared_task
 def forget_attempts() -> None:
     """Delete counts of failed sign-ins that no longer matter."""
     limits.forget_attempts()
+
+
+@shared_task
+def remind_of_expiry() -> None:
+    """Notify people of robots that expire soon."""
+    robots.remind_of_expiry()
 
 
 @shared_task

@@ -17,11 +17,15 @@ from string import ascii_letters, digits
 
 from django.db import transaction
 from django.db.models import Q
+from django.dispatch import Signal
 from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent, tell_of_user
 from accounts.models import AccessToken, AccessTokenLimit, Robot, User
+
+# Sent with ``tokens`` and ``actor`` in the transaction that revokes access tokens.
+token_revoked = Signal()
 
 ACCESS_TOKEN_PREFIX = "berth_pat_"
 ROBOT_TOKEN_PREFIX = "berth_rob_"
@@ -70,6 +74,32 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+class OutlivesMaker(ValueError):
+    """What a token makes would work for longer than the token itself."""
+
+
+def check_lifetime(actor: Actor, expires_at: datetime | None) -> None:
+    """Raise OutlivesMaker for an end that is after that of the actor's own token."""
+    ends_at = actor.expires_at
+    if ends_at is not None and (expires_at is None or expires_at > ends_at):
+        raise OutlivesMaker(
+            f"the token that you use expires at {ends_at:%Y-%m-%d %H:%M} UTC; what it "
+            "makes cannot expire later"
+        )
+
+
+def hold_maker(actor: Actor) -> None:
+    """Keep the token in use from being revoked before the transaction ends.
+
+    Raises OutlivesMaker if it was revoked a moment ago.
+    """
+    if actor.access_token_id is None:
+        return
+    live = AccessToken.objects.live().filter(pk=actor.access_token_id)
+    if live.select_for_update(no_key=True).first() is None:
+        raise OutlivesMaker("the token that you use is revoked")
+
+
 def issue_access_token(
     *,
     user: User,
@@ -80,9 +110,15 @@ def issue_access_token(
     namespace_ids: Iterable[int] | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[AccessToken, str]:
-    """Make an access token; the second value is the secret, which is kept nowhere."""
+    """Make an access token; the second value is the secret, which is kept nowhere.
+
+    A token that makes one is outlived by none of its own (OutlivesMaker), and is
+    revoked together with them.
+    """
+    check_lifetime(actor, expires_at)
     secret = make_token(ACCESS_TOKEN_PREFIX)
     with transaction.atomic():
+        hold_maker(actor)
         token = AccessToken.objects.create(
             user=user,
             name=name,
@@ -91,6 +127,7 @@ def issue_access_token(
             ends_with=secret[-SHOWN_LENGTH:],
             is_limited=repository_ids is not None or namespace_ids is not None,
             expires_at=expires_at,
+            made_with_id=actor.access_token_id,
         )
         AccessTokenLimit.objects.bulk_create(
             [
@@ -119,21 +156,29 @@ def issue_access_token(
 
 
 def revoke_access_token(*, token: AccessToken, actor: Actor) -> bool:
-    """End a token now; what was issued for it stops at its next question.
+    """Revoke a token, the tokens that it made, and the invitations that they made.
 
-    False if somebody has done it before.
+    What was issued for them is refused at the next request. False if the token was
+    revoked before.
     """
     with transaction.atomic():
-        live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
-        if live.update(revoked_at=timezone.now()):
+        live = AccessToken.objects.filter(revoked_at=None)
+        # Locked, so that it makes no other one in between.
+        if live.select_for_update(of=("self",)).filter(pk=token.pk).first() is None:
+            return False
+        ended = made = [token]
+        while made := list(live.filter(made_with__in=made).select_related("user")):
+            ended = [*ended, *made]
+        live.filter(pk__in=[one.pk for one in ended]).update(revoked_at=timezone.now())
+        for one in ended:
+            detail = {"token": one.name}
+            if one.pk != token.pk:
+                detail["made_with"] = token.name
             tell_of_user(
-                AccountEvent.TOKEN_REVOKED,
-                user=token.user,
-                actor=actor,
-                detail={"token": token.name},
+                AccountEvent.TOKEN_REVOKED, user=one.user, actor=actor, detail=detail
             )
-            return True
-    return False
+        token_revoked.send(sender=AccessToken, tokens=ended, actor=actor)
+    return True
 
 
 def note_use(row: AccessToken | Robot) -> None:

@@ -5,12 +5,25 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.dispatch import Signal
 
 from accounts.actors import Actor
+from accounts.credentials import end_lesser_credentials, forget_unconfirmed
 from accounts.events import AccountEvent, tell_of_user
-from accounts.memberships import LastOwner
-from accounts.models import Namespace, Team, User
+from accounts.membership_decisions import note_decision
+from accounts.models import Membership, Namespace, Team, User
 from accounts.models.teams import OWNERS_TEAM
+
+# Sent with ``user`` and ``actor`` in the transaction that suspends an account.
+user_suspended = Signal()
+
+_STANDING = ("is_active", "is_staff", "is_superuser")
+
+
+class LastAdministrator(ValueError):
+    """Refused: the site would be left without an administrator who can sign in."""
+
 
 # What changes of them the audit quotes; the rest it only names.
 QUOTED_FIELDS = {"is_staff", "is_superuser"}
@@ -58,28 +71,27 @@ def enrol_user(*, user: User, actor: Actor) -> None:
 
 
 def change_user(*, user: User, actor: Actor, **fields: Any) -> None:
-    """Change what is kept of a user, the password apart.
+    """Change what is kept of a user, the password and the name apart.
 
-    Raises LastOwner when the only active owner of an organization is switched off, and
-    IntegrityError when somebody else has the e-mail address.
+    An account can always be suspended (``is_active``), whatever it owns. Raises
+    LastAdministrator for the last one of the site, and IntegrityError when another
+    account has the e-mail address.
     """
     changed = [name for name in fields if getattr(user, name) != fields[name]]
     if not changed:
         return
     with transaction.atomic():
-        if "is_active" in changed and not fields["is_active"]:
-            keep_owners(user)
+        if any(name in changed and not fields[name] for name in _STANDING):
+            keep_administrator(user)
         for name in changed:
             setattr(user, name, fields[name])
         user.save(update_fields=changed)
         if "is_active" in changed:
             changed.remove("is_active")
-            kind = (
-                AccountEvent.USER_ACTIVATED
-                if user.is_active
-                else AccountEvent.USER_DEACTIVATED
-            )
-            tell_of_user(kind, user=user, actor=actor)
+            if user.is_active:
+                tell_of_user(AccountEvent.USER_ACTIVATED, user=user, actor=actor)
+            else:
+                _suspend(user, actor)
         if changed:
             quoted = {name: fields[name] for name in changed if name in QUOTED_FIELDS}
             tell_of_user(
@@ -90,13 +102,27 @@ def change_user(*, user: User, actor: Actor, **fields: Any) -> None:
             )
 
 
-def deactivate_user(*, user: User, actor: Actor) -> None:
-    """Switch a user off: no sign-in, no token, no robot of theirs works any more.
+def suspend_user(*, user: User, actor: Actor) -> None:
+    """Suspend an account: everything that acts in its name stops at once.
 
-    The name stays taken, so that nobody inherits what others trusted it with. Raises
-    LastOwner for the only active owner of an organization.
+    Its sessions, docker logins, uploads, and the invitations and webhooks that it made
+    end. Its access tokens and robots pause until it is activated again. The name stays
+    taken, so that nobody inherits what others trusted it with. Raises
+    LastAdministrator.
     """
     change_user(user=user, actor=actor, is_active=False)
+
+
+def _suspend(user: User, actor: Actor) -> None:
+    end_lesser_credentials(user)
+    note_decision(user=user, organization=None, actor=actor)
+    tell_of_user(
+        AccountEvent.USER_DEACTIVATED,
+        user=user,
+        actor=actor,
+        detail={"without_owner": organizations_left_by(user)},
+    )
+    user_suspended.send(sender=User, user=user, actor=actor)
 
 
 def change_password(*, user: User, password: str | None, actor: Actor) -> None:
@@ -104,6 +130,7 @@ def change_password(*, user: User, password: str | None, actor: Actor) -> None:
     user.set_password(password)
     with transaction.atomic():
         user.save(update_fields=["password"])
+        forget_unconfirmed(user)
         tell_of_user(AccountEvent.USER_PASSWORD_CHANGED, user=user, actor=actor)
 
 
@@ -116,19 +143,33 @@ def noting_password(*, user_id: int, actor: Actor) -> Iterator[None]:
         yield
         user = users.get()
         if user.password != before:
+            forget_unconfirmed(user)
             tell_of_user(AccountEvent.USER_PASSWORD_CHANGED, user=user, actor=actor)
 
 
-def keep_owners(user: User) -> None:
-    """Raise LastOwner if an organization would be left without an active owner.
-
-    Locks the owners teams of the user for the rest of the caller's transaction.
-    """
-    owned = Team.objects.select_for_update().filter(
-        name=OWNERS_TEAM, memberships__user=user
+def organizations_left_by(user: User) -> list[str]:
+    """Return the organizations of which nobody but the user is an active owner."""
+    others = Membership.objects.filter(
+        team=OuterRef("pk"), user__is_active=True
+    ).exclude(user=user)
+    owned = Team.objects.filter(
+        ~Exists(others), name=OWNERS_TEAM, memberships__user=user
     )
-    for team in owned.order_by("pk"):
-        others = team.memberships.filter(user__is_active=True).exclude(user=user)
-        if not others.exists():
-            name = team.organization.namespace.name
-            raise LastOwner(f"{user.username} is the only owner of {name}")
+    names = owned.values_list("organization__namespace__name", flat=True)
+    return list(names.order_by("organization__namespace__name"))
+
+
+def keep_administrator(user: User) -> None:
+    """Raise LastAdministrator if no other active user administers the site.
+
+    Locks all who do, so that of two who go at once one stays.
+    """
+    administrators = User.objects.filter(
+        is_active=True, is_staff=True, is_superuser=True
+    )
+    locked = administrators.select_for_update(no_key=True).order_by("pk")
+    ids = set(locked.values_list("pk", flat=True))
+    if ids <= {user.pk} and ids:
+        raise LastAdministrator(
+            f"{user.username} is the last active administrator of this site"
+        )

@@ -6,4 +6,5 @@ class DistributionConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from distribution import checks  # noqa: F401  # registers when apps are ready
+        # They register, or listen to what accounts tells.
+        from distribution import checks, uploads  # noqa: F401

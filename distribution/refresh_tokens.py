@@ -14,8 +14,8 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.authentication import (
     AuthenticationFailed,
-    actor_of,
     actor_of_access_token,
+    actor_of_password,
     actor_of_robot,
     find_live_access_token,
 )
@@ -110,7 +110,7 @@ def _live_actor(token: RefreshToken) -> Actor | None:
         access_token = find_live_access_token(token.access_token_id)
         return None if access_token is None else actor_of_access_token(access_token)
     if token.user is not None and token.user.is_active:
-        return actor_of(token.user)
+        return actor_of_password(token.user)
     return None
 
 

@@ -73,6 +73,8 @@ def issue_token(*, actor: Actor, access: list[dict[str, Any]]) -> IssuedToken:
     """Sign a token for the actor; ``access`` as distribution's tokens have it."""
     now = int(time.time())
     lifetime = settings.BERTH_TOKEN_TTL_SECONDS
+    if actor.expires_at is not None:  # it does not outlive what it was made from
+        lifetime = max(1, min(lifetime, int(actor.expires_at.timestamp()) - now))
     key = signing_key()
     claims = {
         "iss": settings.BERTH_URL,
@@ -87,6 +89,7 @@ def issue_token(*, actor: Actor, access: list[dict[str, Any]]) -> IssuedToken:
             "user": actor.user_id,
             "robot": actor.robot_id,
             "token": actor.access_token_id,
+            "epoch": actor.epoch,
         },
     }
     text = jwt.encode(
@@ -141,6 +144,7 @@ def _verify(text: str) -> RegistryToken:
             robot_id=who["robot"],
             name=claims["sub"],
             access_token_id=who["token"],
+            epoch=who.get("epoch"),  # none in tokens of an older Berth
         ),
         grants=_grants(claims["access"]),
         may_list=any(

@@ -23,13 +23,18 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
+from django.dispatch import receiver
 from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.actors import Actor
+from accounts.memberships import member_leaves
+from accounts.models import Namespace, User
+from accounts.users import user_suspended
 from distribution.blobs import link_blob
 from distribution.bodies import Body, BodyCutOff
 from distribution.errors import (
@@ -270,6 +275,27 @@ def cancel_upload(*, upload: Upload) -> None:
         blob_store().discard(staged)
     if not deleted:
         raise BlobUploadUnknown
+
+
+@receiver(member_leaves)
+def cancel_uploads_in(*, namespace: Namespace, user: User, **signal: Any) -> None:
+    """End the sessions of a user who leaves a namespace."""
+    _cancel_all(Upload.objects.filter(repository__namespace=namespace, user=user))
+
+
+@receiver(user_suspended)
+def cancel_uploads_of(*, user: User, **signal: Any) -> None:
+    """End the sessions of a user who is suspended."""
+    _cancel_all(Upload.objects.filter(user=user))
+
+
+def _cancel_all(uploads: QuerySet[Upload]) -> None:
+    """Delete the rows now, and what they staged after the commit."""
+    rows = list(uploads.values_list("pk", "staged"))
+    Upload.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
+    for _, staged in rows:
+        if staged is not None:
+            transaction.on_commit(partial(blob_store().discard, staged), robust=True)
 
 
 # --- receiving bytes

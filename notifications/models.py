@@ -4,10 +4,13 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.actors import Actor
+from accounts.events import AccountEvent
 from repositories.models import Event, Repository
 from repositories.models.repositories import namespaces_of
 
 SWITCHED_OFF = "webhook.switched_off"  # an event's kind, of the app webhooks
+# Of these, those are notified who administer the place.
+FOR_ADMINISTRATORS = (SWITCHED_OFF, AccountEvent.ROBOT_EXPIRES)
 
 
 class Preference(models.Model):
@@ -39,8 +42,8 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
             of_namespace | of_site, event__repository=None
         )
         return self.filter(
-            Q(event__repository__in=pulled) & ~Q(event__kind=SWITCHED_OFF)
-            | may_hook & Q(event__kind=SWITCHED_OFF),
+            Q(event__repository__in=pulled) & ~Q(event__kind__in=FOR_ADMINISTRATORS)
+            | may_hook & Q(event__kind__in=FOR_ADMINISTRATORS),
             user=actor.user_id,
         )
 
@@ -113,4 +116,4 @@ class Notification(models.Model):
 
 def tells_people(event: Event) -> bool:
     """Tell whether an event is of a kind that anybody may be told of."""
-    return event.kind in {Event.Kind.TAG_PUSHED, SWITCHED_OFF}
+    return event.kind in {Event.Kind.TAG_PUSHED, *FOR_ADMINISTRATORS}

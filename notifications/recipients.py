@@ -3,6 +3,7 @@
     a tag was pushed         watchers who may pull, and did not push it themselves
     a webhook switched off   whoever may change it: of a repository who may *hook*, of
                              a namespace its administrators, of the site the site's
+    a robot expires soon     who administers its namespace
     an invitation            is a row of its own, which the page shows while it stands
 
 It is decided when the event is relayed to webhooks, in the same transaction, so that
@@ -16,7 +17,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.actions import Action
 from accounts.models import Team, User
-from notifications.models import SWITCHED_OFF, Notification, tells_people
+from notifications.models import FOR_ADMINISTRATORS, Notification, tells_people
 from notifications.preferences import who_get_mail
 from repositories.holders import holders_of
 from repositories.models import Event, Repository, Watch
@@ -57,7 +58,7 @@ def notify(*, events: list[Event], **signal: Any) -> None:
 
 
 def _recipients(event: Event, watchers: dict[int, list[User]]) -> list[User]:
-    if event.kind != SWITCHED_OFF:
+    if event.kind not in FOR_ADMINISTRATORS:
         return watchers.get(event.repository_id or 0, [])
     return list(_administrators(event))
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from notifications.models import SWITCHED_OFF, Notification
+from accounts.events import AccountEvent
+from notifications.models import FOR_ADMINISTRATORS, SWITCHED_OFF, Notification
 from repositories.models import Event
 
 
@@ -25,11 +26,12 @@ class Told:
 def told_of(notification: Notification) -> Told:
     """Put a notification into words; its event has been fetched with it."""
     event = notification.event
+    is_warning = event.kind in FOR_ADMINISTRATORS
     return Told(
-        icon="circle-alert" if event.kind == SWITCHED_OFF else "upload",
+        icon="circle-alert" if is_warning else "upload",
         headline=headline_of(event),
         explanation=explanation_of(event),
-        is_code=event.kind != SWITCHED_OFF,
+        is_code=not is_warning,
         path=path_of(event),
         at=event.at,
         is_read=notification.is_read,
@@ -41,6 +43,8 @@ def headline_of(event: Event) -> str:
     place = _place_of(event)
     if event.kind == SWITCHED_OFF:
         return _("A webhook of %(place)s was switched off") % {"place": place}
+    if event.kind == AccountEvent.ROBOT_EXPIRES:
+        return _("The robot %(robot)s expires soon") % {"robot": _robot_of(event)}
     return _("%(who)s pushed %(image)s") % {
         "who": event.actor_name or _("Somebody"),
         "image": f"{place}:{event.detail.get('tag', '')}",
@@ -54,6 +58,10 @@ def explanation_of(event: Event) -> str:
             "webhook": event.detail.get("name") or event.detail.get("host", ""),
             "reason": event.detail.get("reason", ""),
         }
+    if event.kind == AccountEvent.ROBOT_EXPIRES:
+        return _("It stops at %(time)s UTC. Change its expiry to keep it.") % {
+            "time": str(event.detail.get("expires_at", ""))[:16].replace("T", " ")
+        }
     return str(event.detail.get("digest", ""))
 
 
@@ -64,9 +72,16 @@ def path_of(event: Event) -> str:
         if event.kind == SWITCHED_OFF:
             return f"{page}/-/webhooks"
         return f"{page}:{event.detail.get('tag', '')}"
+    if event.kind == AccountEvent.ROBOT_EXPIRES and event.namespace is not None:
+        name = _robot_of(event).partition("+")[2]
+        return f"/{event.namespace.name}/-/robots/{name}"
     if event.namespace is not None:
         return f"/{event.namespace.name}/-/webhooks"
     return "/-/webhooks"
+
+
+def _robot_of(event: Event) -> str:
+    return str(event.detail.get("robot", ""))
 
 
 def _place_of(event: Event) -> str:

@@ -335,6 +335,7 @@ ACCOUNT_FORMS = {
     "signup": "accounts.forms.SignUpForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.credentials.ResetTokenGenerator"
 ACCOUNT_PRESERVE_USERNAME_CASING = False  # a namespace is written in lower case
 ACCOUNT_RATE_LIMITS = {"login": None}  # accounts/limits.py counts, for all ways in
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
@@ -645,6 +646,10 @@ CELERY_BEAT_SCHEDULE = {
     "forget attempts": {
         "task": "accounts.tasks.forget_attempts",
         "schedule": crontab(hour=3, minute=20),
+    },
+    "remind of expiry": {
+        "task": "accounts.tasks.remind_of_expiry",
+        "schedule": crontab(minute=40),
     },
     "forget invitations": {
         "task": "accounts.tasks.forget_invitations",

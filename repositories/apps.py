@@ -8,7 +8,12 @@ class RepositoriesConfig(AppConfig):
 
     def ready(self) -> None:
         # They listen to what accounts tells.
-        from repositories import events, lifecycle  # noqa: F401
+        from repositories import (  # noqa: F401
+            defaults,
+            events,
+            grants,
+            lifecycle,
+        )
         from repositories.models import ImageConfig
         from repositories.search_index import (
             install_after_migrations,

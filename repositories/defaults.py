@@ -7,10 +7,14 @@ A rule for the creator beats the one for anyone, per subject, also where it give
 The creator's own role is never lowered. A later change of the rules changes no grant.
 """
 
+from typing import Any
+
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.dispatch import receiver
 
 from accounts.actors import Actor
+from accounts.memberships import member_leaves
 from accounts.models import Namespace, Robot, User
 from repositories.events import record_event, record_in_namespace
 from repositories.grants import Subject, kind_of
@@ -49,6 +53,16 @@ def remove_default(*, rule: DefaultPermission, actor: Actor) -> None:
     with transaction.atomic():
         _record(Event.Kind.DEFAULT_REMOVED, rule, actor)
         rule.delete()
+
+
+@receiver(member_leaves)
+def remove_defaults_of(
+    *, namespace: Namespace, user: User, actor: Actor, **signal: Any
+) -> None:
+    """Remove the rules that are for a user who leaves, or for what they create."""
+    rules = namespace.default_permissions.with_names()
+    for rule in rules.filter(Q(user=user) | Q(creator_user=user)).order_by("pk"):
+        remove_default(rule=rule, actor=actor)
 
 
 def apply_defaults(*, repository: Repository, actor: Actor) -> None:

@@ -1,11 +1,15 @@
 """Give and take roles on a repository."""
 
+from typing import Any
+
 from django.db import IntegrityError, transaction
+from django.dispatch import receiver
 
 from accounts.actors import Actor
-from accounts.models import Namespace, Robot, Team, User
+from accounts.memberships import member_leaves
+from accounts.models import AccessTokenLimit, Namespace, Robot, Team, User
 from repositories.events import record_event
-from repositories.models import Event, Grant, Repository
+from repositories.models import Event, Grant, Repository, Watch
 
 Subject = User | Team | Robot
 
@@ -80,14 +84,26 @@ def remove_grant(*, grant: Grant, actor: Actor) -> None:
         grant.delete()
 
 
-def remove_grants_in(*, namespace: Namespace, user: User, actor: Actor) -> int:
-    """Take away every role that a user has directly in a namespace; say how many."""
-    with transaction.atomic():
-        grants = Grant.objects.in_namespace(namespace).filter(user=user)
-        rows = list(grants.order_by("pk"))
-        for grant in rows:
-            remove_grant(grant=grant, actor=actor)
-    return len(rows)
+@receiver(member_leaves)
+def remove_all_in(
+    *, namespace: Namespace, user: User, actor: Actor, **signal: Any
+) -> None:
+    """Take away what a user who leaves was given directly in a namespace.
+
+    Also on deleted repositories, which may be restored.
+    """
+    grants = Grant.objects.with_subjects().select_related("repository__namespace")
+    there = grants.filter(repository__namespace=namespace, user=user)
+    for grant in there.order_by("pk"):
+        remove_grant(grant=grant, actor=actor)
+    repositories = namespace.repositories.all()
+    AccessTokenLimit.objects.filter(
+        access_token__user=user, repository_id__in=repositories.values("pk")
+    ).delete()
+    Watch.objects.filter(
+        user=user,
+        repository__in=repositories.exclude(visibility=Repository.Visibility.PUBLIC),
+    ).delete()
 
 
 def _record(kind: Event.Kind, grant: Grant, actor: Actor) -> None:

@@ -228,12 +228,19 @@ SELECT 'live', '', '', '' FROM accounts_user u
    AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > %s)""",
     "u, a",
 )
+_LIVE_PASSWORD = _Arm(
+    """
+SELECT 'live', '', '', '' FROM accounts_user u
+ WHERE u.id = %s AND u.is_active AND u.epoch = %s""",
+    "u",
+)
 _LIVE_ROBOT = (  # of an organization, or of a user
     _Arm(
         """
 SELECT 'live', '', '', '' FROM accounts_robot r
   JOIN accounts_namespace n ON n.id = r.namespace_id
- WHERE r.id = %s AND r.is_active AND n.user_id IS NULL""",
+ WHERE r.id = %s AND r.is_active AND n.user_id IS NULL
+   AND (r.expires_at IS NULL OR r.expires_at > %s)""",
         "r",
     ),
     _Arm(
@@ -241,7 +248,8 @@ SELECT 'live', '', '', '' FROM accounts_robot r
 SELECT 'live', '', '', '' FROM accounts_robot r
   JOIN accounts_namespace n ON n.id = r.namespace_id
   JOIN accounts_user o ON o.id = n.user_id
- WHERE r.id = %s AND r.is_active AND o.is_active""",
+ WHERE r.id = %s AND r.is_active AND o.is_active
+   AND (r.expires_at IS NULL OR r.expires_at > %s)""",
         "r, o",
     ),
 )
@@ -279,13 +287,18 @@ SELECT t.standing, t.name, '', '' FROM accounts_team t
 
 def _live_arms(actor: Actor) -> tuple[tuple[_Arm, ...], list[Any], str, int]:
     """Return SELECTs, their parameters, the subject's kind and id."""
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    parameters: list[Any]
     if actor.robot_id is not None:
-        return _LIVE_ROBOT, [actor.robot_id] * 2, "robot", actor.robot_id
+        parameters = [actor.robot_id, now] * 2
+        return _LIVE_ROBOT, parameters, "robot", actor.robot_id
     assert actor.user_id is not None, "an anonymous actor has no rights to read"
     if actor.access_token_id is None:
-        return (_LIVE_USER,), [actor.user_id], "user", actor.user_id
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    parameters: list[Any] = [actor.user_id, actor.access_token_id, now]
+        if actor.epoch is None:
+            return (_LIVE_USER,), [actor.user_id], "user", actor.user_id
+        parameters = [actor.user_id, actor.epoch]
+        return (_LIVE_PASSWORD,), parameters, "user", actor.user_id
+    parameters = [actor.user_id, actor.access_token_id, now]
     return (_LIVE_TOKEN,), parameters, "user", actor.user_id
 
 

@@ -6,16 +6,24 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts.memberships import member_leaves
         from accounts.organizations import namespace_leaves
+        from accounts.users import user_suspended
         from repositories.events import event_recorded
         from repositories.remarks import remarks_wanted
         from repositories.stats import pulls_counted
         from webhooks.nudges import nudge_event
         from webhooks.pulls import tell_of_pulls
         from webhooks.reports import remark_on_tags
-        from webhooks.webhooks import delete_with_namespace
+        from webhooks.webhooks import (
+            delete_with_namespace,
+            switch_off_of_member,
+            switch_off_of_user,
+        )
 
         event_recorded.connect(nudge_event, dispatch_uid="webhooks")
+        member_leaves.connect(switch_off_of_member, dispatch_uid="webhooks")
+        user_suspended.connect(switch_off_of_user, dispatch_uid="webhooks")
         namespace_leaves.connect(delete_with_namespace, dispatch_uid="webhooks")
         pulls_counted.connect(tell_of_pulls, dispatch_uid="webhooks")
         remarks_wanted.connect(remark_on_tags, dispatch_uid="webhooks")

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import httpx
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.actors import ANONYMOUS, Actor
-from accounts.models import Namespace
+from accounts.models import Namespace, User
 from repositories.locking import retry_deadlocks
 from repositories.models import Repository
 from webhooks.events import WebhookEvent, record_webhook_event
@@ -78,6 +79,7 @@ def create_webhook(
         is_active=is_active,
         sealed_secret=seal(_checked_secret(secret)),
         created_by=actor.name,
+        owner_id=actor.user_id,
     )
     _keep_url(webhook, url)
     _keep_headers(webhook, _with_kept_values({}, headers or {}))
@@ -99,8 +101,9 @@ def create_webhook(
 def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook:
     """Change settings by the names that create_webhook has, except for the place.
 
-    In ``headers``, a value of None keeps the one that is there, unless the URL leads to
-    another host: what nobody can read here is not to be read there either. A webhook
+    In ``headers``, a value of None keeps the one that is there, unless the URL changes
+    its scheme, host or port: what was given for a receiver goes to no other one, and
+    what was given for TLS never without it. A webhook
     that is switched on again begins anew: its failures are forgotten. Raises
     WebhookInvalid.
     """
@@ -114,9 +117,12 @@ def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook
         row.events = _checked_events(row.format, changes.get("events", row.events))
         if "options" in changes or row.format != before["format"]:
             row.options = _checked_options(row.format, changes.get("options", {}))
+        is_moved = False
         if "url" in changes and not _is_url(row, changes["url"]):
+            origin = _origin_of(row)
             _keep_url(row, changes["url"])
-        is_moved = row.host != before["host"]
+            is_moved = origin is None or origin != _origin_of(row)
+            row.owner_id = actor.user_id
         headers = changes.get("headers", dict.fromkeys(row.header_names))
         if "headers" in changes or is_moved:
             kept = {} if is_moved else _readable_headers(row)
@@ -124,6 +130,7 @@ def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook
         if changes.get("secret"):
             _replace_secret(row, changes["secret"])
         if row.is_active and not before["is_active"]:
+            row.owner_id = actor.user_id  # who answers for it from now on
             row.switched_off_reason = ""
             row.failing_since, row.failure_count = None, 0
         changed = [name for name in _COLUMNS if getattr(row, name) != before[name]]
@@ -206,6 +213,28 @@ def switch_off(*, webhook_id: int, reason: str) -> bool:
     return True
 
 
+def switch_off_of_member(*, namespace: Namespace, user: User, **signal: Any) -> None:
+    """Stop the webhooks in a namespace that lead where a user who leaves decided."""
+    there = Q(namespace=namespace) | Q(repository__namespace=namespace)
+    reason = f"{user.username}, who set its URL, has no rights here any more"
+    _switch_off_all(Webhook.objects.filter(there, owner=user), reason)
+
+
+def switch_off_of_user(*, user: User, **signal: Any) -> None:
+    """Stop the webhooks of a suspended user, wherever they are."""
+    reason = f"{user.username}, who set its URL, is suspended"
+    _switch_off_all(Webhook.objects.filter(owner=user), reason)
+
+
+def _switch_off_all(webhooks: QuerySet[Webhook], reason: str) -> None:
+    ids = webhooks.filter(is_active=True).order_by("pk").values_list("pk", flat=True)
+    for webhook_id in list(ids):
+        switch_off(
+            webhook_id=webhook_id,
+            reason=f"{reason}; check where it leads before you switch it on",
+        )
+
+
 _COLUMNS = (
     "name",
     "sealed_url",
@@ -250,6 +279,14 @@ def _is_url(webhook: Webhook, url: str) -> bool:
         return False
 
 
+def _origin_of(webhook: Webhook) -> tuple[str, str] | None:
+    """Return the scheme and the host with its port; None if they cannot be read."""
+    try:
+        return httpx.URL(webhook.url).scheme, webhook.host
+    except SealBroken:
+        return None
+
+
 def _keep_url(webhook: Webhook, url: str) -> None:
     try:
         webhook.keep_url(*parse_target(url))
@@ -280,8 +317,8 @@ def _with_kept_values(
         if value is None and name not in kept:
             raise WebhookInvalid(
                 "headers",
-                f"the header {name} needs a value; none is kept that is new, or after "
-                "the URL has led to another host",
+                f"the header {name} needs a value: values are not kept when the URL "
+                "changes its scheme, host or port",
             )
         values[name] = kept[name] if value is None else value
     return values

@@ -81,15 +81,17 @@ def find_robot(namespace: Namespace, name: str) -> Robot:
     return robot
 
 
-def find_member(organization: Organization, name: str) -> User | Robot:
+def find_member(
+    organization: Organization, name: str, *, also_suspended: bool = False
+) -> User | Robot:
     """Return a user by name, or a robot of the organization by its whole name."""
     prefix, plus, robot_name = name.partition("+")
     if plus:
         if not organization.namespace.is_called(prefix):
             raise Http404
         return find_robot(organization.namespace, robot_name)
-    user = User.objects.filter(username=name, is_active=True).first()
-    if user is None:
+    user = User.objects.filter(username=name).first()
+    if user is None or not (user.is_active or also_suspended):
         raise Http404
     return user
 

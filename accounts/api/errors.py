@@ -13,6 +13,7 @@ from rest_framework.views import exception_handler, set_rollback
 from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.moved import Moved
+from accounts.tokens import OutlivesMaker
 
 
 class Conflict(exceptions.APIException):
@@ -61,6 +62,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             error = BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         case Http404():
             error = exceptions.NotFound()
+        case OutlivesMaker():
+            error = exceptions.PermissionDenied(str(error))
         case PermissionDenied():
             error = exceptions.PermissionDenied()
     response = exception_handler(error, context)

@@ -1,7 +1,9 @@
 """What the API shows of people, and what it lets be changed; every field is named."""
 
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -52,6 +54,19 @@ class ComponentField(serializers.CharField):
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=39, **options)
         self.validators.append(_check_component)
+
+
+class FutureField(serializers.DateTimeField):
+    """A time that is not over yet."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.validators.append(_check_future)
+
+
+def _check_future(moment: datetime) -> None:
+    if moment <= timezone.now():
+        raise serializers.ValidationError("this time is over")
 
 
 def _check_component(name: str) -> None:
@@ -136,7 +151,7 @@ class NewAccessTokenSerializer(serializers.Serializer[Any]):
     namespaces = serializers.ListField(
         child=serializers.CharField(max_length=255), required=False, max_length=100
     )
-    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    expires_at = FutureField(required=False, allow_null=True)
 
 
 class IssuedTokenSerializer(AccessTokenSerializer):
@@ -259,13 +274,31 @@ class InvitationAnswerSerializer(serializers.Serializer[Any]):
 class RobotSerializer(serializers.ModelSerializer[Robot]):
     """A robot as listed: never its token."""
 
+    expires_at = FutureField(required=False, allow_null=True)
     username = serializers.CharField(read_only=True)
     name = ComponentField()
 
     class Meta:
         model = Robot
-        fields = ("name", "username", "description", "is_active", "last_used_at")
+        fields = (
+            "name",
+            "username",
+            "description",
+            "is_active",
+            "expires_at",
+            "last_used_at",
+        )
         read_only_fields = ("is_active", "last_used_at")
+
+
+class ChangedRobotSerializer(serializers.ModelSerializer[Robot]):
+    """What PATCH changes of a robot."""
+
+    expires_at = FutureField(required=False, allow_null=True)
+
+    class Meta:
+        model = Robot
+        fields = ("description", "is_active", "expires_at")
 
 
 class RobotTokenSerializer(serializers.Serializer[Any]):

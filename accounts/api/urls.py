@@ -23,6 +23,11 @@ urlpatterns = [
         name="team-member",
     ),
     path(
+        f"{ORGANIZATION}/members/<str:member>",
+        organizations.MemberView.as_view(),
+        name="member",
+    ),
+    path(
         f"{ORGANIZATION}/invitations",
         invitations.InvitationsView.as_view(),
         name="invitations",

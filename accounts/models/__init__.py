@@ -5,7 +5,7 @@ from accounts.models.mail import QueuedMail, RefusedAddress
 from accounts.models.namespaces import FormerNamespaceName, Namespace
 from accounts.models.organizations import Organization
 from accounts.models.robots import Robot
-from accounts.models.teams import Membership, Team
+from accounts.models.teams import Membership, MembershipDecision, Team
 from accounts.models.users import User
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "FormerNamespaceName",
     "Invitation",
     "Membership",
+    "MembershipDecision",
     "Namespace",
     "Organization",
     "QueuedMail",

@@ -37,6 +37,10 @@ class AccessToken(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    # The token that made it, with which it is revoked; None: a session made it.
+    made_with = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, related_name="made"
+    )
 
     objects = AccessTokenQuerySet.as_manager()
 

@@ -50,6 +50,16 @@ class Invitation(models.Model):
     email = models.EmailField(blank=True)
     token_hash = models.CharField(max_length=64, unique=True)
     invited_by = models.CharField(max_length=100)  # the login, as it was
+    # Who made it, and with which token: it ends with them.
+    inviter = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, null=True, related_name="+"
+    )
+    inviting_robot = models.ForeignKey(
+        "accounts.Robot", on_delete=models.CASCADE, null=True, related_name="+"
+    )
+    made_with = models.ForeignKey(
+        "accounts.AccessToken", on_delete=models.CASCADE, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
 

@@ -82,12 +82,21 @@ class Namespace(models.Model):
 
 
 class FormerNamespaceName(models.Model):
-    """A name that a namespace had; it leads there until somebody else takes it."""
+    """A name that a namespace had: it leads there until another one takes it.
+
+    A reserved one can be taken once it is freed (docs/names.md). Without a namespace,
+    that is gone.
+    """
 
     name = BytewiseCharField(max_length=NAMESPACE_MAX_LENGTH, unique=True)
     namespace = models.ForeignKey(
-        "accounts.Namespace", on_delete=models.CASCADE, related_name="former_names"
+        "accounts.Namespace",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="former_names",
     )
+    is_reserved = models.BooleanField(default=False)
+    freed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

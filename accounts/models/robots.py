@@ -1,13 +1,26 @@
+from datetime import timedelta
+
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 
 from accounts.models.fields import BytewiseCharField
 from accounts.names import ROBOT_NAME_MAX_LENGTH
 
+NEARLY_OVER = timedelta(days=7)  # before its end there is a reminder
+
 
 class RobotQuerySet(models.QuerySet["Robot"]):
     def live(self) -> "RobotQuerySet":
-        """Keep the robots that are switched on and whose owner is."""
-        return self.filter(is_active=True).exclude(namespace__user__is_active=False)
+        """Keep those that are switched on, not expired, and whose owner can act."""
+        return self.filter(
+            Q(expires_at=None) | Q(expires_at__gt=timezone.now()), is_active=True
+        ).exclude(namespace__user__is_active=False)
+
+    def expiring(self) -> "RobotQuerySet":
+        """Keep the live ones that expire soon, without a reminder so far."""
+        soon = timezone.now() + NEARLY_OVER
+        return self.live().filter(expires_at__lte=soon, reminded_at=None)
 
 
 class Robot(models.Model):
@@ -20,6 +33,16 @@ class Robot(models.Model):
     description = models.TextField(blank=True)
     token_hash = models.CharField(max_length=64, unique=True)  # see accounts/tokens.py
     is_active = models.BooleanField(default=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    reminded_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The access token with which its token was made, for when that one leaks.
+    token_made_with = models.ForeignKey(
+        "accounts.AccessToken",
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="robots",
+    )
     last_used_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -41,9 +64,23 @@ class Robot(models.Model):
 
     @property
     def is_live(self) -> bool:
-        """Tell whether it and its owner are switched on."""
+        """Tell whether it is switched on, not expired, and its owner can act."""
         owner = self.namespace.user
-        return self.is_active and (owner is None or owner.is_active)
+        return (
+            self.is_active and not self.is_over and (owner is None or owner.is_active)
+        )
+
+    @property
+    def is_over(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def is_nearly_over(self) -> bool:
+        """Tell whether it expires within a week."""
+        return (
+            self.expires_at is not None
+            and self.expires_at - timezone.now() <= NEARLY_OVER
+        )
 
     def is_called(self, username: str) -> bool:
         """Tell whether this is its login, by a name that still leads to its owner."""

@@ -1,5 +1,6 @@
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from accounts.models.fields import BytewiseCharField
 from accounts.names import TEAM_NAME_MAX_LENGTH
@@ -43,6 +44,32 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class MembershipDecision(models.Model):
+    """When the teams of a user in an organization were last decided on.
+
+    An invitation that was made before gives nothing any more, to whatever address of
+    the user it went. Without an organization, the decision counts for all of them.
+    """
+
+    organization = models.ForeignKey(
+        "accounts.Organization", on_delete=models.CASCADE, null=True, related_name="+"
+    )
+    user = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, related_name="+"
+    )
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "user", Coalesce("organization", 0), name="membership_decision_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"decision {self.pk}"
 
 
 class Membership(models.Model):

@@ -1,7 +1,10 @@
+from typing import Any, Self
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 
 from accounts.models.fields import BytewiseCharField
 from accounts.models.namespaces import validate_namespace_field
@@ -18,6 +21,7 @@ class User(AbstractUser):
         error_messages={"unique": "this name is taken"},
     )
     email = models.EmailField(blank=True)
+    _kept_password: str | None = None
     display_name = models.CharField(max_length=100, blank=True)
     must_change_password = models.BooleanField(
         "must change the password",
@@ -26,6 +30,9 @@ class User(AbstractUser):
     )
     first_name = None  # type: ignore[assignment]  # one name, as the person writes it
     last_name = None  # type: ignore[assignment]
+    # Counts how often the account has asked for more (accounts/credentials.py). What a
+    # password opened keeps the number of that moment, and ends when it is another one.
+    epoch = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         constraints = [
@@ -33,6 +40,38 @@ class User(AbstractUser):
                 Lower("email"), condition=~Q(email=""), name="user_email_unique"
             )
         ]
+
+    @classmethod
+    def from_db(cls, *args: Any, **options: Any) -> Self:
+        user = super().from_db(*args, **options)
+        user._kept_password = user.__dict__.get("password")
+        return user
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Save it; a new password begins a new epoch.
+
+        Without ``update_fields``, the epoch in the database stays: another request may
+        have increased it.
+        """
+        if self._state.adding:
+            super().save(*args, **options)
+        else:
+            fields = options.pop("update_fields", None)
+            names = {f.name for f in self._meta.concrete_fields} - {"id", "epoch"}
+            written = names if fields is None else set(fields)
+            if "password" in written and self.password != self._kept_password:
+                self.epoch += 1
+                written.add("epoch")
+            super().save(*args, **options, update_fields=written)
+        self._kept_password = self.password
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return what a session keeps of its user: of the password and the epoch."""
+        opened_by = f"{self.password}\0{self.epoch}" if self.epoch else self.password
+        salt = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
+        return salted_hmac(
+            salt, opened_by, secret=secret, algorithm="sha256"
+        ).hexdigest()
 
     def get_full_name(self) -> str:
         return self.display_name or self.username

@@ -219,6 +219,7 @@ class RobotDetailSerializer(serializers.Serializer[Any]):
     description = serializers.CharField(source="robot.description")
     is_active = serializers.BooleanField(source="robot.is_active")
     created_at = serializers.DateTimeField(source="robot.created_at")
+    expires_at = serializers.DateTimeField(source="robot.expires_at", allow_null=True)
     last_used_at = serializers.DateTimeField(
         source="robot.last_used_at", allow_null=True
     )

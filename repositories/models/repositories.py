@@ -4,14 +4,15 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models import Exists, F, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
 from accounts.actions import Action, Role
 from accounts.actors import Actor
-from accounts.models import AccessToken, Namespace, Robot, Team, User
+from accounts.models import Namespace, Robot, Team
 from accounts.models.fields import BytewiseCharField
+from accounts.permissions import live_users
 from repositories.models.grants import Grant
 from repositories.oci.references import NAME_MAX_LENGTH
 
@@ -171,13 +172,7 @@ def _is_live(actor: Actor) -> Exists:
     if actor.robot_id is not None:
         return Exists(Robot.objects.live().filter(pk=actor.robot_id))
     assert actor.user_id is not None, "nobody is never live"
-    users = User.objects.filter(pk=actor.user_id, is_active=True)
-    if actor.access_token_id is not None:
-        tokens = AccessToken.objects.live().filter(
-            pk=actor.access_token_id, user=OuterRef("pk")
-        )
-        users = users.filter(Exists(tokens))
-    return Exists(users)
+    return Exists(live_users(actor))
 
 
 class Repository(models.Model):
@@ -271,15 +266,22 @@ class Repository(models.Model):
 
 
 class FormerRepositoryName(models.Model):
-    """A name that a repository had; it leads there until somebody else takes it."""
+    """A name that a repository had: it leads there until another one takes it.
+
+    A reserved one can be taken once it is freed (docs/names.md). Without a repository,
+    that is gone.
+    """
 
     namespace = models.ForeignKey("accounts.Namespace", on_delete=models.CASCADE)
     name = BytewiseCharField(max_length=NAME_MAX_LENGTH)
     repository = models.ForeignKey(
         "repositories.Repository",
-        on_delete=models.CASCADE,
+        on_delete=models.SET_NULL,
+        null=True,
         related_name="former_names",
     )
+    is_reserved = models.BooleanField(default=False)
+    freed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

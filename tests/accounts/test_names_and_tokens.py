@@ -19,7 +19,7 @@ from accounts.tokens import (
     issue_access_token,
     make_token,
 )
-from accounts.users import create_user, deactivate_user
+from accounts.users import create_user, suspend_user
 from tests import make
 from tests.conftest import Cast
 
@@ -153,7 +153,7 @@ def test_whoever_is_switched_off_owns_nothing_for_others(database: None) -> None
     acme = make.organization(owner=alice)
     owners = Team.objects.get(organization=acme, name=OWNERS_TEAM)
     owners.memberships.create(user=gone)
-    deactivate_user(user=gone, actor=SYSTEM)
+    suspend_user(user=gone, actor=SYSTEM)
     with pytest.raises(LastOwner):
         remove_member(team=owners, user=alice, actor=SYSTEM)
     remove_member(team=owners, user=gone, actor=SYSTEM)

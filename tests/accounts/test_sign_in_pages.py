@@ -175,6 +175,47 @@ def test_an_invitation_that_stands_opens_the_sign_up(
         assert done.headers["Location"] == f"/invitations/{secret}"
 
 
+def test_an_invitation_makes_one_account_which_alone_answers_it(
+    invite_only: BerthServer, cast: Cast
+) -> None:
+    """One mailed link makes one account, and that one joins by it (D12)."""
+    invitation, secret = invite(
+        team=cast.backend,
+        email=f"{make.unique('viv')}@example.com",
+        actor=actor_of(cast.alice),
+    )
+    names = [make.unique("viv") for _ in range(3)]
+    visitors = [PageClient(invite_only.url) for _ in names]
+    pages = []
+    for visitor in visitors:  # all of them follow the link before anyone signs up
+        visitor.get(f"/invitations/{secret}")
+        pages.append(visitor.get(SIGNUP))
+    for visitor, name, page in zip(visitors, names, pages, strict=True):
+        visitor.post(SIGNUP, sign_up_fields(name), page)
+    made = User.objects.filter(username__in=names)
+    assert [user.username for user in made] == names[:1]
+    invitation.refresh_from_db()
+    assert invitation.user == made[0]
+    answered = visitors[0].post(f"/invitations/{secret}", {"answer": "accept"})
+    assert answered.status_code == 302
+    assert cast.backend.memberships.filter(user=made[0]).exists()
+    for visitor in visitors:
+        visitor.http.close()
+
+
+def test_an_invitation_of_an_account_makes_no_other(
+    invite_only: BerthServer, cast: Cast
+) -> None:
+    """The link of an invitation by username opens no sign-up (D12)."""
+    _, secret = invite(team=cast.backend, user=cast.dave, actor=actor_of(cast.alice))
+    name = make.unique("viv")
+    with PageClient(invite_only.url) as visitor:
+        visitor.get(f"/invitations/{secret}")
+        visitor.post(SIGNUP, sign_up_fields(name), visitor.get(LOGIN))
+    assert not User.objects.filter(username=name).exists()
+    Invitation.objects.filter(team=cast.backend, user=cast.dave).delete()
+
+
 # --- sign in and out
 
 

@@ -16,7 +16,7 @@ from accounts.memberships import LastOwner, remove_member
 from accounts.models import AccessToken, Membership, Organization, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.tokens import revoke_access_token
-from accounts.users import deactivate_user
+from accounts.users import suspend_user
 from repositories.grants import remove_grant
 from repositories.lifecycle import delete_repository, transfer_repository
 from repositories.models import Grant, Repository, Tag
@@ -77,7 +77,7 @@ class Writer:
 
     def by_account(self) -> Callable[[], None]:
         make.grant(self.repository, self.user, "write")
-        return lambda: deactivate_user(user=self.user, actor=SYSTEM)
+        return lambda: suspend_user(user=self.user, actor=SYSTEM)
 
     def by_deletion(self) -> Callable[[], None]:
         make.grant(self.repository, self.user, "write")

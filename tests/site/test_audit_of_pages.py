@@ -15,7 +15,7 @@ from django.test import RequestFactory
 
 from accounts.actors import SYSTEM
 from accounts.models import Namespace, Organization, Robot, Team, User
-from accounts.users import create_user, deactivate_user
+from accounts.users import create_user, suspend_user
 from repositories.models import Category, Event, Grant, Repository
 from tests import make
 from tests.conftest import Cast
@@ -281,7 +281,7 @@ def test_the_owners_team_there(browser: Browser, cast: Cast) -> None:
     ]
     gone = make.user("gone")
     owners.memberships.filter(user=cast.bob).update(user=gone)
-    deactivate_user(user=gone, actor=SYSTEM)
+    suspend_user(user=gone, actor=SYSTEM)
     order = [row.user_id for row in owners.memberships.order_by("pk")]
     first = order.index(cast.dave.pk)
     fields = {f"memberships-{first}-DELETE": "on"}

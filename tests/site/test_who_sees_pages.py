@@ -106,7 +106,7 @@ TABLE: dict[str, dict[str, Answers]] = {
     "repositories:leave-team": {"POST": owner(404)},
     "repositories:withdraw-invitation": {"POST": owner(302)},
     "repositories:people": {"GET": MEMBERS},
-    "repositories:remove-person": {"POST": owner(404)},
+    "repositories:remove-person": {"GET": owner(404), "POST": owner(404)},
     "repositories:robots": {"GET": owner(200), "POST": owner(422)},
     "repositories:robot": {"GET": owner(200)},
     "repositories:robot-token": {"POST": owner(200)},

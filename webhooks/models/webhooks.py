@@ -79,6 +79,14 @@ class Webhook(models.Model):
     failure_count = models.PositiveIntegerField(default=0)  # since the last success
     succeeded_at = models.DateTimeField(null=True, blank=True)
     created_by = models.CharField(max_length=100, blank=True)
+    # Who decided last where it leads: it is switched off when they lose their rights.
+    owner = models.ForeignKey(
+        "accounts.User",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = WebhookQuerySet.as_manager()

@@ -4,6 +4,7 @@ from functools import partial
 
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
+from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import PermissionDenied
@@ -26,7 +27,12 @@ from accounts.api.serializers import (
     OrganizationSerializer,
     TeamSerializer,
 )
-from accounts.memberships import LastOwner, add_member, remove_member
+from accounts.memberships import (
+    LastOwner,
+    add_member,
+    remove_from_organization,
+    remove_member,
+)
 from accounts.models import Organization, Robot, Team, User
 from accounts.organizations import (
     change_organization,
@@ -179,12 +185,39 @@ class TeamMemberView(ApiView):
     ) -> Response:
         found = find_organization(organization)
         require(may_take_out(self.actor, found.namespace, member))
-        row, who = find_team(found, team), find_member(found, member)
+        row = find_team(found, team)
+        who = find_member(found, member, also_suspended=True)
         try:
             if isinstance(who, Robot):
                 remove_member(team=row, robot=who, actor=self.actor)
             else:
                 remove_member(team=row, user=who, actor=self.actor)
+        except LastOwner as error:
+            raise Conflict(str(error)) from error
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MemberView(ApiView):
+    """A person with any right in an organization, through teams or by single roles."""
+
+    serializer_class = TeamSerializer  # of no answer
+
+    @extend_schema(request=None, responses={204: None})
+    def delete(self, request: Request, organization: str, member: str) -> Response:
+        """Take away every right that the person has in the organization, at once.
+
+        Teams, roles on its repositories, default permissions, open invitations, uploads
+        and watched private repositories go; the webhooks whose URL the person set are
+        switched off, for another administrator to check. It is 204 also for a person
+        who has no right there.
+        """
+        found = find_organization(organization)
+        require(may_take_out(self.actor, found.namespace, member))
+        who = find_member(found, member, also_suspended=True)
+        if isinstance(who, Robot):
+            raise Http404
+        try:
+            remove_from_organization(organization=found, user=who, actor=self.actor)
         except LastOwner as error:
             raise Conflict(str(error)) from error
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -35,6 +35,8 @@ class RobotsView(ApiView):
         """Make a robot; this answer is the only one that has its token."""
         owner = robots_owner(organization, self.actor)
         fields = self.read(RobotSerializer)
+        # Left out, it is the end of the token in use.
+        fields.setdefault("expires_at", self.actor.expires_at)
         try:
             robot, token = create_robot(namespace=owner, actor=self.actor, **fields)
         except IntegrityError as error:

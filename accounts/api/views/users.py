@@ -21,10 +21,9 @@ from accounts.api.serializers import (
     PublicUserSerializer,
     UserSerializer,
 )
-from accounts.memberships import LastOwner
 from accounts.models import User
 from accounts.permissions import is_live
-from accounts.users import change_user, create_user, deactivate_user
+from accounts.users import LastAdministrator, change_user, create_user, suspend_user
 
 
 class UserView(ApiView):
@@ -119,17 +118,17 @@ class OneUserView(AdministratorView):
         verb = partial(change_user, user=user, actor=self.actor)
         try:
             return self.change(user, AdministeredUserSerializer, verb)
-        except LastOwner as error:
+        except LastAdministrator as error:
             raise Conflict(str(error)) from error
         except IntegrityError as error:
             raise Conflict("this e-mail address is taken") from error
 
     def delete(self, request: Request, username: str) -> Response:
-        """Switch the user off; the name stays taken."""
+        """Suspend the account; the name stays taken."""
         self.require_administrator()
         try:
-            deactivate_user(user=self.find(username), actor=self.actor)
-        except LastOwner as error:
+            suspend_user(user=self.find(username), actor=self.actor)
+        except LastAdministrator as error:
             raise Conflict(str(error)) from error
         return Response(status=status.HTTP_204_NO_CONTENT)
 

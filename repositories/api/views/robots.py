@@ -1,5 +1,7 @@
 """One robot, with what it may do (…/robots/<name>); here, because of its grants."""
 
+from typing import Any
+
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -8,7 +10,9 @@ from rest_framework.response import Response
 
 from accounts.api.access import find_robot, robots_owner
 from accounts.api.base import ApiView
-from accounts.robots import delete_robot
+from accounts.api.serializers import ChangedRobotSerializer
+from accounts.models import Robot
+from accounts.robots import change_robot, delete_robot
 from accounts.snippets import make_snippets
 from repositories.api.serializers import RobotDetailSerializer
 from repositories.models import Grant
@@ -25,6 +29,19 @@ class RobotView(ApiView):
     ) -> Response:
         """Show it with its teams and grants, and how to sign in as it."""
         found = find_robot(robots_owner(organization, self.actor), robot)
+        return Response(self.shown(found))
+
+    @extend_schema(request=ChangedRobotSerializer, responses=RobotDetailSerializer)
+    def patch(
+        self, request: Request, robot: str, organization: str | None = None
+    ) -> Response:
+        """Change its description and expiry, or switch it off and on."""
+        found = find_robot(robots_owner(organization, self.actor), robot)
+        fields = self.read(ChangedRobotSerializer, found, self.shown(found))
+        change_robot(robot=found, actor=self.actor, **fields)
+        return Response(self.shown(found))
+
+    def shown(self, found: Robot) -> dict[str, Any]:
         grants = Grant.objects.filter(
             robot=found, repository__deleted_at=None
         ).select_related("repository__namespace")
@@ -41,7 +58,7 @@ class RobotView(ApiView):
             "grants": grants.order_by("pk"),
             "snippets": snippets,
         }
-        return Response(RobotDetailSerializer(answer).data)
+        return dict(RobotDetailSerializer(answer).data)
 
     def delete(
         self, request: Request, robot: str, organization: str | None = None

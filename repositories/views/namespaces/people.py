@@ -4,21 +4,20 @@ from dataclasses import dataclass, field
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.memberships import LastOwner, remove_from_organization
 from accounts.models import Membership, User
 from accounts.views.base import require, tell
-from repositories.grants import remove_grants_in
 from repositories.models import Grant
-from repositories.views.namespaces.page import open_namespace
+from repositories.views.namespaces.page import NamespacePage, open_namespace
 
 PAGE_ROWS = 50
+SHOWN_MAX = 50  # roles that a question lists
 
 
 @dataclass
@@ -66,26 +65,70 @@ def show_people(request: HttpRequest, namespace: str) -> HttpResponse:
     )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def remove_person(request: HttpRequest, namespace: str) -> HttpResponse:
-    """Take somebody out of all teams, and their single roles away; or leave oneself."""
+    """Ask, and then take every right here from a person, or leave oneself."""
     page = open_namespace(request, namespace)
-    name = request.POST.get("person", "").replace("\0", "")
+    asked = request.POST if request.method == "POST" else request.GET
+    name = asked.get("person", "").replace("\0", "")
+    organization = page.organization
     require(page.may_take_out(name), page.actor)
     person = User.objects.filter(username=name).first()
     if person is None:
         raise Http404
+    is_oneself = name == page.actor.name
+    if request.method != "POST":
+        return _ask_to_remove(page, person, is_oneself=is_oneself)
     try:
-        with transaction.atomic():
-            remove_from_organization(
-                organization=page.organization, user=person, actor=page.actor
-            )
-            remove_grants_in(namespace=page.namespace, user=person, actor=page.actor)
+        remove_from_organization(
+            organization=organization, user=person, actor=page.actor
+        )
     except LastOwner as error:
         messages.warning(request, str(error))
     else:
-        if name == page.actor.name:
+        if is_oneself:
             tell(request, _("You have left %(name)s.") % {"name": page.title})
             return redirect(page.address("namespace"))
         tell(request, _("%(name)s has no rights here any more.") % {"name": name})
     return redirect(page.address("people"))
+
+
+def _ask_to_remove(
+    page: NamespacePage, person: User, *, is_oneself: bool
+) -> HttpResponse:
+    """Render what is taken away, and a button that does it."""
+    names = {"person": person.username, "name": page.namespace.name}
+    teams = Membership.objects.filter(
+        team__organization=page.organization, user=person
+    ).order_by("team__name")
+    details = [
+        _("Team %(team)s") % {"team": team}
+        for team in teams.values_list("team__name", flat=True)
+    ]
+    if page.administers:
+        grants = Grant.objects.in_namespace(page.namespace).filter(user=person)
+        details += [
+            _("Role %(role)s on %(repository)s")
+            % {"role": grant.role, "repository": grant.repository.full_name}
+            for grant in grants.order_by("repository__name")[:SHOWN_MAX]
+        ]
+    return page.render(
+        "confirm.html",
+        "people",
+        {
+            "question": _("Leave %(name)s?") % names
+            if is_oneself
+            else _("Remove %(person)s from %(name)s?") % names,
+            "consequence": _(
+                "Every right in %(name)s ends at once: teams, roles on repositories, "
+                "open invitations and uploads. Webhooks whose URL %(person)s set are "
+                "switched off. Give the robots whose tokens %(person)s has seen new "
+                "tokens."
+            )
+            % names,
+            "details": details,
+            "action": _("Leave") if is_oneself else _("Remove"),
+            "person": person.username,
+            "back_url": page.address("people"),
+        },
+    )

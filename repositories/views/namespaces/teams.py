@@ -133,7 +133,7 @@ def leave_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
     name = request.POST.get("member", "").replace("\0", "")
     require(page.may_take_out(name), page.actor)
     row = find_team(page.organization, team)
-    who = find_member(page.organization, name)
+    who = find_member(page.organization, name, also_suspended=True)
     try:
         if isinstance(who, Robot):
             remove_member(team=row, robot=who, actor=page.actor)
