@@ -1,4 +1,4 @@
-"""Conditional requests: If-Match and its kin (RFC 9110 §13). Pure.
+"""Conditional requests: If-Match and its kin (RFC 9110 §13).
 
     conditions = Conditions.read(request.META)
     conditions.judge('"sha256:…"', is_read=True)   PROCEED, NOT_MODIFIED or FAILED

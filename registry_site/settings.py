@@ -251,7 +251,7 @@ MIDDLEWARE = [  # for pages; the protocol goes past it (registry_site/wsgi.py)
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "registry_site.middleware.Compression",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "registry_site.static_files.StaticFiles",
     "registry_site.public_address.keep_private_answers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "registry_site.public_address.answer_as_public_address",
