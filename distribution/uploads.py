@@ -142,6 +142,8 @@ def start_upload(
 
 def find_upload(*, repository: RepositoryFacts, uuid_text: str, actor: Actor) -> Upload:
     """Return a session of this repository and this actor, else BlobUploadUnknown."""
+    if not uuid_text.isascii():  # int() reads other digits, too
+        raise BlobUploadUnknown
     try:
         key = uuid.UUID(uuid_text)
     except ValueError as error:

@@ -12,9 +12,11 @@ from distribution.blobs import (
     find_mount_source,
     may_pull_by_itself,
     mount_blob,
+    note_reliance,
+    reprieve_blob,
     with_own_ceiling,
 )
-from distribution.bodies import Body
+from distribution.bodies import WAS_READ, Body
 from distribution.challenges import INSUFFICIENT_SCOPE, challenge
 from distribution.endpoints import Call, endpoint
 from distribution.errors import (
@@ -97,7 +99,7 @@ def append_to_upload(call: Call, uuid: str) -> HttpResponse:
         verbs.append_to_upload(
             upload=upload,
             body=Body(call.request),
-            content_range=_parse_content_range(call.request),
+            content_range=_parse_content_range(call, upload),
         )
     except OutOfOrder as error:
         raise _range_invalid(call.name, error) from error
@@ -106,23 +108,34 @@ def append_to_upload(call: Call, uuid: str) -> HttpResponse:
 
 @endpoint(Action.PUSH, absent=BlobUploadUnknown)
 def finish_upload(call: Call, uuid: str) -> HttpResponse:
-    """Close a session, with the last bytes or all of them or none (end-6)."""
+    """Close a session, with the last bytes or all of them or none (end-6).
+
+    A client whose answer was lost sends it again, and is answered the same where the
+    blob is here.
+    """
     digests = call.request.GET.getlist("digest")
     if not digests:
         raise DigestInvalid("the digest of the blob is missing")
     digest = _parse_digest(digests[-1])  # regclient may leave an older one in front
-    upload = _find(call, uuid)
+    body = Body(call.request)
     try:
+        upload = _find(call, uuid)
         verbs.finish_upload(
             upload=upload,
-            body=Body(call.request),
-            content_range=_parse_content_range(call.request),
+            body=body,
+            content_range=_parse_content_range(call, upload),
             digest=digest,
             repository=call.repository,
             actor=call.actor,
         )
     except OutOfOrder as error:
         raise _range_invalid(call.name, error) from error
+    except BlobUploadUnknown:
+        if not _is_here(call, digest):
+            raise
+        if WAS_READ not in call.request.META:
+            for _ in body:  # else the connection would end before the answer is read
+                pass
     return _created(call.name, digest)
 
 
@@ -143,6 +156,15 @@ def _find(call: Call, uuid: str) -> Upload:
     return verbs.find_upload(
         repository=call.repository, uuid_text=uuid, actor=call.actor
     )
+
+
+def _is_here(call: Call, digest: Digest) -> bool:
+    """Tell whether the blob is in the repository, and stays for this push."""
+    blob = find_blob(call.repository, digest)
+    if blob is None or (blob.is_condemned and not reprieve_blob(blob)):
+        return False
+    note_reliance(repository=call.repository, blob=blob, actor=call.actor)
+    return True
 
 
 def _created(name: RepositoryName, digest: Digest) -> HttpResponse:
@@ -178,16 +200,20 @@ def _parse_digest(text: str) -> Digest:
         raise DigestInvalid(str(error)) from error
 
 
-def _parse_content_range(request: HttpRequest) -> ContentRange | None:
-    text = request.META.get("HTTP_CONTENT_RANGE")
-    if not text:
+def _parse_content_range(call: Call, upload: Upload) -> ContentRange | None:
+    """Return where the body belongs; a refusal says where the upload stands."""
+    text = call.request.META.get("HTTP_CONTENT_RANGE")
+    if text is None:
         return None
+    headers = _progress_headers(call.name, upload)
     match = _content_range.fullmatch(text.strip())
     if match is None:
-        raise RangeInvalid("Content-Range is not of the form <first>-<last>")
+        raise RangeInvalid(
+            "Content-Range is not of the form <first>-<last>", headers=headers
+        )
     first, last = int(match[1]), int(match[2])
     if last < first:
-        raise RangeInvalid("Content-Range ends before it begins")
+        raise RangeInvalid("Content-Range ends before it begins", headers=headers)
     return ContentRange(first, last)
 
 

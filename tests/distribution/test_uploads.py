@@ -17,7 +17,12 @@ from distribution.models import Upload
 from distribution.storage.base import Staged
 from tests import images
 from tests.images import EMPTY_BLOB, EMPTY_OBJECT, digest_of, some_bytes
-from tests.registry_client import RegistryClient, error_codes, with_digest
+from tests.registry_client import (
+    RawConnection,
+    RegistryClient,
+    error_codes,
+    with_digest,
+)
 
 
 def offset_of(client: RegistryClient, location: str) -> str:
@@ -221,6 +226,59 @@ def test_a_refused_chunk_is_told_where_to_go_on(bob: RegistryClient, api: str) -
     assert response.status_code == 416
     assert response.headers["Location"] == location
     assert response.headers["Range"] == "0-9"
+
+
+@pytest.mark.parametrize(
+    "content_range",
+    ["", " ", "x", "0-", "-4", "bytes", "4-0", "0-4,5-9", "0x0-0x4", "\u0660-\u0664"],
+)
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_an_unreadable_range_says_where_to_go_on(
+    bob: RegistryClient, api: str, method: str, content_range: str
+) -> None:
+    """It is refused like a chunk out of order; only ASCII has digits (C12, B6)."""
+    location = bob.start_upload(api)
+    bob.patch(location, content=b"01234")
+    with RawConnection(bob.url) as connection:
+        token = bob.token_for(api, "PATCH")
+        target = with_digest(location, digest_of(b"0123456789"))
+        head = (
+            f"{method} {target} HTTP/1.1\r\nHost: {connection.host}\r\n"
+            f"Authorization: Bearer {token}\r\nContent-Length: 5\r\n"
+            f"Content-Range: {content_range}\r\n\r\n56789"
+        )
+        connection.send(head.encode())
+        answer = connection.receive(method)
+    assert answer.status == 416 or (
+        answer.status == 400 and not content_range.isascii()
+    )
+    if answer.status == 416:
+        assert answer.headers["Location"] == location
+        assert answer.headers["Range"] == "0-4"
+    assert offset_of(bob, location) == "0-4"
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 300_000])
+def test_a_finished_upload_may_be_finished_again(
+    bob: RegistryClient, robby: RegistryClient, api: str, other: str, content: bytes
+) -> None:
+    """A client whose answer was lost gets it again, where the blob is here (C7)."""
+    whole = some_bytes()
+    location = bob.start_upload(api)
+    if not content:
+        assert bob.patch(location, content=whole).status_code == 202
+    whole = content or whole
+    target = with_digest(location, digest_of(whole))
+    for _ in range(3):
+        response = bob.put(target, content=content)
+        assert response.status_code == 201
+        assert response.headers["Docker-Content-Digest"] == digest_of(whole)
+        assert response.headers["Location"] == f"/v2/{api}/blobs/{digest_of(whole)}"
+    absent = with_digest(location, images.ABSENT_DIGEST)
+    assert error_codes(bob.put(absent)) == ["BLOB_UPLOAD_UNKNOWN"]
+    elsewhere = target.replace(api, other)  # the blob is not there
+    assert bob.put(elsewhere).status_code == 404
+    assert bob.pull_blob(api, digest_of(whole)) == whole
 
 
 @pytest.mark.parametrize("query", ["", "?digest=" + images.ABSENT_DIGEST])
