@@ -19,6 +19,7 @@ WORDS = {  # the actions that have a word in a scope
     scopes.PUSH: Action.PUSH,
     scopes.DELETE: Action.DELETE,
 }
+CATALOG_WORDS = frozenset({scopes.EVERYTHING, *WORDS})
 
 
 def granted_access(actor: Actor, asked: list[Scope]) -> list[dict[str, Any]]:
@@ -30,7 +31,8 @@ def granted_access(actor: Actor, asked: list[Scope]) -> list[dict[str, Any]]:
 def _entry(actor: Actor, scope: Scope) -> dict[str, Any] | None:
     if scope.type == scopes.REGISTRY and scope.name == scopes.CATALOG:
         # Everybody may ask; what is listed is what they may see (CAT-1).
-        return {"type": scope.type, "name": scope.name, "actions": [*scope.actions]}
+        actions = [word for word in scope.actions if word in CATALOG_WORDS]
+        return {"type": scope.type, "name": scope.name, "actions": actions}
     if scope.type != scopes.REPOSITORY:
         return None
     try:

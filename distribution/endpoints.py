@@ -202,6 +202,12 @@ def _check_token(
         if creates and repository is None and not token.actor.is_anonymous:
             _check_namespace(name)
         message = explain_refusal(token.actor, action, name, repository)
+        if not message and token.dropped_scopes:
+            message = (
+                f"the token does not hold this scope, because {token.dropped_scopes} "
+                "of the scopes that were asked for did not fit into it: ask for fewer "
+                "at once"
+            )
         raise challenge(*asked, error=INSUFFICIENT_SCOPE, message=message)
     if repository is None:
         return

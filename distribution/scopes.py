@@ -31,11 +31,14 @@ class Scope:
         return f"{self.type}:{self.name}:{','.join(self.actions)}"
 
 
-def parse_scopes(values: Iterable[str]) -> list[Scope]:
-    """Return the scopes of all values, the same resource once; drop what is malformed.
+def parse_scopes(values: Iterable[str]) -> tuple[list[Scope], int]:
+    """Return the scopes of all values, and how many were dropped as too many.
 
-    Every repetition counts, and one value may hold several (AUTH-10).
+    The same resource is there once, and what is malformed is left out. Every
+    repetition counts, and one value may hold several (AUTH-10). The first ones stay:
+    clients name what they need before what would only be useful.
     """
+    dropped = 0
     actions: dict[tuple[str, str], list[str]] = {}
     for text in [word for value in values for word in value.split(" ") if word]:
         kind, _, rest = text.partition(":")
@@ -43,10 +46,13 @@ def parse_scopes(values: Iterable[str]) -> list[Scope]:
         match = _type.fullmatch(kind)
         if match is None or not name:
             continue
-        merged = actions.setdefault((match.group(1), name), [])
+        resource = (match.group(1), name)
+        if len(actions) == SCOPES_MAX and resource not in actions:
+            dropped += 1
+            continue
+        merged = actions.setdefault(resource, [])
         merged.extend(
             action for action in wanted.split(",") if action and action not in merged
         )
-        if len(actions) == SCOPES_MAX:
-            break
-    return [Scope(kind, name, tuple(a)) for (kind, name), a in actions.items()]
+    scopes = [Scope(kind, name, tuple(a)) for (kind, name), a in actions.items()]
+    return scopes, dropped

@@ -5,6 +5,7 @@ read from the database on every request. What is remembered here until a token e
 is that its signature was good.
 """
 
+import json
 import time
 import uuid
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from repositories.oci.references import NameMalformed, parse_repository_name
 LEEWAY_SECONDS = 60  # between clocks, both ways (AUTH-40, R-26)
 REMEMBERED_MAX = 10_000  # tokens per process; about 2 KiB each
 TOKEN_MAX_LENGTH = 16 * 1024  # a header longer than that never came from us
+# Of the access claim as JSON: base64 makes 14,700 characters of it, and the rest is for
+# the other claims, the header and the signature.
+ACCESS_MAX_BYTES = 11_000
 
 
 class TokenInvalid(Exception):
@@ -49,6 +53,7 @@ class RegistryToken:
     actor: Actor
     grants: dict[str, Grant]  # by the repository's full name (D-13)
     may_list: bool
+    dropped_scopes: int  # that were asked for and found no room
     issued_at: int
     expires_at: int
 
@@ -67,10 +72,20 @@ class IssuedToken:
     text: str
     issued_at: datetime
     expires_in_seconds: int
+    access: list[dict[str, Any]]  # what found room
 
 
-def issue_token(*, actor: Actor, access: list[dict[str, Any]]) -> IssuedToken:
-    """Sign a token for the actor; ``access`` as distribution's tokens have it."""
+def issue_token(
+    *, actor: Actor, access: list[dict[str, Any]], dropped_scopes: int = 0
+) -> IssuedToken:
+    """Sign a token for the actor; ``access`` as distribution's tokens have it.
+
+    Entries beyond the length that is taken back are left out, the last ones first.
+    ``dropped_scopes`` counts those that the caller left out before.
+    """
+    fitting = _fitting(access)
+    dropped_scopes += len(access) - len(fitting)
+    access = fitting
     now = int(time.time())
     lifetime = settings.BERTH_TOKEN_TTL_SECONDS
     if actor.expires_at is not None:  # it does not outlive what it was made from
@@ -90,12 +105,23 @@ def issue_token(*, actor: Actor, access: list[dict[str, Any]]) -> IssuedToken:
             "robot": actor.robot_id,
             "token": actor.access_token_id,
             "epoch": actor.epoch,
+            "dropped": dropped_scopes,
         },
     }
     text = jwt.encode(
         claims, key.private_key, algorithm=ALGORITHM, headers={"kid": key.key_id}
     )
-    return IssuedToken(text, datetime.fromtimestamp(now, UTC), lifetime)
+    return IssuedToken(text, datetime.fromtimestamp(now, UTC), lifetime, access)
+
+
+def _fitting(access: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first entries that one token holds, the first one always."""
+    size_bytes = 0
+    for count, entry in enumerate(access):
+        size_bytes += len(json.dumps(entry, separators=(",", ":"))) + 1
+        if count and size_bytes > ACCESS_MAX_BYTES:
+            return access[:count]
+    return access
 
 
 _remembered: dict[str, RegistryToken] = {}
@@ -151,6 +177,7 @@ def _verify(text: str) -> RegistryToken:
             entry["type"] == scopes.REGISTRY and entry["name"] == scopes.CATALOG
             for entry in claims["access"]
         ),
+        dropped_scopes=who.get("dropped", 0),
         issued_at=claims["iat"],
         expires_at=claims["exp"],
     )

@@ -111,15 +111,17 @@ def _answer(
     wants_refresh: bool,
     refresh_token: str = "",
 ) -> HttpResponse:
-    access = granted_access(actor, parse_scopes(asked))
-    token = issue_token(actor=actor, access=access)
+    scopes, dropped = parse_scopes(asked)
+    token = issue_token(
+        actor=actor, access=granted_access(actor, scopes), dropped_scopes=dropped
+    )
     body: dict[str, Any] = {
         "token": token.text,
         "access_token": token.text,
         "expires_in": token.expires_in_seconds,
         "issued_at": _rfc3339(token.issued_at),
         "scope": " ".join(
-            f"{e['type']}:{e['name']}:{','.join(e['actions'])}" for e in access
+            f"{e['type']}:{e['name']}:{','.join(e['actions'])}" for e in token.access
         ),
     }
     if wants_refresh and settings.BERTH_IDENTITY_TOKENS:

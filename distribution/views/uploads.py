@@ -249,6 +249,8 @@ def _permitted_source(call: Call, text: str) -> RepositoryFacts | None:
         return None
     token = call.token
     if token is not None and not token.allows(name.full_name, scopes.PULL):
+        if token.dropped_scopes:
+            return None  # asking again would give the same token: upload it instead
         # The subject has the right and the token was made for less (MNT-3, D-1).
         raise challenge(
             Scope(scopes.REPOSITORY, call.name.text, (scopes.PULL, scopes.PUSH)),

@@ -10,6 +10,7 @@ import pytest
 from accounts.actors import SYSTEM
 from accounts.models import Namespace
 from accounts.organizations import create_organization
+from distribution.tokens import TOKEN_MAX_LENGTH
 from tests import make
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient, basic_header, error_codes
@@ -40,6 +41,48 @@ def test_the_answer_has_all_that_clients_read(alice: RegistryClient, api: str) -
     assert type(body["expires_in"]) is int and 300 <= body["expires_in"] <= 900
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", body["issued_at"])
     assert "refresh_token" not in body
+
+
+@pytest.mark.parametrize("count", [99, 200])
+@pytest.mark.parametrize("length", [66, 220])
+def test_a_token_of_many_scopes_is_taken(
+    alice: RegistryClient, api: str, other: str, count: int, length: int
+) -> None:
+    """What is signed is taken back, and the first scope is in it (C4)."""
+    sources = [
+        f"{alice.username}/{make.unique('source')}".ljust(length, "a")
+        for _ in range(count)
+    ]
+    scopes = [
+        f"repository:{api}:pull,push",
+        *(f"repository:{source}:pull" for source in sources),
+        f"repository:{other}:pull",
+    ]
+    answer = alice.token_answer(*scopes)
+    token = answer.json()["token"]
+    assert len(token) <= TOKEN_MAX_LENGTH
+    held = access_of(answer)
+    assert held[f"repository:{api}"] == ["pull", "push"]
+    assert 30 <= len(held) < count + 2
+    assert answer.json()["scope"].split()[0] == scopes[0]
+    assert alice.post(f"/v2/{api}/blobs/uploads/", token=token).status_code == 202
+    # What found no room says so, and a mount from there becomes an upload.
+    refused = alice.get(f"/v2/{other}/tags/list", token=token)
+    assert refused.status_code == 401
+    assert "did not fit" in refused.headers["WWW-Authenticate"]
+    digest = alice.push_blob(other, b"a layer")
+    mount = f"/v2/{api}/blobs/uploads/?mount={digest}&from={other}"
+    assert alice.post(mount, token=token).status_code == 202
+
+
+def test_a_scope_of_very_many_actions_makes_no_long_token(
+    anonymous: RegistryClient,
+) -> None:
+    """Only words that mean something are signed (C4)."""
+    actions = ",".join(f"a{number}" for number in range(3000))
+    for resource in ("registry:catalog", "repository:acme/api"):
+        answer = anonymous.token_answer(f"{resource}:*,{actions}")
+        assert len(answer.json()["token"]) < 1500
 
 
 def test_docker_login(alice: RegistryClient) -> None:

@@ -384,7 +384,8 @@ def test_a_closed_session_is_gone(bob: RegistryClient, api: str) -> None:
     closing = with_digest(location, digest_of(b"abc"))
     assert bob.put(closing, content=b"abc").status_code == 201
     assert bob.get(location).status_code == 404
-    assert bob.put(closing, content=b"abc").status_code == 404
+    elsewhere = with_digest(location, digest_of(b"abcd"))
+    assert bob.put(elsewhere, content=b"abcd").status_code == 404
 
 
 def test_a_session_of_somebody_else_is_not_there(
