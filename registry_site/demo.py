@@ -46,7 +46,8 @@ from repositories.models import (
 from repositories.stars import star
 from repositories.stats import Fetch, count_fetches
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.relay import make_delivery, notice_of
+from webhooks.relay import new_delivery
+from webhooks.rendering import render_delivery
 from webhooks.webhooks import create_webhook
 
 MAIL_DOMAIN = "demo.example"  # by it the demo knows its own people again (RFC 2606)
@@ -763,7 +764,8 @@ def _write_deliveries(webhook: Webhook) -> None:
 
 def _write_delivery(webhook: Webhook, event: Event, statuses: tuple[int, ...]) -> None:
     """Write down a delivery that ended well, with these answers."""
-    delivery = make_delivery(webhook, notice_of(event), recorded=event)
+    delivery = new_delivery(webhook, event, now=event.at)
+    delivery.body = render_delivery(delivery)
     delivery.status = Delivery.Status.DELIVERED
     delivery.attempt_count = delivery.try_count = len(statuses)
     delivery.finished_at = event.at + timedelta(seconds=30 * len(statuses) - 29)

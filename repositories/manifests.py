@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Sum
+from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
 from accounts.actions import Action
@@ -21,10 +23,13 @@ from repositories.models import (
     Tag,
 )
 from repositories.oci.digests import Digest
-from repositories.oci.documents import Document
+from repositories.oci.documents import Document, ReferenceKind
 from repositories.oci.image_config import ParsedConfig
 from repositories.permissions import UNTAGGED, decide_tags
 from repositories.tags import record_tag_deletion
+
+# Counted for one manifest; 2,000 of them still add up in a column of 64 bits.
+TOTAL_BYTES_MAX = 2**52
 
 
 class MediaTypeDiffers(ValueError):
@@ -71,6 +76,7 @@ def record_manifest(
                 "referrer_annotations_bytes": len(
                     document.referrer_annotations.encode()
                 ),
+                **_totals_of(repository, document),
                 "pushed_by": actor.name,
             },
         )
@@ -94,7 +100,45 @@ def record_manifest(
                 for position, descriptor in enumerate(document.descriptors)
             ]
         )
+        _add_to_indexes(manifest, manifest.blob_bytes)
         return manifest, True
+
+
+def _totals_of(repository: RepositoryFacts, document: Document) -> dict[str, int]:
+    """Return what lists say of a manifest: sizes, and how much it refers to."""
+    children = {
+        str(descriptor.digest)
+        for descriptor in document.descriptors
+        if descriptor.kind is ReferenceKind.CHILD
+    }
+    blob_bytes = sum(
+        descriptor.size_bytes
+        for descriptor in document.descriptors
+        if descriptor.kind is not ReferenceKind.CHILD
+    )
+    content_bytes = blob_bytes
+    if children:
+        here = Manifest.objects.filter(repository=repository.id, digest__in=children)
+        content_bytes += here.aggregate(bytes=Sum("blob_bytes"))["bytes"] or 0
+    return {
+        "reference_count": len(document.descriptors),
+        "blob_bytes": min(blob_bytes, TOTAL_BYTES_MAX),
+        "content_bytes": min(content_bytes, TOTAL_BYTES_MAX),
+    }
+
+
+def _add_to_indexes(manifest: Manifest, size_bytes: int) -> None:
+    """Count an image that comes or goes in the indexes here that list it."""
+    listing = ManifestReference.objects.filter(
+        repository=manifest.repository_id,
+        digest=manifest.digest,
+        kind=ReferenceKind.CHILD,
+    ).values("manifest")
+    Manifest.objects.filter(pk__in=listing).update(
+        content_bytes=Least(
+            Greatest(F("content_bytes") + size_bytes, 0), TOTAL_BYTES_MAX
+        )
+    )
 
 
 def add_image_config(manifest: Manifest, config: ParsedConfig) -> None:
@@ -193,5 +237,6 @@ def delete_manifest(
             actor=actor,
             detail={"digest": manifest.digest, "media_type": manifest.media_type},
         )
+        _add_to_indexes(manifest, -manifest.blob_bytes)
         manifest.delete()
         return True

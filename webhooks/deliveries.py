@@ -40,7 +40,12 @@ from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.nudges import nudge_delivery
 from webhooks.problems import Problem
 from webhooks.publishing import publish_deliveries
-from webhooks.relay import make_delivery, sample_notice
+from webhooks.relay import sample_notice
+from webhooks.rendering import (
+    PayloadInvalid,
+    render_delivery,
+    render_payload,
+)
 from webhooks.reports import expire_reports
 from webhooks.sealing import SealBroken
 from webhooks.sender import Outcome
@@ -228,6 +233,10 @@ def _attempt(claim: _Claim) -> Outcome:
     if delivery.try_count > TRIES_MAX + INTERRUPTIONS_MAX:
         reason = "the worker was stopped every time that it tried"
         return Outcome(problem=Problem.INTERRUPTED, reason=reason)
+    try:
+        _render_once(claim)
+    except PayloadInvalid as error:
+        return Outcome(problem=Problem.PAYLOAD, reason=str(error))
     now = timezone.now()
     try:
         url, custom = webhook.url, webhook.headers
@@ -258,6 +267,18 @@ def _attempt(claim: _Claim) -> Outcome:
         name: _hide(custom.values(), value) for name, value in outcome.headers.items()
     }
     return outcome
+
+
+def _render_once(claim: _Claim) -> None:
+    """Render the body before the first attempt and keep it: all attempts send it."""
+    delivery = claim.delivery
+    if delivery.body:
+        return
+    delivery.body = render_delivery(delivery)
+    delivery.content_type = delivery.webhook.content_type
+    Delivery.objects.filter(pk=delivery.pk, claim=claim.token).update(
+        body=delivery.body, content_type=delivery.content_type
+    )
 
 
 def _hide(values: Iterable[str], text: str) -> str:
@@ -296,6 +317,7 @@ def _finish(claim: _Claim, outcome: Outcome) -> None:
         if not delivery.is_test and outcome.problem not in {
             Problem.GONE,
             Problem.SWITCHED_OFF,
+            Problem.PAYLOAD,
         }:
             wait = wait_seconds(delivery.try_count, outcome.retry_after_seconds)
         held = Delivery.objects.filter(pk=delivery.pk, claim=claim.token).update(
@@ -413,7 +435,30 @@ def send_test(*, webhook: Webhook) -> Delivery:
     Returns the delivery at once; what is wrong stands in it a moment later, in words.
     Works with a webhook that is switched off, too.
     """
-    delivery = make_delivery(webhook, sample_notice(webhook), recorded=None)
+    notice = sample_notice(webhook)
+    now = timezone.now()
+    delivery = Delivery(
+        uuid=uuid4(),
+        webhook=webhook,
+        event=notice.event,
+        kind=notice.kind,
+        repository_id=webhook.repository_id,
+        repository_name=notice.full_name,
+        tag=notice.tag,
+        digest=notice.digest,
+        content_type=webhook.content_type,
+        is_test=True,
+        due_at=now,
+        nudged_at=now,
+    )
+    try:
+        delivery.body = render_payload(webhook, notice, delivery.uuid)
+    except PayloadInvalid as error:
+        delivery.status = Delivery.Status.FAILED
+        delivery.problem, delivery.reason = Problem.PAYLOAD, str(error)[:500]
+        delivery.finished_at = now
+        delivery.save()
+        return delivery
     with transaction.atomic():
         delivery.save()
         transaction.on_commit(partial(nudge_delivery, delivery.pk), robust=True)

@@ -31,6 +31,8 @@ NAMES_OF_KINDS = {
     "repository.restored": EventName.REPOSITORY,
     "tag.pulled": EventName.PULL,  # not in the log (webhooks/pulls.py)
 }
+PLATFORMS_MAX_BYTES = 32 * 1024  # a real platform has some 12 characters
+REFERENCES_MAX = 500  # in one message, of a manifest that has more
 TAG_EVENTS = frozenset(EventName) - {EventName.REPOSITORY}
 
 
@@ -57,6 +59,7 @@ class Notice:
     media_type: str = ""
     size_bytes: int = 0  # of the manifest
     platforms: list[str] = field(default_factory=list)
+    more_platform_count: int = 0  # entries of an index beyond those
     references: list[dict[str, Any]] = field(default_factory=list)  # descriptors
     detail: dict[str, Any] = field(default_factory=dict)
     sequence: int = 0  # of the row in the log; a later one has a higher number

@@ -18,6 +18,7 @@ class Problem(models.TextChoices):
     GONE = "gone", "the receiver does not want any more"
     INTERRUPTED = "interrupted", "the worker was stopped before it knew"
     SETTINGS = "settings", "the webhook's settings cannot be used"
+    PAYLOAD = "payload", "the payload cannot be rendered"
     SWITCHED_OFF = "switched-off", "the webhook is switched off"
     FAULT = "fault", "something went wrong in Berth itself"
 
@@ -36,6 +37,7 @@ WORDS = {
     Problem.GONE: "Gone",
     Problem.INTERRUPTED: "Interrupted",
     Problem.SETTINGS: "Unusable settings",
+    Problem.PAYLOAD: "No payload",
     Problem.SWITCHED_OFF: "Switched off",
     Problem.FAULT: "Our fault",
 }
@@ -59,6 +61,8 @@ ADVICE = {
     Problem.INTERRUPTED: "Nothing is wrong with the receiver, as far as is known. Send "
     "it again.",
     Problem.SETTINGS: "Set the URL, the secret and the headers again.",
+    Problem.PAYLOAD: "Change the template or the format of the webhook, then send it "
+    "again.",
     Problem.SWITCHED_OFF: "Switch the webhook on and send it again.",
     Problem.FAULT: "This is for an administrator of the site: the worker's log says "
     "where it happened.",

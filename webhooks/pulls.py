@@ -8,24 +8,24 @@ counts once, and so it is told once. Where no webhook asks, this is one small qu
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from repositories.models import Event, Repository
 from repositories.stats import Fetch
 from webhooks.models import Delivery, Webhook
 from webhooks.notices import EventName
 from webhooks.nudges import nudge_delivery
-from webhooks.relay import MISTAKES, make_delivery, notice_of
+from webhooks.relay import FAULTS, new_delivery
+from webhooks.rendering import PULLED
 
 log = logging.getLogger(__name__)
 
-KIND = "tag.pulled"
 Pulled = tuple[int, str, str]  # repository, tag, digest
 
 
@@ -40,7 +40,7 @@ def tell_of_pulls(
     try:
         with transaction.atomic():
             _tell(pulls, fetched_at)
-    except MISTAKES:
+    except FAULTS:
         log.exception("not all was told of pulls")
 
 
@@ -98,15 +98,14 @@ def _deliveries(
     if not wanted:
         return []
     event = Event(
-        kind=KIND,
+        kind=PULLED,
         repository=repository,
         namespace_id=repository.namespace_id,
         repository_name=repository.full_name,
         detail={"tag": tag, "digest": digest},
         at=fetched_at,
     )
-    notice = replace(notice_of(event), pull_count=count)
-    made = [make_delivery(hook, notice, recorded=None) for hook in wanted]
+    made = [new_delivery(hook, event, now=timezone.now()) for hook in wanted]
     for delivery in made:
-        delivery.repository = repository
+        delivery.pulls = {"count": count, "at": fetched_at.isoformat()}
     return made

@@ -11,23 +11,31 @@ A message tells the worker of a new row at once (webhooks/nudges.py); the sweep 
 all that no message came for.
 """
 
+import json
 import logging
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from repositories.crash_points import reach
 from repositories.events import events_relayed
 from repositories.models import Event, Manifest
-from repositories.oci.documents import ReferenceKind
-from webhooks.callbacks import callback_url
+from repositories.models.manifests import ENTRIES_SHOWN
 from webhooks.models import Delivery, Webhook
-from webhooks.notices import NAMES_OF_KINDS, EventName, Notice
+from webhooks.notices import (
+    NAMES_OF_KINDS,
+    PLATFORMS_MAX_BYTES,
+    REFERENCES_MAX,
+    EventName,
+    Notice,
+)
 from webhooks.publishing import publish_deliveries
 
 log = logging.getLogger(__name__)
@@ -37,52 +45,150 @@ MISTAKES = (
     *(ArithmeticError, AssertionError, AttributeError),
     *(LookupError, RecursionError, TypeError, ValueError),
 )
+# The same, and what the database refuses for good: trying again does not help.
+FAULTS = (*MISTAKES, MemoryError, DataError, IntegrityError)
 BATCH = 50  # events in one transaction; on SQLite pushes wait for it
+REFUSALS_MAX = 3  # of one batch in a row, before its events are relayed one by one
+ASIDE_SECONDS = (60.0, 3600.0)  # for an event that cannot be relayed, at first and most
+ASIDE_MAX = 1000  # events; of more, the oldest come first again
+
+
+class _Aside:
+    """Events of which relaying failed: for a while, others come first.
+
+    Kept in this process only. After a restart each of them is tried once more.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[int, tuple[float, float]] = {}  # when, and how long it was
+        self._first = 0  # of the batch that was refused last
+        self._refusals = 0
+
+    def ids(self) -> list[int]:
+        now = time.monotonic()
+        return [pk for pk, (until, _) in self._until.items() if now < until]
+
+    def add(self, event_id: int) -> None:
+        first, most = ASIDE_SECONDS
+        _, waited = self._until.pop(event_id, (0.0, 0.0))
+        wait = min(waited * 2, most) or first
+        self._until[event_id] = (time.monotonic() + wait, wait)
+        while len(self._until) > ASIDE_MAX:
+            del self._until[next(iter(self._until))]
+
+    def forget(self, event_ids: Iterable[int]) -> None:
+        self._refusals = 0
+        for event_id in event_ids:
+            self._until.pop(event_id, None)
+
+    def is_refused_often(self, first: int) -> bool:
+        """Count a refusal of the batch that begins with this event."""
+        self._refusals = self._refusals + 1 if first == self._first else 1
+        self._first = first
+        return self._refusals >= REFUSALS_MAX
+
+
+_aside = _Aside()
 
 
 def relay_events(*, event_ids: Collection[int] | None = None) -> int:
     """Relay a batch of what is not relayed yet, the oldest first; return how many.
 
-    Rows that another relay has in hand are left to it.
+    Rows that another relay has in hand are left to it. An event that cannot be relayed
+    holds up no other: its batch is relayed one by one, and it is set aside. What a
+    database that is away or busy refuses is raised and comes again as it was.
+    """
+    rows = Event.objects.filter(is_relayed=False)
+    if event_ids is not None:
+        rows = rows.filter(pk__in=event_ids)
+    else:
+        rows = rows.exclude(pk__in=_aside.ids())
+    ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    if not ids:
+        return 0
+    try:
+        count = _relay(ids)
+    except FAULTS:
+        log.exception("a batch of events cannot be relayed; trying one by one")
+        return _relay_each(ids)
+    except OperationalError:
+        if not _aside.is_refused_often(ids[0]):
+            raise
+        return _relay_each(ids)
+    _aside.forget(ids)
+    return count
+
+
+def _relay_each(ids: list[int]) -> int:
+    """Relay these events one by one; return how many are done or set aside."""
+    count = 0
+    for event_id in ids:
+        try:
+            count += _relay([event_id], is_alone=True)
+        except (*FAULTS, OperationalError):
+            log.exception("event %d cannot be relayed now", event_id)
+            _aside.add(event_id)
+            count += 1
+        else:
+            _aside.forget([event_id])
+    return count
+
+
+def _relay(ids: list[int], *, is_alone: bool = False) -> int:
+    """Make the deliveries of these events and mark them, in one transaction.
+
+    Of an event that is alone as much is written as can be: a webhook that fails, or a
+    listener, is left out.
     """
     now = timezone.now()
     with transaction.atomic():
-        rows = (
+        events = list(
             Event.objects.select_for_update(skip_locked=True, of=("self",))
             .select_related("repository__namespace", "namespace")
-            .filter(is_relayed=False)
+            .filter(is_relayed=False, pk__in=ids)
+            .order_by("pk")
         )
-        if event_ids is not None:
-            rows = rows.filter(pk__in=event_ids)
-        events = list(rows.order_by("pk")[:BATCH])
-        if not events:
-            return 0
         told = [event for event in events if event.kind in NAMES_OF_KINDS]
         hooks = _hooks_for(told)
-        made = [delivery for event in told for delivery in _deliveries_of(event, hooks)]
-        for delivery in made:
-            delivery.due_at = delivery.nudged_at = now
-        Delivery.objects.bulk_create(made)
-        _tell_listeners(events)
+        made = [
+            new_delivery(hook, event, now=now)
+            for event in told
+            for hook in _hooks_of(event, hooks)
+        ]
+        made = _saved_each(made) if is_alone else Delivery.objects.bulk_create(made)
+        _tell_listeners(events, is_alone=is_alone)
         reach("C26")
         Event.objects.filter(pk__in=[event.pk for event in events]).update(
             is_relayed=True
         )
-        ids = [delivery.pk for delivery in made]
-        transaction.on_commit(partial(_after_commit, ids), robust=True)
+        delivery_ids = [delivery.pk for delivery in made]
+        transaction.on_commit(partial(_after_commit, delivery_ids), robust=True)
     return len(events)
 
 
-def _tell_listeners(events: list[Event]) -> None:
-    """Let others write what follows from these events, or nothing if one fails.
+def _saved_each(deliveries: list[Delivery]) -> list[Delivery]:
+    saved = []
+    for delivery in deliveries:
+        try:
+            with transaction.atomic():
+                delivery.save(force_insert=True)
+        except FAULTS:
+            log.exception("webhook %d cannot have a delivery", delivery.webhook_id)
+        else:
+            saved.append(delivery)
+    return saved
 
-    Webhooks would wait for its mistake without end; what the database refuses is tried
-    again with the whole batch.
-    """
+
+def _tell_listeners(events: list[Event], *, is_alone: bool) -> None:
+    """Let others write what follows from these events."""
+    if not events:
+        return
     try:
         with transaction.atomic():
             events_relayed.send(sender=Event, events=events)
-    except MISTAKES:
+    except FAULTS:
+        if not is_alone:
+            raise
         log.exception("not all was told of events %s", [event.pk for event in events])
 
 
@@ -103,10 +209,10 @@ def _hooks_for(events: list[Event]) -> list[Webhook]:
     )
 
 
-def _deliveries_of(event: Event, hooks: list[Webhook]) -> list[Delivery]:
+def _hooks_of(event: Event, hooks: list[Webhook]) -> list[Webhook]:
     name = NAMES_OF_KINDS[event.kind]
     tag = str(event.detail.get("tag", ""))
-    wanted = [
+    return [
         hook
         for hook in hooks
         if hook.has_place(
@@ -117,45 +223,36 @@ def _deliveries_of(event: Event, hooks: list[Webhook]) -> list[Delivery]:
         # That it left its namespace is told there; that it came, everywhere else.
         and (event.repository_name or hook.namespace_id is not None)
     ]
-    if not wanted:
-        return []
-    notice = notice_of(event)
-    made = []
-    for hook in wanted:
-        try:
-            made.append(make_delivery(hook, notice, recorded=event))
-        except MISTAKES:
-            # Its own trouble: the others, and what comes after, are told all the same.
-            log.exception("webhook %d cannot be told of event %d", hook.pk, event.pk)
-    return made
 
 
-def make_delivery(
-    webhook: Webhook, notice: Notice, *, recorded: Event | None
-) -> Delivery:
-    """Return the delivery of a notice, not saved, with the body that will be sent."""
-    now = timezone.now()
-    uuid = uuid4()
-    told = replace(notice, id=str(uuid), callback_url=callback_url(uuid))
-    repository_id = webhook.repository_id
-    if recorded is not None:
-        repository_id = recorded.repository_id
+def new_delivery(webhook: Webhook, event: Event, *, now: datetime) -> Delivery:
+    """Return the delivery of an event, not saved; its body is rendered later.
+
+    The event need not be a row of the log.
+    """
+    detail = event.detail
     return Delivery(
-        uuid=uuid,
+        uuid=uuid4(),
         webhook=webhook,
-        recorded=recorded,
-        event=notice.event,
-        kind=notice.kind,
-        repository_id=repository_id,
-        repository_name=notice.full_name,
-        tag=notice.tag,
-        digest=notice.digest,
+        recorded=event if event.pk else None,
+        event=NAMES_OF_KINDS[event.kind],
+        kind=event.kind,
+        repository_id=event.repository_id,
+        repository_name=full_name_of(event),
+        tag=str(detail.get("tag", "")),
+        digest=str(detail.get("digest", "")),
         content_type=webhook.content_type,
-        body=webhook.render(told),
-        is_test=notice.is_test,
         due_at=now,
         nudged_at=now,
     )
+
+
+def full_name_of(event: Event) -> str:
+    """Return the repository's name at the time of an event.
+
+    A namespace that a repository has left is told of it under its old name.
+    """
+    return event.repository_name or str(event.detail.get("from", ""))
 
 
 def notice_of(event: Event) -> Notice:
@@ -163,9 +260,7 @@ def notice_of(event: Event) -> Notice:
 
     The row need not be saved: pulls are told of without one.
     """
-    # A namespace that a repository has left tells of it under its old name.
-    full_name = event.repository_name or str(event.detail.get("from", ""))
-    namespace, _, name = full_name.partition("/")
+    namespace, _, name = full_name_of(event).partition("/")
     tag, digest = (str(event.detail.get(key, "")) for key in ("tag", "digest"))
     notice = Notice(
         id="",
@@ -197,28 +292,24 @@ def notice_of(event: Event) -> Notice:
     if not digest:
         return notice
     manifest = (
-        Manifest.objects.prefetch_related("references")
+        Manifest.objects.select_related("config")
+        .defer("payload", "referrer_annotations", "config__document")
         .filter(repository=repository, digest=digest)
-        .defer("payload")
         .first()
     )
     return notice if manifest is None else _with_manifest(notice, manifest)
 
 
 def _with_manifest(notice: Notice, manifest: Manifest) -> Notice:
-    references = sorted(manifest.references.all(), key=lambda one: one.position)
-    platforms = {
-        reference.platform
-        for reference in references
-        if reference.kind == ReferenceKind.CHILD
-        and reference.platform
-        and "unknown" not in reference.platform  # what BuildKit adds is no image
-    }
+    references = list(manifest.references.order_by("position")[:REFERENCES_MAX])
+    named = manifest.platforms_of(references[:ENTRIES_SHOWN])
+    platforms = list(_within(PLATFORMS_MAX_BYTES, named))
     return replace(
         notice,
         media_type=manifest.media_type,
         size_bytes=manifest.size_bytes,
-        platforms=sorted(platforms),
+        platforms=platforms,
+        more_platform_count=manifest.more_platform_count + len(named) - len(platforms),
         references=[
             {
                 "mediaType": reference.media_type,
@@ -228,6 +319,15 @@ def _with_manifest(notice: Notice, manifest: Manifest) -> Notice:
             for reference in references
         ],
     )
+
+
+def _within(bytes_max: int, texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts as long as they fit in so many bytes of JSON."""
+    for text in texts:
+        bytes_max -= len(json.dumps(text))
+        if bytes_max < 0:
+            return
+        yield text
 
 
 def sample_notice(webhook: Webhook) -> Notice:

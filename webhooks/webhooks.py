@@ -6,6 +6,7 @@ Every change is an event of the audit log, without secrets.
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from django.db import transaction
@@ -22,7 +23,8 @@ from webhooks.notices import EventName
 from webhooks.payloads import FORMATS
 from webhooks.payloads.custom import TemplateInvalid, check_template
 from webhooks.problems import Problem
-from webhooks.relay import make_delivery, sample_notice
+from webhooks.relay import sample_notice
+from webhooks.rendering import PayloadInvalid, render_payload
 from webhooks.sealing import SealBroken, seal
 from webhooks.signing import SecretInvalid, check_secret, make_secret
 from webhooks.targets import TargetInvalid, check_headers, parse_target
@@ -268,8 +270,12 @@ def preview_payload(
         events=_checked_events(format, events),
         options=_checked_options(format, options or {}),
     )
-    delivery = make_delivery(webhook, sample_notice(webhook), recorded=None)
-    return delivery.content_type, delivery.body
+    try:
+        body = render_payload(webhook, sample_notice(webhook), uuid4())
+    except PayloadInvalid as error:
+        field = "options" if format == "custom" else "format"
+        raise WebhookInvalid(field, str(error)) from error
+    return webhook.content_type, body
 
 
 def _is_url(webhook: Webhook, url: str) -> bool:

@@ -1,6 +1,7 @@
+from collections.abc import Iterable
+
 from django.db import models
-from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from accounts.models.fields import BytewiseCharField
 from repositories.models.images import ImageConfig
@@ -10,22 +11,14 @@ from repositories.oci.media_types import INDEX_TYPES
 DIGEST_MAX_LENGTH = len("sha512:") + 128
 
 
+ENTRIES_SHOWN = 100  # of an index with more, in lists and messages
+
+
 class ManifestQuerySet(models.QuerySet["Manifest"]):
     def with_content(self) -> "ManifestQuerySet":
-        """Add the config's platform and ``content_bytes``, without the bytes."""
-        return (
-            self.select_related("config")
-            .defer("payload", "referrer_annotations", "config__document")
-            .annotate(  # type: ignore[no-redef]  # named in the model, for readers
-                content_bytes=Coalesce(
-                    Sum(
-                        "references__size_bytes",
-                        filter=~Q(references__kind=ReferenceKind.CHILD),
-                    ),
-                    0,
-                    output_field=models.BigIntegerField(),
-                )
-            )
+        """Add the config's platform, without the bytes."""
+        return self.select_related("config").defer(
+            "payload", "referrer_annotations", "config__document"
         )
 
 
@@ -44,11 +37,15 @@ class Manifest(models.Model):
     # Of a referrer: its annotations as JSON, as the list of referrers shows them.
     referrer_annotations = models.TextField(blank=True, default="", db_default="")
     referrer_annotations_bytes = models.PositiveIntegerField(default=0, db_default=0)
+    # Counted when it is pushed, so that no list adds up thousands of rows.
+    reference_count = models.PositiveIntegerField(default=0, db_default=0)
+    blob_bytes = models.PositiveBigIntegerField(default=0, db_default=0)  # its own
+    # What a pull brings: of an index, the blobs of all its images that are here.
+    content_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
     pushed_by = models.CharField(max_length=100, blank=True)  # the login, as it was
     pushed_at = models.DateTimeField(auto_now_add=True)
 
     objects = ManifestQuerySet.as_manager()
-    content_bytes: int  # of with_content()
 
     class Meta:
         constraints = [
@@ -79,11 +76,29 @@ class Manifest(models.Model):
 
     @property
     def platforms(self) -> list[str]:
-        """The platforms of an index's images, or the image's own."""
+        """The platforms of an index's first images, or the image's own.
+
+        For lists, ``shown_references`` are to be prefetched.
+        """
+        return self.platforms_of(self.references.all())
+
+    def platforms_of(self, references: Iterable["ManifestReference"]) -> list[str]:
+        """Return the platforms that these references of the manifest name."""
         if self.image_config is not None:
             return [platform] if (platform := self.image_config.platform) else []
-        named = {reference.platform for reference in self.references.all()}
+        named = {reference.platform for reference in references}
         return sorted(platform for platform in named if is_platform(platform))
+
+    @property
+    def more_platform_count(self) -> int:
+        """How many entries an index has behind those whose platforms are listed."""
+        return max(0, self.reference_count - ENTRIES_SHOWN) if self.is_index else 0
+
+
+def shown_references(path: str) -> "models.Prefetch[str]":
+    """Prefetch the references of manifests that a list shows, of each the first."""
+    rows = ManifestReference.objects.filter(position__lt=ENTRIES_SHOWN)
+    return models.Prefetch(path, queryset=rows)
 
 
 class ManifestReference(models.Model):

@@ -1,16 +1,15 @@
 from django.db import models
-from django.db.models import Count, Exists, OuterRef, Q, Subquery, Sum, Value
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from accounts.models.fields import BytewiseCharField
 from repositories.models.manifests import (
     DIGEST_MAX_LENGTH,
     Manifest,
-    ManifestReference,
+    shown_references,
 )
 from repositories.models.repositories import RepositoryFacts
 from repositories.oci.artifacts import ATTACHMENT_TAG_PATTERN
-from repositories.oci.documents import ReferenceKind
 
 TAG_MAX_LENGTH = 128  # G-2
 DELETIONS_LOOKED_AT = 200  # of a repository, for those that can be undone
@@ -18,21 +17,10 @@ DELETIONS_LOOKED_AT = 200  # of a repository, for those that can be undone
 
 class TagQuerySet(models.QuerySet["Tag"]):
     def with_content(self) -> "TagQuerySet":
-        """Add manifest, references and ``content_bytes``: all that a pull would bring.
+        """Add the manifest with its first references, which are all that lists show.
 
         The manifest comes with its config's platform, and without its bytes.
-
-        For an index these are the blobs of all its images that are here.
         """
-        blobs = ManifestReference.objects.exclude(kind=ReferenceKind.CHILD).order_by()
-        children = ManifestReference.objects.filter(
-            manifest=OuterRef(OuterRef("manifest")), kind=ReferenceKind.CHILD
-        )
-        own = blobs.filter(manifest=OuterRef("manifest"))
-        nested = blobs.filter(
-            repository=OuterRef("repository"),
-            manifest__digest__in=children.values("digest"),
-        )
         return (
             self.select_related("manifest__config")
             .defer(
@@ -40,8 +28,7 @@ class TagQuerySet(models.QuerySet["Tag"]):
                 "manifest__referrer_annotations",
                 "manifest__config__document",
             )
-            .prefetch_related("manifest__references")
-            .annotate(content_bytes=_sum(own) + _sum(nested))  # type: ignore[no-redef]
+            .prefetch_related(shown_references("manifest__references"))
         )
 
     def of_images(self) -> "TagQuerySet":
@@ -65,12 +52,6 @@ class TagQuerySet(models.QuerySet["Tag"]):
         )
 
 
-def _sum(references: models.QuerySet[ManifestReference]) -> Coalesce:
-    grouped = references.annotate(one=Value(1)).values("one")
-    total = grouped.annotate(total=Sum("size_bytes")).values("total")
-    return Coalesce(Subquery(total), Value(0), output_field=models.BigIntegerField())
-
-
 class Tag(models.Model):
     """A name that points to one manifest at a time."""
 
@@ -86,7 +67,6 @@ class Tag(models.Model):
     last_pulled_at = models.DateTimeField(null=True, blank=True)
 
     objects = TagQuerySet.as_manager()
-    content_bytes: int  # of with_content()
 
     class Meta:
         constraints = [
@@ -98,6 +78,11 @@ class Tag(models.Model):
 
     def get_absolute_url(self) -> str:
         return f"{self.repository.get_absolute_url()}:{self.name}"
+
+    @property
+    def content_bytes(self) -> int:
+        """All that a pull brings."""
+        return self.manifest.content_bytes
 
 
 class TagMoveQuerySet(models.QuerySet["TagMove"]):

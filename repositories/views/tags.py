@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
 from django.db.models import F
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.actions import Action
-from accounts.views.base import SignInNeeded, tell
+from accounts.views.base import Pages, SignInNeeded, tell
 from repositories.contents import describe_tags
 from repositories.models import Repository, Tag, TagMove
 from repositories.models.tags import TagQuerySet
@@ -41,7 +41,7 @@ SORTS = {
 ORDERS: dict[str, tuple[str | OrderBy, ...]] = {
     "pushed": ("-moved_at", "name"),
     "pulled": (F("last_pulled_at").desc(nulls_last=True), "name"),
-    "size": ("-content_bytes", "name"),
+    "size": ("-manifest__content_bytes", "name"),
     "name": ("name",),
 }
 
@@ -105,10 +105,10 @@ def _page_of(tags: TagQuerySet, sort: str, number: str) -> tuple[list[Tag], Page
     """Return one page of tags. Versions are compared here: no database knows how."""
     if sort != "version":
         ordered = tags.with_content().order_by(*ORDERS[sort])
-        page = Paginator(ordered, PAGE_TAGS).get_page(number)
+        page = Pages(ordered, PAGE_TAGS).get_page(number)
         return list(page.object_list), page
     names = sorted(tags.values_list("name", flat=True), key=newest_first)
-    page_of_names = Paginator(names, PAGE_TAGS).get_page(number)
+    page_of_names = Pages(names, PAGE_TAGS).get_page(number)
     wanted = list(page_of_names.object_list)
     found = {tag.name: tag for tag in tags.with_content().filter(name__in=wanted)}
     return [found[name] for name in wanted if name in found], page_of_names

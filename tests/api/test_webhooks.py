@@ -18,6 +18,7 @@ from tests.registry_client import RegistryClient
 from webhooks.callbacks import callback_url
 from webhooks.models import Attempt, Delivery, Report, Webhook
 from webhooks.relay import relay_events
+from webhooks.rendering import render_delivery
 from webhooks.reports import latest_reports
 from webhooks.webhooks import delete_webhook
 
@@ -288,7 +289,7 @@ def told(private_api: Repository, alice: RegistryClient) -> Delivery:
 def test_a_receiver_reports_what_it_made_of_an_image(
     api_of: Api, told: Delivery, private_api: Repository
 ) -> None:
-    url = json.loads(told.body)["callback_url"]
+    url = json.loads(render_delivery(told))["callback_url"]
     assert url == callback_url(told.uuid)
     path = url.partition("/api/v1")[2]
     nobody = api_of("anonymous")

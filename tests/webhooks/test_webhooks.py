@@ -17,7 +17,7 @@ from repositories.models import Event, Repository
 from tests import make
 from tests.conftest import Cast
 from webhooks.models import Delivery, Webhook
-from webhooks.relay import make_delivery, relay_events, sample_notice
+from webhooks.relay import new_delivery, relay_events, sample_notice
 from webhooks.webhooks import change_webhook, delete_webhook, rotate_secret
 
 URL = "https://deploy.example.com/"
@@ -110,7 +110,8 @@ class Busy:
         return made
 
     def _make(self, hook: Webhook) -> None:
-        make_delivery(hook, sample_notice(hook), recorded=None).save()
+        event = Event(kind="tag.pushed", detail={"tag": "v1"})
+        new_delivery(hook, event, now=timezone.now()).save()
 
 
 def test_a_webhook_is_deleted_while_it_is_told_more(busy: Busy, hook: Webhook) -> None:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from webhooks.models import Attempt, Delivery, Report, Webhook
 from webhooks.notices import EventName
 from webhooks.payloads import FORMATS
+from webhooks.rendering import shown_body
 from webhooks.sealing import SealBroken
 
 EVENT_CHOICES = [name.value for name in EventName]
@@ -157,7 +158,7 @@ class WholeDeliverySerializer(DeliverySerializer):
         fields = (*DeliverySerializer.Meta.fields, "request", "log")
 
     def get_request(self, delivery: Delivery) -> dict[str, str]:
-        return {"content_type": delivery.content_type, "body": delivery.body}
+        return {"content_type": delivery.content_type, "body": shown_body(delivery)}
 
     def get_log(self, delivery: Delivery) -> list[dict[str, Any]]:
         attempts = delivery.attempts.order_by("-number")

@@ -7,13 +7,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actions import Action
 from accounts.api.base import ApiView, require
 from accounts.api.errors import BodyTooLarge, Conflict
+from accounts.api.parsers import AnyJSONParser
 from repositories.access import find_namespace
 from repositories.api.access import permitted_repository
 from repositories.api.readings import RepositoryPathView
@@ -244,12 +244,6 @@ class RedeliverFailedView(PlaceView):
         except WebhookIsOff as error:
             raise Conflict(str(error)) from error
         return Response({"count": count}, status=status.HTTP_202_ACCEPTED)
-
-
-class AnyJSONParser(JSONParser):
-    """Receivers do not all say that they send JSON."""
-
-    media_type = "*/*"
 
 
 class CallbackView(ApiView):

@@ -39,8 +39,11 @@ class Delivery(models.Model):
     repository_name = models.CharField(max_length=255, blank=True)
     tag = models.CharField(max_length=128, blank=True)
     digest = models.CharField(max_length=140, blank=True)
+    # Of a delivery that tells of pulls: how many, and when. They are not in the log.
+    pulls = models.JSONField(null=True, blank=True)
     content_type = models.CharField(max_length=100)
-    body = models.TextField()
+    # Empty until the worker renders it for the first attempt (webhooks/rendering.py).
+    body = models.TextField(blank=True)
     is_test = models.BooleanField(default=False)
     status = models.CharField(
         max_length=10, choices=Status.choices, default=Status.WAITING

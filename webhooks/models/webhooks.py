@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from webhooks.payloads import FORMATS
+from webhooks.payloads.writing import write_json
 from webhooks.sealing import seal, unseal
 
 URL_MAX_LENGTH = 2000
@@ -163,8 +164,8 @@ class Webhook(models.Model):
         self.sealed_headers = seal(json.dumps(headers)) if headers else ""
 
     def render(self, notice: Any) -> str:
-        """Return the body for a notice, in ASCII, which every database can keep."""
-        return json.dumps(FORMATS[self.format].render(notice, self.options))
+        """Return the body for a notice, in ASCII; raises PayloadTooLarge."""
+        return write_json(FORMATS[self.format].render(notice, self.options))
 
     @property
     def content_type(self) -> str:

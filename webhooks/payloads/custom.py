@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhooks.notices import Notice
+from webhooks.payloads.writing import Budget
 
 TEMPLATE_MAX_LENGTH = 16_384
 DEPTH_MAX = 20
@@ -56,10 +57,13 @@ def check_template(text: str) -> None:
 
 
 def render(notice: Notice, options: Mapping[str, Any]) -> Any:
-    """Fill the template, which is ``options["template"]``."""
+    """Fill the template, which is ``options["template"]``.
+
+    Raises TemplateInvalid, and PayloadTooLarge before too much is made.
+    """
     template = _parse(str(options.get("template", "")))
     _check(template, 0)
-    return _fill(template, values_of(notice))
+    return _Filler(values_of(notice)).fill(template)
 
 
 def values_of(notice: Notice) -> dict[str, Any]:
@@ -118,23 +122,43 @@ def _check_words(text: str) -> None:
         raise TemplateInvalid(f"'{text[:60]}' has {{{{ without a name and }}}}")
 
 
-def _fill(node: Any, values: Mapping[str, Any]) -> Any:
-    match node:
-        case dict():
-            return {
-                _fill_text(key, values): _fill(inner, values)
-                for key, inner in node.items()
-            }
-        case list():
-            return [_fill(inner, values) for inner in node]
-        case str():
-            whole = WORD.fullmatch(node)
-            return values[whole[1]] if whole else _fill_text(node, values)
-    return node
+class _Filler:
+    """Fills one template, and counts the text that it makes.
 
+    A value can be long and a template can name it hundreds of times: PayloadTooLarge
+    is raised as soon as the text is too long, and not after it is there.
+    """
 
-def _fill_text(text: str, values: Mapping[str, Any]) -> str:
-    return WORD.sub(lambda word: _as_text(values[word[1]]), text)
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._texts = {name: _as_text(value) for name, value in values.items()}
+        self._budget = Budget()
+
+    def fill(self, node: Any) -> Any:
+        match node:
+            case dict():
+                return {
+                    self._fill_text(key): self.fill(inner)
+                    for key, inner in node.items()
+                }
+            case list():
+                return [self.fill(inner) for inner in node]
+            case str():
+                whole = WORD.fullmatch(node)
+                if whole is None:
+                    return self._fill_text(node)
+                self._budget.take(len(self._texts[whole[1]]))
+                return self._values[whole[1]]
+        return node
+
+    def _fill_text(self, text: str) -> str:
+        self._budget.take(len(text))
+        return WORD.sub(self._text_of, text)
+
+    def _text_of(self, word: re.Match[str]) -> str:
+        text = self._texts[word[1]]
+        self._budget.take(len(text))
+        return text
 
 
 def _as_text(value: Any) -> str:

@@ -36,6 +36,7 @@ def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
             "previous_digest": notice.previous_digest or None,
             "media_type": notice.media_type or None,
             "platforms": notice.platforms,
+            "more_platform_count": notice.more_platform_count,
             "repositoryName": notice.full_name,
             "imageTag": notice.tag,
             "imageDigest": notice.digest or None,

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from webhooks.backlog import is_delayed
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.problems import ADVICE, WORDS, Problem
+from webhooks.rendering import shown_body
 
 SOON = timedelta(seconds=20)  # what is due by then is waited for on the page
 SHOWN_MAX_LENGTH = 10_000  # of a body; the API has all of it
@@ -139,7 +140,7 @@ def exchange_of(delivery: Delivery, number: int | None) -> Exchange:
         badge=badge_of_delivery(delivery, status_code),
         attempts=[(one, _badge_of_attempt(one)) for one in attempts],
         attempt=chosen or (attempts[0] if attempts else None),
-        body=_indented(delivery.body)[:SHOWN_MAX_LENGTH],
+        body=_indented(shown_body(delivery))[:SHOWN_MAX_LENGTH],
         advice=ADVICE[Problem(delivery.problem)] if delivery.problem else "",
         is_live=delivery.is_open and delivery.due_at <= timezone.now() + SOON,
     )

@@ -1,0 +1,190 @@
+"""Payloads have a bounded cost, and what cannot be rendered holds up nothing else."""
+
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+from django.db import DataError, OperationalError
+from django.utils import timezone
+
+from accounts.actors import ANONYMOUS
+from repositories.models import Event, Repository
+from repositories.stats import Fetch, count_fetches
+from tests import images, make
+from tests.registry_client import RegistryClient
+from tests.webhooks.receivers import Receiver
+from webhooks import relay
+from webhooks.deliveries import carry, redeliver
+from webhooks.models import Delivery, Webhook
+from webhooks.notices import EventName, Notice
+from webhooks.payloads import FORMATS
+from webhooks.payloads.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_json
+from webhooks.problems import Problem
+from webhooks.relay import relay_events
+from webhooks.webhooks import change_webhook
+
+pytestmark = pytest.mark.usefixtures("loopback_allowed")
+
+REPEATED = json.dumps({"x": "{{platforms}}" * 146})
+REPEATED_WHOLE = json.dumps(["{{platforms}}"] * 900)
+EMOJI = "\N{GRINNING FACE}" * 251
+
+
+def carried(webhook: Webhook) -> list[Delivery]:
+    while relay_events():
+        pass
+    for delivery in Delivery.objects.filter(webhook=webhook):
+        carry(delivery_id=delivery.pk)
+    return list(Delivery.objects.filter(webhook=webhook).order_by("pk"))
+
+
+def huge_index() -> images.Image:
+    """Build an index of 2,000 platforms whose names are as long as they can be."""
+    child = images.image()
+    entries = [
+        child.descriptor(platform={"os": f"{number}{EMOJI[:247]}"})
+        for number in range(2000)
+    ]
+    body = {"schemaVersion": 2, "mediaType": images.OCI_INDEX, "manifests": entries}
+    payload = json.dumps(body, ensure_ascii=False).encode()
+    return images.Image(payload, images.OCI_INDEX, (), (child,))
+
+
+@pytest.mark.parametrize("template", [REPEATED, REPEATED_WHOLE])
+def test_a_template_costs_no_more_than_the_largest_payload(template: str) -> None:
+    """Memory is bounded while the text grows, and not after it is there (A2, A3)."""
+    notice = Notice(
+        id="1",
+        event="push",
+        kind="tag.pushed",
+        at="",
+        actor="",
+        registry_url="",
+        namespace="acme",
+        name="api",
+        platforms=[EMOJI] * 2000,
+    )
+    tracemalloc.start()
+    with pytest.raises(PayloadTooLarge):
+        write_json(FORMATS["custom"].render(notice, {"template": template}))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60 * PAYLOAD_MAX_BYTES
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "custom"])
+def test_every_format_has_room_for_the_largest_image(name: str) -> None:
+    notice = Notice(
+        id="1" * 36,
+        kind="tag.pushed",
+        at=timezone.now().isoformat(),
+        event=EventName.PUSH,
+        actor="a" * 100,
+        tag="t" * 128,
+        namespace="n" * 100,
+        name="r" * 150,
+        registry_url="http://r" * 9,
+        description="\N{GRINNING FACE}" * 1000,
+        platforms=["linux/" + "p" * 200] * 100,
+        references=[
+            {"mediaType": "m" * 80, "size": 10**15, "digest": "sha512:" + "0" * 128}
+        ]
+        * 500,
+    )
+    body = write_json(FORMATS[name].render(notice, {}))
+    assert len(body) <= PAYLOAD_MAX_BYTES
+
+
+def test_a_delivery_that_cannot_be_rendered_fails_alone_and_in_words(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver
+) -> None:
+    """Its log says why; the others arrive, and a better template is sent (A2)."""
+    url = f"{receiver.url}/ok"
+    options = {"template": REPEATED}
+    bad, _ = make.webhook(url, repository=private_api, format="custom", options=options)
+    good, _ = make.webhook(url, repository=private_api)
+    alice.push(f"{private_api.full_name}:v1", huge_index())
+    [failed], [sent] = carried(bad), carried(good)
+    assert (failed.status, failed.problem) == ("failed", Problem.PAYLOAD)
+    assert f"{PAYLOAD_MAX_BYTES:,} bytes" in failed.reason
+    assert failed.attempts.get().reason == failed.reason
+    data = json.loads(sent.body)["data"]
+    assert sent.status == Delivery.Status.DELIVERED
+    assert 0 < len(data["platforms"]) <= 100
+    assert len(data["platforms"]) + data["more_platform_count"] == 2000
+    assert len(sent.body) <= PAYLOAD_MAX_BYTES
+
+    template = {"template": '{"tag": "{{tag}}"}'}
+    change_webhook(webhook=bad, actor=ANONYMOUS, options=template)
+    redeliver(delivery=failed)
+    [delivered] = carried(bad)
+    assert delivered.status == Delivery.Status.DELIVERED
+    assert (delivered.uuid, delivered.body) == (failed.uuid, '{"tag": "v1"}')
+
+
+def test_pulls_are_rendered_by_the_worker_too(
+    alice: RegistryClient, private_api: Repository, receiver: Receiver
+) -> None:
+    """Counting waits for no template, and a bad one fails by itself (A2)."""
+    url, pulls = f"{receiver.url}/ok", ["pull"]
+    bad, _ = make.webhook(
+        url,
+        repository=private_api,
+        format="custom",
+        options={"template": REPEATED},
+        events=pulls,
+    )
+    good, _ = make.webhook(url, repository=private_api, events=pulls)
+    index = huge_index()
+    alice.push(f"{private_api.full_name}:v1", index)
+    now = timezone.now()
+    fetches = {Fetch(private_api.pk, index.digest, "v1", "docker", now.date()): 3}
+    assert count_fetches(batch=make.unique("b"), fetches=fetches, fetched_at=now)
+    [failed], [sent] = carried(bad), carried(good)
+    assert (failed.status, failed.problem) == ("failed", Problem.PAYLOAD)
+    data = json.loads(sent.body)["data"]
+    assert (data["count"], data["tag"]) == (3, "v1")
+
+
+@pytest.mark.parametrize(
+    ("error", "batches"),
+    [(DataError("too big"), 1), (MemoryError(), 1), (OperationalError("full"), 3)],
+)
+def test_an_event_that_cannot_be_relayed_holds_up_no_other(
+    alice: RegistryClient,
+    private_api: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    batches: int,
+) -> None:
+    """It is set aside, and not first in line again at once (A2)."""
+    monkeypatch.setattr(relay, "_aside", relay._Aside())
+    while relay_events():
+        pass
+    hook, _ = make.webhook("https://example.com", repository=private_api)
+    image = images.image()
+    for tag in ("poison", "v1", "v2"):
+        alice.push(f"{private_api.full_name}:{tag}", image)
+    real = relay.new_delivery
+
+    def new_delivery(hook: Webhook, event: Event, **at: Any) -> Delivery:
+        if event.detail["tag"] == "poison":
+            raise error
+        return real(hook, event, **at)
+
+    monkeypatch.setattr(relay, "new_delivery", new_delivery)
+    for _ in range(batches - 1):
+        with pytest.raises(OperationalError):
+            relay_events()
+    while relay_events():
+        pass
+    tags = Delivery.objects.filter(webhook=hook).values_list("tag", flat=True)
+    assert set(tags) == {"v1", "v2"}
+    assert Event.objects.filter(is_relayed=False).count() == 1
+    assert relay_events() == 0
+
+    monkeypatch.setattr(relay, "new_delivery", real)
+    monkeypatch.setattr(relay, "_aside", relay._Aside())  # as after a restart
+    assert relay_events() == 1
+    assert Delivery.objects.filter(webhook=hook).count() == 3
