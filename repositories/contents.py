@@ -36,11 +36,14 @@ from repositories.oci.documents import (
     read_manifest,
 )
 from repositories.oci.history import Layer, Step, steps_of
+from repositories.oci.image_config import is_build_time
 from repositories.pictures import HUES, Segment, bar_segments
+from repositories.sources import SourceFiles, source_files
 
 ALSO_SHOWN = 5  # other names of the same image
 ATTACHMENTS_MAX = 100
 MOVES_SHOWN = 20
+ANNOTATED_MAX_BYTES = 256 * 1024  # of a manifest that is read for its annotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +299,9 @@ def _config_facts(config: ImageConfig | None) -> ConfigFacts | None:
     settings = _settings_of(config)
     return ConfigFacts(
         platform=config.platform,
-        created_at=config.created_at,
+        created_at=config.created_at
+        if config.created_at and is_build_time(config.created_at)
+        else None,
         author=config.document.get("author", ""),
         entrypoint=_command(settings.get("Entrypoint", [])),
         command=_command(settings.get("Cmd", [])),
@@ -400,6 +405,25 @@ def featured_config(repository: Repository, tag: Tag) -> ImageConfig | None:
         .order_by("manifest")
         .first()
     )
+
+
+def readme_source(
+    tags: Sequence[Tag], config: ImageConfig | None
+) -> SourceFiles | None:
+    """Return where the files beside a README are, as the newest image declares it.
+
+    By its config's labels, or else by the annotations of its manifest. At most one
+    query.
+    """
+    declared = about(labels_of(config))
+    if "source" not in declared.links and tags:
+        newest = Manifest.objects.filter(
+            pk=tags[0].manifest_id, size_bytes__lte=ANNOTATED_MAX_BYTES
+        )
+        payload = newest.values_list("payload", flat=True).first()
+        declared = about(annotations_of(bytes(payload)) if payload else {})
+    source = declared.links.get("source", "")
+    return source_files(source, declared.facts.get("revision", ""))
 
 
 def labels_of(config: ImageConfig | None) -> dict[str, str]:

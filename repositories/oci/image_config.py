@@ -147,4 +147,12 @@ def _time(value: Any) -> datetime | None:
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return at if at.year >= 1970 else None
+    return at if is_build_time(at) else None
+
+
+def is_build_time(at: datetime) -> bool:
+    """Tell a real time from what builders write that keep it out of the image.
+
+    Reproducible builds write 1970, and buildpacks 1980.
+    """
+    return at.year > 1980

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from accounts.actions import Action
 from accounts.moved import Moved
 from accounts.views.base import actor_of_page
-from repositories.contents import featured_config, labels_of
+from repositories.contents import featured_config, labels_of, readme_source
 from repositories.models import Repository, Tag
 from repositories.oci.annotations import about
 from repositories.pictures import spark
@@ -90,7 +90,9 @@ def show_overview(request: HttpRequest, namespace: str, name: str) -> HttpRespon
         "repositories/overview.html",
         "overview",
         {
-            "readme": render_readme(repository.readme) if repository.readme else "",
+            "readme": render_readme(repository.readme, readme_source(tags, config))
+            if repository.readme
+            else "",
             "latest_tags": tags,
             "pull": _pull_command(page, tags),
             "clients": CLIENTS,

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actions import Action
 from accounts.views.base import actor_of_page, number_in, tell
 from repositories.access import restorable_repository
+from repositories.contents import featured_config, readme_source
 from repositories.lifecycle import (
     NameTaken,
     change_visibility,
@@ -68,7 +69,11 @@ def edit_readme(request: HttpRequest, namespace: str, name: str) -> HttpResponse
             describe_repository(repository=repository, actor=page.actor, readme=text)
             tell(request, _("The README is saved"))
             return redirect(repository)
-        preview = render_readme(text)
+        tags = list(
+            repository.tags.with_content().of_images().order_by("-moved_at", "name")[:1]
+        )
+        config = featured_config(repository, tags[0]) if tags else None
+        preview = render_readme(text, readme_source(tags, config))
     return page.render(
         "repositories/readme.html",
         "settings",

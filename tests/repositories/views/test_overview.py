@@ -61,7 +61,7 @@ def test_it_shows_readme_labels_platforms_and_pulls(
         repository=private_api, day=timezone.now().date(), pull_count=1234
     )
     page = browse("carol").get(private_api.get_absolute_url()).text
-    assert '<h2 id="readme-hello">Hello</h2>' in page
+    assert '<h2 id="readme-hello" dir="auto">Hello</h2>' in page
     assert "<strong>there</strong>" in page
     assert "linux/s390x" in page
     assert "Apache-2.0" in page

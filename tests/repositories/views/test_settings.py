@@ -34,7 +34,7 @@ def test_a_readme_is_looked_at_before_it_is_kept(
     text = "# Hi\r\n\r\n<script>alert(1)</script>\r\n"
     shown = client.post(edit, {"readme": text, "preview": "1"}, client.get(edit))
     assert shown.status_code == 200
-    assert '<h2 id="readme-hi">Hi</h2>' in shown.text
+    assert '<h2 id="readme-hi" dir="auto">Hi</h2>' in shown.text
     assert "<script>alert" not in shown.text
     private_api.refresh_from_db()
     assert private_api.readme == ""
