@@ -1,5 +1,8 @@
 """Middleware of the pages and the API; the protocol goes past it."""
 
+import json
+import json.decoder
+import traceback
 from collections.abc import Callable
 
 from django.conf import settings
@@ -15,6 +18,7 @@ from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.moved import Moved
 from accounts.views.base import SignInNeeded
+from registry_site.pages import bad_request
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
@@ -52,6 +56,24 @@ def refuse_unknown_methods(get_response: Answer) -> Answer:
                 f"Method {method[:20]!a} is not implemented. Methods are upper-case.",
                 content_type="text/plain",
                 status=501,
+            )
+        return get_response(request)
+
+    return answer
+
+
+def read_as_utf8(get_response: Answer) -> Answer:
+    """Read parameters and forms as UTF-8 without NUL, whatever a client declares.
+
+    Of a charset that is no text ("zlib_codec") Python raises what no view expects, and
+    PostgreSQL takes no NUL in a parameter: no name and no word has one.
+    """
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        request.encoding = "utf-8"
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            request.META["QUERY_STRING"] = request.META["QUERY_STRING"].replace(
+                "%00", ""
             )
         return get_response(request)
 
@@ -109,6 +131,8 @@ class Refusals:
                 response = render(request, "busy.html", status=503)
                 response["Retry-After"] = str(exception.retry_after_seconds)
                 return response
+            case RecursionError() if _is_of_json(exception):
+                return bad_request(request, exception)
             case TooManyAttempts():
                 response = render(
                     request,
@@ -119,6 +143,12 @@ class Refusals:
                 response["Retry-After"] = str(exception.retry_after_seconds)
                 return response
         return None
+
+
+def _is_of_json(error: BaseException) -> bool:
+    """Tell whether JSON in a form was nested too deeply: a passkey's, for example."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename == json.decoder.__file__
 
 
 def send_on(request: HttpRequest, moved: Moved) -> HttpResponse | None:

@@ -247,6 +247,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [  # for pages; the protocol goes past it (registry_site/wsgi.py)
     "registry_site.middleware.tell_of_unread_body",
     "registry_site.middleware.refuse_unknown_methods",
+    "registry_site.middleware.read_as_utf8",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -497,7 +498,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": [],  # accounts/api/base.py closes what is not open
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["accounts.api.parsers.StrictJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS would tell of fields, and not of rights
     "DEFAULT_PAGINATION_CLASS": "accounts.api.paging.ByCursor",
     "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.ApiSchema",

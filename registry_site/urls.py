@@ -2,8 +2,9 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from accounts.api.description import send_description
 from accounts.views.invitations import invitation_page
 from registry_site import health, metrics, pages, state
 from registry_site.assets import serve_asset
@@ -33,7 +34,7 @@ urlpatterns = [
     path("api/v1/", include("webhooks.api.urls")),
     path("api/v1/", include("repositories.api.urls")),
     path("api/v1/<path:rest>", pages.api_not_found),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", send_description, name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="api-docs"),
     path("healthz", health.live),
     path("readyz", health.ready),

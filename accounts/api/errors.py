@@ -3,8 +3,12 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
+from django.http import Http404, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.response import Response
@@ -60,6 +64,10 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             return _send_on(error, context)
         case RequestDataTooBig():
             error = BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        case SuspiciousOperation():  # more parameters than anybody needs, for example
+            error = exceptions.ParseError(str(error) or None)
+        case UnreadablePostError():
+            error = exceptions.ParseError("the body ended too early")
         case Http404():
             error = exceptions.NotFound()
         case OutlivesMaker():

@@ -5,6 +5,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent
 
 
 class ApiSchema(AutoSchema):
@@ -55,15 +56,22 @@ class ApiSchema(AutoSchema):
             statuses += [409]
         if self.method not in {"GET", "DELETE"}:
             statuses += [413, 415]
+        self.registry.register_on_missing(ERROR_COMPONENT)
+        self.registry.register_on_missing(ERRORS_COMPONENT)
         for status in statuses:
             operation["responses"].setdefault(
                 str(status),
                 {
                     "description": HTTPStatus(status).phrase,
-                    "content": {"application/json": {"schema": ERRORS}},
+                    "content": {"application/json": {"schema": ERRORS_COMPONENT.ref}},
                 },
             )
         return operation
+
+    def map_parsers(self) -> list[str]:
+        """Describe JSON also where any Content-Type is taken for it."""
+        types: list[str] = super().map_parsers()
+        return ["application/json" if type == "*/*" else type for type in types]
 
 
 def leave_out_exact_paths(endpoints: list[Any]) -> list[Any]:
@@ -71,27 +79,35 @@ def leave_out_exact_paths(endpoints: list[Any]) -> list[Any]:
     return [endpoint for endpoint in endpoints if "/-" not in endpoint[0]]
 
 
-ERRORS: dict[str, Any] = {
-    "type": "object",
-    "required": ["errors"],
-    "additionalProperties": False,
-    "properties": {
-        "errors": {
-            "type": "array",
-            "minItems": 1,
-            "items": {
-                "type": "object",
-                "required": ["code", "message", "field"],
-                "additionalProperties": False,
-                "properties": {
-                    "code": {"type": "string"},
-                    "message": {"type": "string"},
-                    "field": {"type": "string", "nullable": True},
-                },
-            },
-        }
+ERROR_COMPONENT = ResolvedComponent(  # type: ignore[no-untyped-call]
+    name="Error",
+    type=ResolvedComponent.SCHEMA,
+    object="Error",
+    schema={
+        "type": "object",
+        "required": ["code", "message", "field"],
+        "additionalProperties": False,
+        "properties": {
+            "code": {"type": "string"},
+            "message": {"type": "string"},
+            "field": {"type": "string", "nullable": True},
+        },
     },
-}
+)
+# One for all refusals of all operations: a generated client has it once.
+ERRORS_COMPONENT = ResolvedComponent(  # type: ignore[no-untyped-call]
+    name="Errors",
+    type=ResolvedComponent.SCHEMA,
+    object="Errors",
+    schema={
+        "type": "object",
+        "required": ["errors"],
+        "additionalProperties": False,
+        "properties": {
+            "errors": {"type": "array", "minItems": 1, "items": ERROR_COMPONENT.ref}
+        },
+    },
+)
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
