@@ -18,12 +18,13 @@ through visible_to, which has the last word.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import and_, or_
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import (
     Case,
@@ -214,9 +215,19 @@ def _facets(words: "_Search") -> Facets:
     )
 
 
+def read_query(text: str, parameters: Mapping[str, list[str]] = {}) -> SearchQuery:
+    """Read what a page, the API or docker searches for: the same for all of them.
+
+    Of a pasted command or address only the image is left.
+    """
+    text = text.strip().removeprefix("docker pull ").strip()
+    text = text.removeprefix(f"{settings.BERTH_URL}/")
+    return parse_query(text.removeprefix(f"{settings.BERTH_SERVICE}/"), parameters)
+
+
 def suggest(actor: Actor, text: str, *, size: int = 8) -> list[Repository]:
     """Return what somebody who has typed so far may be looking for."""
-    query = parse_query(text)
+    query = read_query(text)
     if not query.words:
         return []
     return search(actor, query, size=size, with_shelves=False).repositories

@@ -49,9 +49,10 @@ def parse_target(text: str) -> tuple[str, str]:
         raise TargetInvalid("a URL has no spaces and no invisible characters")
     try:
         url = httpx.URL(text)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise TargetInvalid(f"not a URL: {error}") from error
-    if url.scheme not in {"http", "https"} or not url.host:
+        is_url = url.scheme in {"http", "https"} and bool(url.host)
+    except (httpx.InvalidURL, ValueError) as error:  # the host is decoded here
+        raise TargetInvalid(f"not a URL: {str(error)[:200]}") from error
+    if not is_url:
         raise TargetInvalid("not a URL like https://deploy.example.com/hooks/1")
     if url.userinfo:
         raise TargetInvalid("give a name and a password as an Authorization header")

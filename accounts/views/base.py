@@ -25,8 +25,11 @@ A changed state is a POST with a CSRF token; after it the answer is a redirect. 
 with errors answers 422, which htmx swaps in as well.
 """
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -35,6 +38,16 @@ from accounts.addresses import client_address
 from accounts.authentication import actor_of
 from accounts.decisions import Decision
 from accounts.models import User
+
+
+class Pages(Paginator):  # type: ignore[type-arg]
+    """Pages of a list; a number below 1, or none at all, is the first one."""
+
+    def get_page(self, number: Any) -> "Page[Any]":
+        text = str(number)
+        digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+        return super().get_page(int(digits[:9] or 1))
+
 
 ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
 _SENT = "sent_forms"  # in the session: serials of the forms that came last

@@ -13,8 +13,7 @@ from distribution.endpoints import identify, open_to_all, text_response
 from distribution.errors import RequestInvalid
 from distribution.pagination import page_size
 from repositories.models import Repository
-from repositories.queries import parse_query
-from repositories.search import search_with_total
+from repositories.search import read_query, search_with_total
 
 RESULTS_DEFAULT = 25
 RESULTS_MAX = 100
@@ -36,7 +35,7 @@ def search(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "")
     size = min(page_size(request.GET, RESULTS_DEFAULT), RESULTS_MAX) or RESULTS_DEFAULT
     page = _page_number(request.GET.get("page", "1"))
-    asked = replace(parse_query(query), page=page)
+    asked = replace(read_query(query), page=page)
     results, total = search_with_total(actor, asked, size=size, with_shelves=False)
     count = total.value
     body = {

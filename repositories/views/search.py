@@ -4,15 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.conf import settings
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
-from accounts.views.base import actor_of_page
+from accounts.views.base import Pages, actor_of_page
 from repositories.access import visible_repository
 from repositories.models import Manifest, Tag
 from repositories.platforms import ARCHITECTURE_TITLES, SYSTEM_TITLES
@@ -21,10 +19,10 @@ from repositories.queries import (
     ImageReference,
     SearchQuery,
     Sort,
-    parse_query,
 )
 from repositories.search import (
     Facets,
+    read_query,
     search_with_counts,
     suggest,
 )
@@ -54,13 +52,12 @@ class Filter:
 def show_results(request: HttpRequest) -> HttpResponse:
     """List what was found; a word that names an image goes to that image."""
     actor = actor_of_page(request)
-    text = _without_host(request.GET.get("q", ""))
-    query = parse_query(text, dict(request.GET.lists()))
+    query = read_query(request.GET.get("q", ""), dict(request.GET.lists()))
     if query.image is not None and (address := _address_of(actor, query.image)):
         return redirect(address)
     results, count, facets = search_with_counts(actor, query)
     is_limited = query.has_filters
-    page = Paginator(range(count.value), PAGE_SIZE).get_page(results.query.page)
+    page = Pages(range(count.value), PAGE_SIZE).get_page(results.query.page)
     filters = _filters(query, facets, actor)
     response = render(
         request,
@@ -84,14 +81,6 @@ def show_results(request: HttpRequest) -> HttpResponse:
     )
     patch_vary_headers(response, ["HX-Target"])
     return response
-
-
-def _without_host(text: str) -> str:
-    """Leave the image of a pasted command or address."""
-    text = text.strip().removeprefix("docker pull ").strip()
-    return text.removeprefix(f"{settings.BERTH_URL}/").removeprefix(
-        f"{settings.BERTH_SERVICE}/"
-    )
 
 
 def _address_of(actor: Actor, image: ImageReference) -> str | None:

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -11,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.views.base import actor_of_page, number_in, tell, was_sent_before
+from accounts.views.base import Pages, actor_of_page, number_in, tell, was_sent_before
 from webhooks.access import Place, find_delivery, find_webhook, place_of_page
 from webhooks.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm
@@ -224,7 +223,7 @@ def _render_webhook(
     deliveries = rows_of(webhook.deliveries.all())
     if only_failed:
         deliveries = deliveries.filter(status=Delivery.Status.FAILED)
-    pages = Paginator(deliveries, PAGE_SIZE)
+    pages = Pages(deliveries, PAGE_SIZE)
     pages.count = counts["failed" if only_failed else "all"]  # known already
     page = pages.get_page(request.GET.get("page"))
     try:

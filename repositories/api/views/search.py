@@ -24,8 +24,8 @@ from repositories.api.serializers import (
     StarredSerializer,
 )
 from repositories.models import Repository
-from repositories.queries import PAGE_SIZE, Sort, parse_query
-from repositories.search import search_with_total
+from repositories.queries import PAGE_SIZE, Sort
+from repositories.search import read_query, search_with_total
 from repositories.stars import star, unstar
 
 PAGE_SIZE_MAX = 100
@@ -67,7 +67,7 @@ class SearchView(ApiView):
         for number in given.get("page", ()):
             if not (number.isascii() and number.isdigit() and int(number[:9])):
                 raise ValidationError({"page": "this is not the number of a page"})
-        query = parse_query(request.query_params.get("q", ""), given)
+        query = read_query(request.query_params.get("q", ""), given)
         size = page_size_of(request, default=PAGE_SIZE, most=PAGE_SIZE_MAX)
         results, count = search_with_total(self.actor, query, size=size)
         if not results.repositories and query.page > 1:

@@ -1,13 +1,12 @@
 """What was deleted in a namespace and can be restored, by those who may do that."""
 
-from django.core.paginator import Paginator
 from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.views.base import ID_MAX, signed_in_user, tell
+from accounts.views.base import ID_MAX, Pages, signed_in_user, tell
 from repositories.access import restorable_repository
 from repositories.lifecycle import purge_repository
 from repositories.models import Repository
@@ -32,7 +31,7 @@ def list_deleted(request: HttpRequest, namespace: str) -> HttpResponse:
         .annotate(is_taken=Exists(same_name))
         .order_by("-deleted_at", "-pk")
     )
-    listed = Paginator(rows, PAGE_ROWS).get_page(request.GET.get("page"))
+    listed = Pages(rows, PAGE_ROWS).get_page(request.GET.get("page"))
     return page.render("deleted.html", "namespace", {"page": listed})
 
 

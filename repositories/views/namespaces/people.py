@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -12,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.memberships import LastOwner, remove_from_organization
 from accounts.models import Membership, User
-from accounts.views.base import require, tell
+from accounts.views.base import Pages, require, tell
 from repositories.models import Grant
 from repositories.views.namespaces.page import NamespacePage, open_namespace
 
@@ -47,7 +46,7 @@ def show_people(request: HttpRequest, namespace: str) -> HttpResponse:
             )
         )
     )
-    listed = Paginator(members, PAGE_ROWS)
+    listed = Pages(members, PAGE_ROWS)
     collaborators: dict[int, Collaborator] = {}
     if page.administers:
         grants = Grant.objects.in_namespace(page.namespace).filter(user__isnull=False)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from django.core.paginator import Paginator
 from django.db.models import F, OrderBy, OuterRef, Sum, Window
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -10,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.moved import Moved
-from accounts.views.base import actor_of_page
+from accounts.views.base import Pages, actor_of_page
 from repositories.access import visible_repository
 from repositories.lately import tell_lately
 from repositories.models import Repository, Tag
@@ -62,7 +61,7 @@ def show_namespace(request: HttpRequest, namespace: str) -> HttpResponse:
     found = seen.in_namespace(page.namespace, containing=text)
     if visibility in Repository.Visibility.values:
         found = found.filter(visibility=visibility)
-    listed = Paginator(
+    listed = Pages(
         found.defer("readme")
         .annotate(tag_count=Tag.objects.of_images().count_in(OuterRef("pk")))
         .order_by(*SORTS.get(sort, SORTS["pushed"])),

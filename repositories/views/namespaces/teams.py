@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db import IntegrityError
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
@@ -29,7 +28,7 @@ from accounts.memberships import LastOwner, add_member, remove_member
 from accounts.models import Invitation, Membership, Robot, Team, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
-from accounts.views.base import require, tell
+from accounts.views.base import Pages, require, tell
 from repositories.access import count_of_each
 from repositories.models import Grant, Repository
 from repositories.namespace_forms import JoinForm, TeamForm
@@ -250,7 +249,7 @@ def _render_teams(page: NamespacePage, form: TeamForm | None = None) -> HttpResp
             )
         )
     )
-    teams = Paginator(found_teams, COLUMNS).get_page(page.request.GET.get("teams"))
+    teams = Pages(found_teams, COLUMNS).get_page(page.request.GET.get("teams"))
     columns = [team for team in teams if team.standing != Team.Standing.ADMIN]
     repositories = (
         seen.in_namespace(page.namespace)
@@ -258,7 +257,7 @@ def _render_teams(page: NamespacePage, form: TeamForm | None = None) -> HttpResp
         .defer("readme")
         .order_by("name")
     )
-    rows = Paginator(repositories, ROWS).get_page(page.request.GET.get("page"))
+    rows = Pages(repositories, ROWS).get_page(page.request.GET.get("page"))
     roles: dict[tuple[int, int | None], list[Grant]] = {}
     for grant in Grant.objects.filter(repository__in=list(rows), team__in=columns):
         roles.setdefault((grant.repository_id, grant.team_id), []).append(grant)

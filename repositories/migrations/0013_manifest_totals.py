@@ -35,7 +35,7 @@ def count(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("repositories", "0009_tag_deletions")]
+    dependencies = [("repositories", "0012_reserved_names")]
 
     operations = [
         migrations.AddField(
