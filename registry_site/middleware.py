@@ -62,24 +62,6 @@ def refuse_unknown_methods(get_response: Answer) -> Answer:
     return answer
 
 
-def read_as_utf8(get_response: Answer) -> Answer:
-    """Read parameters and forms as UTF-8 without NUL, whatever a client declares.
-
-    Of a charset that is no text ("zlib_codec") Python raises what no view expects, and
-    PostgreSQL takes no NUL in a parameter: no name and no word has one.
-    """
-
-    def answer(request: HttpRequest) -> HttpResponse:
-        request.encoding = "utf-8"
-        if "%00" in request.META.get("QUERY_STRING", ""):
-            request.META["QUERY_STRING"] = request.META["QUERY_STRING"].replace(
-                "%00", ""
-            )
-        return get_response(request)
-
-    return answer
-
-
 def refuse_null_characters(get_response: Answer) -> Answer:
     """Answer 404 to a path with a NUL: nothing has such a name.
 

@@ -247,7 +247,6 @@ INSTALLED_APPS = [
 MIDDLEWARE = [  # for pages; the protocol goes past it (registry_site/wsgi.py)
     "registry_site.middleware.tell_of_unread_body",
     "registry_site.middleware.refuse_unknown_methods",
-    "registry_site.middleware.read_as_utf8",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -15,6 +15,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
 _pages = get_wsgi_application()  # sets Django up, which the next import wants
 
 from distribution.wsgi import answer_protocol  # noqa: E402
+from registry_site.requests import PageRequest  # noqa: E402
+
+_pages.request_class = PageRequest
 
 PROTOCOL_PREFIXES = ("/v2/", "/v1/")
 

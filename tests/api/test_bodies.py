@@ -83,6 +83,8 @@ def test_a_hostile_body_is_400_on_every_route(api_of: Api, callback: str) -> Non
         *(("POST", "/user/tokens"), ("POST", callback)),
     ]
     for name, content in HOSTILE.items():
+        if not content:  # changes nothing, and may
+            continue
         for method, path in routes:
             response = alice.http.request(
                 method,

@@ -55,14 +55,14 @@ def test_a_client_that_has_it_gets_it_no_second_time(
 ) -> None:
     url = f"{registry.url}/api/schema/"
     first = http.get(url)
-    etag = first.headers["ETag"]
+    etag = first.headers["ETag"].removeprefix("W/")  # weak, since it was compressed
     assert first.status_code == 200 and "openapi: 3" in first.text
     for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
         again = http.get(url, headers={"If-None-Match": known})
         assert (again.status_code, again.content) == (304, b"")
     assert http.get(url, headers={"If-None-Match": '"other"'}).status_code == 200
     in_json = http.get(url, headers={"Accept": "application/json"})
-    assert in_json.json()["openapi"] and in_json.headers["ETag"] != etag
+    assert in_json.json()["openapi"] and etag not in in_json.headers["ETag"]
     head = http.head(url)
     assert (head.status_code, head.content) == (200, b"")
 

@@ -1,0 +1,34 @@
+"""The request that pages and the API get: UTF-8 without NUL, whatever is declared.
+
+Django reads parameters by the charset that a client declares, before any middleware,
+and some charsets are no text ("zlib_codec"). Forms and links of today are UTF-8.
+PostgreSQL takes no NUL in a parameter, and no name or word has one.
+"""
+
+from typing import Any
+
+from django.core.exceptions import BadRequest
+from django.core.handlers.wsgi import WSGIRequest
+from django.utils.http import parse_header_parameters
+
+
+class PageRequest(WSGIRequest):
+    """Django's, for clients that declare what they like."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        environ["QUERY_STRING"] = environ.get("QUERY_STRING", "").replace("%00", "")
+        super().__init__(environ)
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        try:
+            parsed = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+        except (LookupError, ValueError):
+            parsed = ("", {})
+        self.content_type, self.content_params = parsed
+
+    def _load_post_and_files(self) -> None:
+        try:
+            super()._load_post_and_files()
+        except LookupError as error:  # a part of a form declares a charset, too
+            self._mark_post_parse_error()  # type: ignore[attr-defined]
+            raise BadRequest("the form declares a charset that is none") from error
