@@ -76,7 +76,17 @@ class BerthUserAdmin(UserAdmin):  # type: ignore[type-arg]
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("display_name", "email")}),
-        ("Standing", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        (
+            "Standing",
+            {
+                "fields": (
+                    "is_active",
+                    "is_staff",
+                    "is_superuser",
+                    "must_change_password",
+                )
+            },
+        ),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
 

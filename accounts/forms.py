@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from allauth.account.forms import LoginForm, SignupForm
+from allauth.account.forms import LoginForm, SetPasswordForm, SignupForm
 from allauth.socialaccount.forms import SignupForm as SocialSignupForm
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from accounts.models.namespaces import validate_namespace_field
 from accounts.names import NAMESPACE_MAX_LENGTH
 
@@ -18,12 +19,12 @@ _MACHINE_WORD = {"autocapitalize": "none", "spellcheck": "false"}  # no help fro
 
 
 class SignInForm(LoginForm):  # type: ignore[misc]  # allauth is untyped
-    """Sign in with the username, or the e-mail address."""
+    """Sign in with the username, or the email address."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         login = self.fields["login"]
-        login.label = _("Username or e-mail")
+        login.label = _("Username or email")
         login.widget.attrs = {"autocomplete": "username webauthn", **_MACHINE_WORD}
         self.fields["password"].widget.attrs.pop("placeholder", None)
         self.fields["password"].help_text = ""
@@ -35,7 +36,7 @@ def _shape(form: forms.Form) -> None:
     username = form.fields["username"]
     username.help_text = _NAME_HINT
     username.widget.attrs |= _MACHINE_WORD
-    form.fields["email"].label = _("E-mail")
+    form.fields["email"].label = _("Email")
     for field in form.fields.values():
         field.widget.attrs.pop("placeholder", None)
 
@@ -54,6 +55,35 @@ class SocialSignUpForm(SocialSignupForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _shape(self)
+
+
+class FirstSignInForm(SetPasswordForm):  # type: ignore[misc]
+    """Replace a one-time password, and say where mail goes."""
+
+    email = forms.EmailField(
+        label=_("Email"),
+        required=False,
+        help_text=_("For a lost password and for warnings about this site."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
+        if self.user.email:
+            del self.fields["email"]
+
+    def clean_password1(self) -> str:
+        password: str = self.cleaned_data["password1"]
+        if self.user.check_password(password):
+            raise forms.ValidationError(_("This is the one-time password."))
+        return password
+
+    def clean_email(self) -> str:
+        email: str = User.objects.normalize_email(self.cleaned_data["email"])
+        if email and User.objects.filter(email__iexact=email).exists():
+            raise forms.ValidationError(_("Another account has this address."))
+        return email
 
 
 class ProfileForm(forms.Form):

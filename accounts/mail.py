@@ -225,6 +225,34 @@ def describe_failure(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:PROBLEM_MAX_LENGTH]
 
 
+def make_test_mail(address: str) -> EmailMessage:
+    """Return a mail that shows whether mail arrives."""
+    return EmailMessage(
+        subject=f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}Test mail",
+        body=(
+            f"This is a test mail of the registry {settings.BERTH_URL}.\n"
+            "If you read it, the setting EMAIL_URL works.\n"
+        ),
+        to=[address],
+    )
+
+
+def send_test_mail(address: str) -> str:
+    """Send a test mail at once; return what is wrong, "" if the server took it.
+
+    For the command line: a page queues it, since a page does not wait for a server.
+    """
+    message = make_test_mail(address)
+    message.connection = get_connection(settings.BERTH_MAIL_BACKEND)
+    try:
+        message.send()
+    except SMTPRecipientsRefused as error:
+        return _quote(*next(iter(error.recipients.values())))
+    except (OSError, SMTPException, ValueError) as error:
+        return describe_failure(error)
+    return ""
+
+
 def refusal_of(address: str) -> RefusedAddress | None:
     """Return why mail to the address was refused; None if it was not."""
     return RefusedAddress.objects.filter(address=address.lower()).first()

@@ -17,11 +17,11 @@ from accounts.addresses import client_address
 from accounts.authentication import actor_of
 from accounts.credentials import (
     end_lesser_credentials,
-    forget_unconfirmed,
     has_other_second_factor,
 )
 from accounts.events import AccountEvent, tell_of_user
 from accounts.models import User
+from accounts.users import note_new_password
 
 SECOND_FACTOR = {
     mfa.authenticator_added: "added",
@@ -39,8 +39,7 @@ def record_sign_in(*, request: HttpRequest, user: User, **signal: Any) -> None:
 @receiver([account.password_changed, account.password_set, account.password_reset])
 def record_password(*, request: HttpRequest, user: User, **signal: Any) -> None:
     """Record a new password, also one set by a mailed link."""
-    forget_unconfirmed(user)
-    _tell(AccountEvent.USER_PASSWORD_CHANGED, request, user)
+    note_new_password(user=user, actor=actor_of(user).at(client_address(request)))
 
 
 @receiver([account.email_added, account.email_changed, account.email_removed])

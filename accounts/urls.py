@@ -10,6 +10,7 @@ app_name = "accounts"
 urlpatterns = [
     path("settings", RedirectView.as_view(pattern_name="accounts:profile")),
     path("settings/profile", own_account.profile, name="profile"),
+    path("settings/first-sign-in", own_account.first_sign_in, name="first-sign-in"),
     path("settings/security", own_account.security, name="security"),
     path(
         "organizations/new",

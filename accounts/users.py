@@ -130,8 +130,16 @@ def change_password(*, user: User, password: str | None, actor: Actor) -> None:
     user.set_password(password)
     with transaction.atomic():
         user.save(update_fields=["password"])
-        forget_unconfirmed(user)
-        tell_of_user(AccountEvent.USER_PASSWORD_CHANGED, user=user, actor=actor)
+        note_new_password(user=user, actor=actor)
+
+
+def note_new_password(*, user: User, actor: Actor) -> None:
+    """Record that a password was changed; a one-time password is over with it."""
+    forget_unconfirmed(user)
+    if user.must_change_password:
+        user.must_change_password = False
+        user.save(update_fields=["must_change_password"])
+    tell_of_user(AccountEvent.USER_PASSWORD_CHANGED, user=user, actor=actor)
 
 
 @contextmanager
@@ -143,8 +151,7 @@ def noting_password(*, user_id: int, actor: Actor) -> Iterator[None]:
         yield
         user = users.get()
         if user.password != before:
-            forget_unconfirmed(user)
-            tell_of_user(AccountEvent.USER_PASSWORD_CHANGED, user=user, actor=actor)
+            note_new_password(user=user, actor=actor)
 
 
 def organizations_left_by(user: User) -> list[str]:

@@ -18,7 +18,15 @@ from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.moved import Moved
 from accounts.views.base import SignInNeeded
-from registry_site.pages import bad_request
+from registry_site.pages import api_error, bad_request
+from registry_site.public_address import PATHS_FOR_MACHINES
+
+# What the page of a new password needs, and the way out.
+OPEN_TO_ONE_TIME_PASSWORDS = (
+    "/settings/first-sign-in",
+    "/accounts/logout/",
+    "/-/assets/",
+)
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
@@ -139,6 +147,30 @@ def send_on(request: HttpRequest, moved: Moved) -> HttpResponse | None:
     if location is None:
         return None
     return HttpResponse(status=307, headers={"Location": location})
+
+
+def ask_for_own_password(get_response: Answer) -> Answer:
+    """Lead who signed in with a one-time password to the page that replaces it."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if (
+            settings.SESSION_COOKIE_NAME not in request.COOKIES
+            or request.path_info in PATHS_FOR_MACHINES
+            or request.path_info.startswith(OPEN_TO_ONE_TIME_PASSWORDS)
+            or not getattr(request.user, "must_change_password", False)
+        ):
+            return get_response(request)
+        page = resolve_url("accounts:first-sign-in")
+        if request.path_info.startswith("/api/"):
+            message = f"choose your own password first: {settings.BERTH_URL}{page}"
+            return api_error(403, "password_change_required", message)
+        came_from = request.get_full_path() if request.method == "GET" else "/"
+        response: HttpResponse = redirect_to_login(came_from, page)
+        if "HX-Request" in request.headers:
+            response = HttpResponse(headers={"HX-Redirect": response["Location"]})
+        return response
+
+    return answer
 
 
 def ask_to_sign_in(request: HttpRequest) -> HttpResponse:

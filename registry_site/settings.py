@@ -263,6 +263,7 @@ MIDDLEWARE = [  # for pages; the protocol goes past it (registry_site/wsgi.py)
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "registry_site.middleware.ask_for_own_password",
     "registry_site.middleware.bring_toasts",
     "registry_site.middleware.Refusals",
     "registry_site.middleware.refuse_null_characters",

@@ -9,14 +9,20 @@ import django
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import connection
-from django.db.models import Count, Model, Q, Sum, Value
+from django.db.models import Count, Max, Min, Model, Q, Sum, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from accounts.models import Organization, Robot, User
+from accounts.models import (
+    Organization,
+    QueuedMail,
+    RefusedAddress,
+    Robot,
+    User,
+)
 from accounts.views.base import signed_in_user
 from distribution.models import Blob, Upload
 from registry_site.heartbeats import SCHEDULER, is_silent, last_heard
@@ -41,7 +47,9 @@ def show_state(request: HttpRequest) -> HttpResponse:
     if not signed_in_user(request).is_superuser:
         raise PermissionDenied(_("only administrators of the site see its state"))
     now = timezone.now()
-    counts = _counts(Organization, Robot, Tag, Manifest, Upload)
+    counts = _counts(
+        Organization, Robot, Tag, Manifest, Upload, QueuedMail, RefusedAddress
+    )
     heard = last_heard()
     waiting = waiting_messages()
     due_since = waiting_since()
@@ -49,6 +57,7 @@ def show_state(request: HttpRequest) -> HttpResponse:
         (_("People"), _people(counts)),
         (_("Images"), _images(counts)),
         (_("At work"), _work(heard, waiting, due_since, counts)),
+        (_("Mail"), _mail(counts)),
         (_("Versions"), _versions()),
     ]
     warnings = _warnings(heard, waiting, due_since, now)
@@ -197,6 +206,21 @@ def _work(
             if has_trigrams()
             else _("slow: the extension pg_trgm is missing"),
         ),
+    ]
+
+
+def _mail(counts: dict[type[Model], str]) -> list[Fact]:
+    waiting = QueuedMail.objects.aggregate(since=Min("created_at"), why=Max("problem"))
+    server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    return [
+        Fact(
+            _("Mail server"),
+            server if settings.BERTH_SENDS_MAIL else _("none (the setting EMAIL_URL)"),
+        ),
+        Fact(_("Mail that waits"), counts[QueuedMail]),
+        Fact(_("Oldest mail that waits"), _("none"), at=waiting["since"]),
+        Fact(_("Why mail waits"), waiting["why"] or _("no problem")),
+        Fact(_("Addresses that refuse mail"), counts[RefusedAddress]),
     ]
 
 

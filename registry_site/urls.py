@@ -8,6 +8,7 @@ from accounts.api.description import send_description
 from accounts.views.invitations import invitation_page
 from registry_site import health, metrics, pages, state
 from registry_site.assets import serve_asset
+from registry_site.mail_check import queue_test_mail
 from repositories.api.urls import exact_urlpatterns as exact_repositories
 from repositories.views.explore import show_explore
 from webhooks.api.urls import exact_urlpatterns as exact_webhooks
@@ -23,6 +24,7 @@ handler500 = "registry_site.pages.server_error"
 urlpatterns = [
     path("", show_explore, name="home"),
     path("-/admin/site/", state.show_state, name="site-state"),
+    path("-/admin/site/test-mail", queue_test_mail, name="test-mail"),
     path("-/admin/", admin.site.urls),
     path("-/assets/<str:name>", serve_asset, name="asset"),
     path("favicon.ico", pages.favicon),

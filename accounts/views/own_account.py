@@ -1,14 +1,18 @@
 """One's own account: profile, security (/settings/…)."""
 
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.contrib.auth import update_session_auth_hash
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.forms import ProfileForm
-from accounts.users import change_user
-from accounts.views.base import actor_of_page, signed_in_user, tell
+from accounts.forms import FirstSignInForm, ProfileForm
+from accounts.users import change_password, change_user
+from accounts.views.base import actor_of_page, redirect_back, signed_in_user, tell
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -27,6 +31,47 @@ def profile(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "accounts/profile.html",
+        {"form": form},
+        status=422 if form.is_bound else 200,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def first_sign_in(request: HttpRequest) -> HttpResponse:
+    """Ask for a password of one's own and for an address (E10).
+
+    registry_site/middleware.py leads here from every page until it is done.
+    """
+    user = signed_in_user(request)
+    if not user.must_change_password:
+        return redirect_back(request, resolve_url("home"))
+    form = FirstSignInForm(
+        data=request.POST if request.method == "POST" else None, user=user
+    )
+    if request.method == "POST" and form.is_valid():
+        actor = actor_of_page(request)
+        email = form.cleaned_data.get("email", "")
+        try:
+            with transaction.atomic():
+                if email:
+                    change_user(user=user, actor=actor, email=email)
+                    address = EmailAddress.objects.create(
+                        user=user, email=email, primary=True
+                    )
+                    if settings.BERTH_EMAIL_VERIFICATION != "none":
+                        address.send_confirmation(request)
+                change_password(
+                    user=user, password=form.cleaned_data["password1"], actor=actor
+                )
+        except IntegrityError:  # somebody else took it at this moment
+            form.add_error("email", _("Another account has this address."))
+        else:
+            update_session_auth_hash(request, user)
+            tell(request, _("Your password is changed."))
+            return redirect_back(request, resolve_url("home"))
+    return render(
+        request,
+        "accounts/first_sign_in.html",
         {"form": form},
         status=422 if form.is_bound else 200,
     )

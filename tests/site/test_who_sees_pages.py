@@ -80,6 +80,7 @@ TABLE: dict[str, dict[str, Answers]] = {
     "distribution:logins": {"GET": signed_in(200), "POST": signed_in(400)},
     "accounts:profile": {"GET": signed_in(200), "POST": signed_in(302)},
     "accounts:security": {"GET": signed_in(200)},
+    "accounts:first-sign-in": {"GET": signed_in(302), "POST": signed_in(302)},
     "accounts:new-organization": {"GET": signed_in(200), "POST": signed_in(422)},
     "repositories:search": {"GET": everybody(200), "POST": everybody(200)},
     "repositories:suggestions": {"GET": everybody(200), "POST": everybody(200)},

@@ -6,8 +6,8 @@ from typing import Any
 from django.contrib.auth.management.commands import changepassword
 
 from accounts.actors import COMMAND_LINE
-from accounts.events import AccountEvent, tell_of_user
 from accounts.models import User
+from accounts.users import note_new_password
 
 
 class Command(changepassword.Command):
@@ -20,7 +20,5 @@ class Command(changepassword.Command):
         said = super().handle(*args, **options)
         user = users.get()
         if user.password != before:  # no transaction: somebody is typing in between
-            tell_of_user(
-                AccountEvent.USER_PASSWORD_CHANGED, user=user, actor=COMMAND_LINE
-            )
+            note_new_password(user=user, actor=COMMAND_LINE)
         return said

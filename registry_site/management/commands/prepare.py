@@ -132,6 +132,9 @@ def ensure_administrator() -> tuple[str, str | None]:
                 is_superuser=True,
                 actor=COMMAND_LINE,
             )
+            if not settings.BERTH_ADMIN_PASSWORD:
+                administrator.must_change_password = True
+                administrator.save(update_fields=["must_change_password"])
             if not Namespace.objects.filter(name=OFFICIAL_NAMESPACE).exists():
                 create_organization(
                     name=OFFICIAL_NAMESPACE,
