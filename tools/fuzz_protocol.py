@@ -212,7 +212,9 @@ class Fuzzer:
             request = data.draw(
                 requests(self.name, self.digests[-5:], self.uploads[-3:])
             )
-            credentials = data.draw(st.sampled_from(("token",) * 8 + CREDENTIALS))
+            is_odd = data.draw(st.integers(0, 9)) == 0
+            usual = "basic" if b"/token" in request.target else "token"
+            credentials = data.draw(st.sampled_from(CREDENTIALS)) if is_odd else usual
             self.send(request, credentials)
 
         send_one()

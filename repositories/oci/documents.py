@@ -13,9 +13,10 @@ object with a digest, anywhere in the document, is a reference.
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from repositories.oci import media_types
@@ -39,7 +40,9 @@ ATTESTED_DIGEST = "vnd.docker.reference.digest"
 NO_PLATFORM = "unknown/unknown"  # as BuildKit writes it
 
 REFERENCES_MAX = 2000  # digests that one manifest names
+OBJECTS_MAX = 2 * REFERENCES_MAX + 2  # that have a digest; one may be named often
 SIZE_BYTES_MAX = 2**63 - 1  # what the database and every client can hold
+PLACE_MAX_LENGTH = 60  # of the place that a message names
 TEXT_MAX_LENGTH = 255  # of a media type (RFC 6838 §4.2) or an artifact type
 
 _MEMBERS = frozenset(
@@ -160,8 +163,11 @@ def _parse_body(
         if subject is None
         else _descriptor(subject, "subject", ReferenceKind.CHILD)
     )
-    sizes = {_check_object(value, place) for place, value in _objects_with_digest(body)}
-    descriptors = (*named, *_others(body, named))
+    objects = list(islice(_objects_with_digest(body), OBJECTS_MAX))
+    if len(objects) == OBJECTS_MAX:
+        raise ManifestMalformed(f"more than {REFERENCES_MAX} references")
+    sizes = {_check_object(value, place) for place, value in objects}
+    descriptors = (*named, *_others(objects, named))
     if len(descriptors) > REFERENCES_MAX:
         raise ManifestMalformed(f"more than {REFERENCES_MAX} references")
     return Document(
@@ -350,10 +356,11 @@ def read_manifest(payload: bytes, media_type: str) -> Document:
         children = _list(body, "manifests")
         named = [_read_descriptor(value, ReferenceKind.CHILD) for value in children]
     read = [descriptor for descriptor in named if descriptor is not None]
+    objects = islice(_objects_with_digest(body), OBJECTS_MAX)
     subject = _read_descriptor(body.get("subject"), ReferenceKind.CHILD)
     return Document(
         media_type=media_type,
-        descriptors=(*read, *_others(body, read))[:REFERENCES_MAX],
+        descriptors=(*read, *_others(objects, read))[:REFERENCES_MAX],
         subject=None if subject is None else subject.digest,
         artifact_type=artifact_type,
         annotations=read_annotations(body),
@@ -422,13 +429,15 @@ def _read_descriptor(value: Any, kind: ReferenceKind) -> Descriptor | None:
 # --- both
 
 
-def _others(body: dict[str, Any], named: list[Descriptor]) -> Iterator[Descriptor]:
+def _others(
+    objects: Iterable[tuple[str, dict[str, Any]]], named: list[Descriptor]
+) -> Iterator[Descriptor]:
     """Yield what a manifest refers to in places that its type does not define.
 
     Each digest once. The subject is not among them: it has a place of its own.
     """
     seen = {descriptor.digest for descriptor in named}
-    for place, value in _objects_with_digest(body):
+    for place, value in objects:
         if place == "subject":
             continue
         is_child = place.startswith("manifests[") and "." not in place
@@ -447,18 +456,21 @@ def _objects_with_digest(body: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
         if isinstance(value, dict):
             if isinstance(value.get("digest"), str):
                 yield place, value
-            inner = [
-                (f"{place}.{member[:40]}" if place else member[:40], item)
-                for member, item in value.items()
-                if isinstance(item, dict | list)
-            ]
+            named = [(f".{member[:40]}", item) for member, item in value.items()]
         else:
-            inner = [
-                (f"{place}[{index}]", item)
-                for index, item in enumerate(value)
-                if isinstance(item, dict | list)
-            ]
-        rest += reversed(inner)
+            named = [(f"[{index}]", item) for index, item in enumerate(value)]
+        rest += [
+            (_place_in(place, name), item)
+            for name, item in reversed(named)
+            if isinstance(item, dict | list)
+        ]
+
+
+def _place_in(place: str, name: str) -> str:
+    """Name a value within another one; what lies deep has the name of what it is in."""
+    if len(place) > PLACE_MAX_LENGTH:
+        return place
+    return place + name if place else name.removeprefix(".")
 
 
 def _is_size(value: Any) -> bool:

@@ -266,7 +266,9 @@ HUGE = 10**30
         ({"unknown": {"\udfff": 1}}, "surrogate"),
         ({"annotations": {"a": "\0"}}, "NUL"),
         ({"unknown": [2**64]}, "64 bits"),
+        ({"unknown": [1] * 50_001}, "values"),
         ({"unknown": [[]] * 200_001}, "values"),
+        ({"blobs": [{"digest": f"sha256:{n:064}"} for n in range(2000)]}, "2000"),
         ({"schemaVersion": 2.0}, "schemaVersion"),
         ({"schemaVersion": True}, "schema"),
         # Sizes against what is here (B5).
