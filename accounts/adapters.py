@@ -3,6 +3,11 @@
 Sign-ups are for everybody, for those with an invitation, or for nobody (BERTH_SIGNUP).
 An invitation's page puts its secret into the session; here it has to be one that still
 stands.
+
+A sign-up never reveals whether an address has an account: ACCOUNT_PREVENT_ENUMERATION
+is "strict". It makes the account either way, with an unconfirmed address, and mails the
+address. An account without a confirmed address gets no notifications by mail and no
+invitations by address, and loses the address to the account that confirms it.
 """
 
 import logging
@@ -26,10 +31,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.addresses import client_address
+from accounts.emails import is_address_taken
 from accounts.invitations import InvitationOver
 from accounts.models import Invitation, Namespace, User
+from accounts.models.fields import validate_line
 from accounts.models.invitations import InvitationQuerySet
-from accounts.names import NameInvalid, validate_namespace_name
+from accounts.names import NameInvalid, validate_claimed_name
 from accounts.tokens import hash_token
 from accounts.users import enrol_user
 from accounts.views.base import actor_of_page
@@ -88,12 +95,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         """Refuse what the grammar refuses, and what a user or organization has."""
         username = username.lower()
         try:
-            validate_namespace_name(username)
+            validate_claimed_name(username)
         except NameInvalid as error:
             raise ValidationError(str(error)) from error
         if not shallow and Namespace.objects.filter(name=username).exists():
             raise ValidationError(_("This name is taken."))
         return str(super().clean_username(username, shallow))
+
+    def clean_email(self, email: str) -> str:
+        """Refuse unclear text, which a quoted or international address may have."""
+        validate_line(email)
+        return str(super().clean_email(email))
 
     def save_user(
         self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True
@@ -116,6 +128,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             raise ImmediateHttpResponse(
                 HttpResponseRedirect(request.get_full_path())
             ) from error
+        if settings.BERTH_EMAIL_VERIFICATION == "none" and is_address_taken(
+            user.email, by_other_than=user
+        ):
+            self.send_already_exists_mail(user, user.email, "")
         return user
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
@@ -163,6 +179,36 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             if transaction.get_connection().in_atomic_block:
                 raise  # the change is undone along with the mail
             log.exception("a mail was not queued (%s)", template_prefix)
+
+    def send_confirmation_mail(
+        self, request: HttpRequest, emailconfirmation: Any, signup: bool
+    ) -> None:
+        """Mail a link that confirms the address, or that another account has it.
+
+        The page shows the same either way. Only the reader of the address learns it.
+        """
+        address = emailconfirmation.email_address
+        if not is_address_taken(address.email, by_other_than=address.user):
+            super().send_confirmation_mail(request, emailconfirmation, signup)
+            return
+        is_confirmed = not address.can_set_verified()
+        link = self.get_email_confirmation_url(request, emailconfirmation)
+        self.send_already_exists_mail(
+            address.user, address.email, "" if is_confirmed else link
+        )
+
+    def send_already_exists_mail(self, user: User, email: str, link: str) -> None:
+        """Tell the reader of an address that another account names it now."""
+        path = reverse("account_reset_password")
+        self.send_mail(
+            "account/email/account_already_exists",
+            email,
+            {
+                "username": user.username,
+                "activate_url": link,
+                "password_reset_url": f"{settings.BERTH_URL}{path}",
+            },
+        )
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Link to BERTH_URL, whatever host the request was sent to."""

@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 
+from accounts.emails import AddressTaken, is_address_taken
 from accounts.memberships import add_member, remove_member
 from accounts.models import (
     AccessToken,
@@ -62,6 +63,13 @@ class ChangedUserForm(UserChangeForm):  # type: ignore[type-arg]
             except LastAdministrator as error:
                 raise forms.ValidationError(str(error)) from error
         return fields
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        is_changed = email.lower() != self.instance.email.lower()
+        if is_changed and is_address_taken(email, by_other_than=self.instance):
+            raise forms.ValidationError(str(AddressTaken()))
+        return email
 
 
 @admin.register(User)

@@ -8,7 +8,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from accounts.models.namespaces import validate_namespace_field
+from accounts.models.fields import validate_line
+from accounts.models.namespaces import validate_claimed_field
 from accounts.names import NAMESPACE_MAX_LENGTH
 
 _NAME_HINT = _(
@@ -41,7 +42,21 @@ def _shape(form: forms.Form) -> None:
         field.widget.attrs.pop("placeholder", None)
 
 
-class SignUpForm(SignupForm):  # type: ignore[misc]
+class _TakesEveryAddress:
+    """Makes an account for every address, whatever BERTH_EMAIL_VERIFICATION says.
+
+    allauth makes none for a taken address where confirmation is mandatory. Usernames
+    are public, so the missing page of the new user would reveal it (adapters.py).
+    """
+
+    account_already_exists: bool
+
+    def validate_unique_email(self, value: str) -> str:
+        self.account_already_exists = False
+        return value
+
+
+class SignUpForm(_TakesEveryAddress, SignupForm):  # type: ignore[misc]
     """Choose a name, which is also a namespace, and a password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -49,7 +64,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]
         _shape(self)
 
 
-class SocialSignUpForm(SocialSignupForm):  # type: ignore[misc]
+class SocialSignUpForm(_TakesEveryAddress, SocialSignupForm):  # type: ignore[misc]
     """Choose a name; who somebody is was said elsewhere."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -90,6 +105,7 @@ class ProfileForm(forms.Form):
     """What others see of a person."""
 
     display_name = forms.CharField(
+        validators=[validate_line],
         label=_("Display name"),
         max_length=100,
         required=False,
@@ -103,7 +119,7 @@ class NewOrganizationForm(forms.Form):
     name = forms.CharField(
         label=_("Name"),
         max_length=NAMESPACE_MAX_LENGTH,
-        validators=[validate_namespace_field],
+        validators=[validate_claimed_field],
         help_text=_(
             "The first part of its images' names. Lower-case letters, digits, and "
             "single '-', '_' or '.' between them."
@@ -111,6 +127,7 @@ class NewOrganizationForm(forms.Form):
         widget=forms.TextInput(attrs=_MACHINE_WORD),
     )
     display_name = forms.CharField(
+        validators=[validate_line],
         label=_("Display name"),
         max_length=100,
         required=False,

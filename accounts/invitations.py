@@ -25,6 +25,7 @@ from accounts.membership_decisions import (
 )
 from accounts.memberships import add_member
 from accounts.models import Invitation, Team, User
+from accounts.models.fields import validate_line
 from accounts.tokens import hash_token, hold_maker, is_token, make_token
 
 INVITATION_PREFIX = "berth_inv_"
@@ -56,6 +57,7 @@ def invite(
     assert (user is None) != (email == ""), "an invitation is to a user or an address"
     if email:
         validate_email(email)
+        validate_line(email)
         email = User.objects.normalize_email(email)
     elif team.memberships.filter(user=user).exists():
         raise AlreadyMember(f"{user} is in team {team.name}")

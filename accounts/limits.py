@@ -4,6 +4,7 @@
     account and address        10      a person who forgot, or a script gone wrong
     address (IPv6: its /64)    50      one machine trying many accounts
     account                    200     many machines trying one account
+    second factor of account   10      wrong codes after the correct password
 
 Only guesses at passwords and at codes of a second factor count. Tokens, links and other
 generated secrets cannot be guessed: a correct one is always accepted, and an expired or
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 WINDOW = timedelta(minutes=15)
 PAIR_MAX, ADDRESS_MAX, ACCOUNT_MAX = 10, 50, 200
+CODES_MAX = 10
 IPV6_PREFIX = 64  # what one subscriber has
 
 
@@ -51,8 +53,27 @@ class _Counter:
 
 def check_attempts(*, username: str, address: str) -> None:
     """Raise TooManyAttempts for a caller who has to wait. One query."""
+    _check(_counters(username, address))
+
+
+def record_failure(*, username: str, address: str) -> None:
+    """Count a wrong password; a window begins with its first one."""
+    _record(_counters(username, address))
+
+
+def check_codes(*, username: str) -> None:
+    """Raise TooManyAttempts for an account with too many wrong codes. One query."""
+    _check([_codes_of(username)])
+
+
+def record_wrong_code(*, username: str) -> None:
+    """Count a wrong code of a second factor; the password was correct."""
+    _record([_codes_of(username)])
+
+
+def _check(counters: list[_Counter]) -> None:
     now = timezone.now()
-    allowed = {c.key: c.failures_max for c in _counters(username, address)}
+    allowed = {c.key: c.failures_max for c in counters}
     try:
         rows = FailedAttempts.objects.filter(
             key__in=allowed, window_ends_at__gt=now
@@ -65,12 +86,11 @@ def check_attempts(*, username: str, address: str) -> None:
         raise TooManyAttempts(max(1, int((max(ends) - now).total_seconds()) + 1))
 
 
-def record_failure(*, username: str, address: str) -> None:
-    """Count a failure; a window begins with its first one."""
+def _record(counters: list[_Counter]) -> None:
     now = timezone.now()
     try:
         with transaction.atomic():
-            for counter in _counters(username, address):
+            for counter in counters:
                 counted = FailedAttempts.objects.filter(
                     key=counter.key, window_ends_at__gt=now
                 ).update(failure_count=F("failure_count") + 1)
@@ -99,6 +119,10 @@ def _counters(username: str, address: str) -> list[_Counter]:
     if username and place:
         counters.append(_Counter(_key("pair", username, place), PAIR_MAX))
     return sorted(counters, key=lambda counter: counter.key)
+
+
+def _codes_of(username: str) -> _Counter:
+    return _Counter(_key("second factor", username), CODES_MAX)
 
 
 def place_of(address: str) -> str:

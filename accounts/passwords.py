@@ -16,6 +16,7 @@ import time
 from django.conf import settings
 from django.contrib.auth import authenticate
 
+from accounts.emails import users_with_address
 from accounts.limits import WINDOW, check_attempts, record_failure
 from accounts.models import User
 
@@ -34,7 +35,7 @@ def find_login(typed: str) -> str:
     typed = typed.replace("\0", "")  # PostgreSQL refuses it in a parameter
     if "@" not in typed:
         return typed if "+" in typed else typed.lower()
-    found = User.objects.filter(email__iexact=typed).values_list("username", flat=True)
+    found = users_with_address(typed).values_list("username", flat=True)
     return found.first() or typed
 
 

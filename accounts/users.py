@@ -10,6 +10,7 @@ from django.dispatch import Signal
 
 from accounts.actors import Actor
 from accounts.credentials import end_lesser_credentials, forget_unconfirmed
+from accounts.emails import AddressTaken, is_address_taken
 from accounts.events import AccountEvent, tell_of_user
 from accounts.membership_decisions import note_decision
 from accounts.models import Membership, Namespace, Team, User
@@ -40,7 +41,7 @@ def create_user(
     """Make a user and the namespace of the same name, or neither.
 
     Raises ValidationError for a name that the grammar refuses, and IntegrityError when
-    the name is taken by a user or an organization.
+    the name is taken by a user or an organization, or the address by a user.
     """
     user = User(
         username=username,
@@ -50,6 +51,8 @@ def create_user(
     )
     user.set_password(password)
     user.clean_fields(exclude=["password"])
+    if is_address_taken(user.email, by_other_than=user):
+        raise AddressTaken
     enrol_user(user=user, actor=actor)
     return user
 
@@ -80,6 +83,8 @@ def change_user(*, user: User, actor: Actor, **fields: Any) -> None:
     changed = [name for name in fields if getattr(user, name) != fields[name]]
     if not changed:
         return
+    if "email" in changed and is_address_taken(fields["email"], by_other_than=user):
+        raise AddressTaken
     with transaction.atomic():
         if any(name in changed and not fields[name] for name in _STANDING):
             keep_administrator(user)

@@ -107,7 +107,10 @@ class Refusals:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code == 429:  # allauth's limits, which are by the minute
+            response.headers.setdefault("Retry-After", "60")
+        return response
 
     def process_exception(
         self, request: HttpRequest, exception: Exception

@@ -10,6 +10,7 @@ from django.urls import Resolver404, resolve
 from django.utils.encoding import iri_to_uri
 from django.utils.http import escape_leading_slashes
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 from accounts.views.base import actor_of_page
 from registry_site.context import Topbar
@@ -21,6 +22,27 @@ log = logging.getLogger(__name__)
 def favicon(request: HttpRequest) -> HttpResponse:
     """Send those who ask for the old name to the picture."""
     return HttpResponseRedirect(staticfiles_storage.url("favicon.svg"))
+
+
+ROBOTS = """User-agent: *
+Disallow: /-/
+Disallow: /accounts/
+Disallow: /api/
+Disallow: /invitations/
+Disallow: /search
+Disallow: /settings/
+Disallow: /v1/
+Disallow: /v2/
+Disallow: /*/-/
+"""
+
+
+@require_safe
+def robots(request: HttpRequest) -> HttpResponse:
+    """Keep crawlers to the pages of images: searches and forms have no end."""
+    response = HttpResponse(ROBOTS, content_type="text/plain; charset=utf-8")
+    response["Cache-Control"] = "public, max-age=86400"
+    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

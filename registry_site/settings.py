@@ -338,8 +338,15 @@ ACCOUNT_FORMS = {
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.credentials.ResetTokenGenerator"
 ACCOUNT_PRESERVE_USERNAME_CASING = False  # a namespace is written in lower case
-ACCOUNT_RATE_LIMITS = {"login": None}  # accounts/limits.py counts, for all ways in
+# accounts/limits.py counts these, for all ways in.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
+ACCOUNT_PREVENT_ENUMERATION = "strict"  # see accounts/adapters.py
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+MFA_FORMS = {
+    "authenticate": "accounts.factor_codes.AuthenticateForm",
+    "reauthenticate": "accounts.factor_codes.ReauthenticateForm",
+}
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds, either way
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # mail may lead nowhere but to the console
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]

@@ -28,6 +28,11 @@ urlpatterns = [
     path("-/admin/", admin.site.urls),
     path("-/assets/<str:name>", serve_asset, name="asset"),
     path("favicon.ico", pages.favicon),
+    path("robots.txt", pages.robots),
+    path(
+        ".well-known/change-password",  # as browsers' password managers ask
+        RedirectView.as_view(pattern_name="account_change_password"),
+    ),
     path("invitations/<str:secret>", invitation_page, name="invitation-page"),
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("notifications.api.urls")),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor
 from accounts.models import AccessToken, Namespace
+from accounts.models.fields import validate_line, validate_summary
 from repositories.models import Repository
 from repositories.oci.references import NameMalformed, parse_repository_name
 from repositories.reach import NothingOfThatName, namespace_ids, repository_ids
@@ -31,6 +32,7 @@ class NewRepositoryForm(forms.Form):
         label=_("Name"), max_length=255, widget=forms.TextInput(attrs=_MACHINE_WORD)
     )
     description = forms.CharField(
+        validators=[validate_summary],
         label=_("Description"),
         max_length=200,
         required=False,
@@ -80,6 +82,7 @@ class NewTokenForm(forms.Form):
     """What a new access token is called, and how much it lets through."""
 
     name = forms.CharField(
+        validators=[validate_line],
         label=_("Name"),
         max_length=100,
         widget=forms.TextInput(

@@ -8,7 +8,8 @@ from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Namespace, Organization, Robot, Team, User
-from accounts.models.namespaces import validate_namespace_field
+from accounts.models.fields import validate_line, validate_paragraphs
+from accounts.models.namespaces import validate_claimed_field
 from accounts.names import (
     NAMESPACE_MAX_LENGTH,
     ROBOT_NAME_MAX_LENGTH,
@@ -39,7 +40,10 @@ class TeamForm(forms.Form):
         widget=forms.TextInput(attrs=_MACHINE_WORD),
     )
     description = forms.CharField(
-        label=_("What is it for?"), max_length=500, required=False
+        validators=[validate_paragraphs],
+        label=_("What is it for?"),
+        max_length=500,
+        required=False,
     )
     standing = forms.ChoiceField(
         label=_("Its members"),
@@ -78,7 +82,7 @@ class JoinForm(forms.Form):
         """Find the user or the robot; an address stays one, whoever it belongs to."""
         who: str = self.cleaned_data["who"]
         if "@" in who:
-            self.email = forms.EmailField().clean(who)
+            self.email = forms.EmailField(validators=[validate_line]).clean(who)
             return who
         kind = "robot" if "+" in who else "user"
         found = find_subject_in(self.namespace, kind, who)
@@ -98,6 +102,7 @@ class RobotForm(forms.Form):
         widget=forms.TextInput(attrs=_MACHINE_WORD),
     )
     description = forms.CharField(
+        validators=[validate_paragraphs],
         label=_("What is it for?"),
         max_length=500,
         required=False,
@@ -179,7 +184,7 @@ class NewNameForm(forms.Form):
     name = forms.CharField(
         label=_("Name"),
         max_length=NAMESPACE_MAX_LENGTH,
-        validators=[validate_namespace_field],
+        validators=[validate_claimed_field],
         help_text=_("The old name leads here until somebody takes it."),
         widget=forms.TextInput(attrs=_MACHINE_WORD),
     )

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from accounts.actions import Action, Role
 from accounts.actors import Actor
 from accounts.models import Namespace
+from accounts.models.fields import validate_summary
 from repositories.access import find_namespace
 from repositories.grants import Subject, find_subject
 from repositories.models import Repository
@@ -32,6 +33,7 @@ KIND_CHOICES = [
 
 class DescriptionForm(forms.Form):
     description = forms.CharField(
+        validators=[validate_summary],
         label=gettext_lazy("Description"),
         max_length=200,
         required=False,

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models.fields import validate_line
 from webhooks.models import Webhook
 from webhooks.notices import EventName
 from webhooks.payloads.custom import TEMPLATE_MAX_LENGTH
@@ -127,7 +128,9 @@ class FormatForm(forms.Form):
 class WebhookForm(FormatForm):
     """All settings of a webhook, new or there already."""
 
-    name = forms.CharField(label=_("Name"), max_length=100, required=False)
+    name = forms.CharField(
+        label=_("Name"), max_length=100, required=False, validators=[validate_line]
+    )
     url = forms.CharField(
         label="URL",
         max_length=2000,

@@ -8,7 +8,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import AccessToken, Invitation, Organization, Robot, Team, User
-from accounts.models.namespaces import validate_namespace_field
+from accounts.models.fields import validate_line
+from accounts.models.namespaces import (
+    validate_claimed_field,
+    validate_namespace_field,
+)
 from accounts.names import (
     NAMESPACE_MAX_LENGTH,
     NAMESPACE_MIN_LENGTH,
@@ -21,7 +25,11 @@ from accounts.names import (
 
 @extend_schema_field({"anyOf": [{"type": "string", "format": "email"}, {"enum": [""]}]})
 class EmailOrNoneField(serializers.EmailField):
-    """An e-mail address, "" for none."""
+    """An email address, "" for none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.validators.append(validate_line)
 
 
 @extend_schema_field(
@@ -33,11 +41,13 @@ class EmailOrNoneField(serializers.EmailField):
     }
 )
 class NamespaceNameField(serializers.CharField):
-    """A name that a user or an organization may take."""
+    """A name that a user or an organization may take, or an administrator give."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, is_claimed: bool = True, **options: Any) -> None:
         super().__init__(max_length=NAMESPACE_MAX_LENGTH, **options)
-        self.validators.append(validate_namespace_field)
+        self.validators.append(
+            validate_claimed_field if is_claimed else validate_namespace_field
+        )
 
 
 @extend_schema_field(
@@ -107,7 +117,7 @@ class AdministeredUserSerializer(serializers.ModelSerializer[User]):
 
 
 class NewUserSerializer(serializers.Serializer[Any]):
-    username = NamespaceNameField()
+    username = NamespaceNameField(is_claimed=False)
     email = EmailOrNoneField(required=False, allow_blank=True, max_length=254)
     password = serializers.CharField(max_length=1000, trim_whitespace=False)
 
@@ -143,7 +153,7 @@ class AccessTokenSerializer(serializers.ModelSerializer[AccessToken]):
 
 
 class NewAccessTokenSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=100)
+    name = serializers.CharField(max_length=100, validators=[validate_line])
     actions = serializers.ChoiceField(AccessToken.Actions.choices)
     repositories = serializers.ListField(
         child=serializers.CharField(max_length=255), required=False, max_length=100
@@ -195,7 +205,7 @@ class ChangedOrganizationSerializer(OrganizationSerializer):
 class NewOrganizationSerializer(serializers.Serializer[Any]):
     name = NamespaceNameField()
     display_name = serializers.CharField(
-        max_length=100, required=False, allow_blank=True
+        max_length=100, required=False, allow_blank=True, validators=[validate_line]
     )
 
 
@@ -239,7 +249,9 @@ class NewInvitationSerializer(serializers.Serializer[Any]):
 
     team = ComponentField()
     username = serializers.CharField(max_length=NAMESPACE_MAX_LENGTH, required=False)
-    email = serializers.EmailField(max_length=254, required=False)
+    email = serializers.EmailField(
+        max_length=254, required=False, validators=[validate_line]
+    )
 
     def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
         if ("username" in fields) == ("email" in fields):

@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.models.fields import LineField
+
 NEARLY_OVER = timedelta(days=7)
 
 
@@ -26,7 +28,7 @@ class AccessToken(models.Model):
     user = models.ForeignKey(
         "accounts.User", on_delete=models.CASCADE, related_name="access_tokens"
     )
-    name = models.CharField(max_length=100)
+    name = LineField(max_length=100)
     actions = models.CharField(max_length=5, choices=Actions.choices)
     token_hash = models.CharField(max_length=64, unique=True)  # see accounts/tokens.py
     ends_with = models.CharField(  # to find it by when it leaks; "" before 2026-11

@@ -4,6 +4,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from accounts.models.fields import ClearEmailField
 from accounts.models.users import User
 
 
@@ -47,7 +48,7 @@ class Invitation(models.Model):
         null=True,
         blank=True,
     )
-    email = models.EmailField(blank=True)
+    email = ClearEmailField(blank=True)
     token_hash = models.CharField(max_length=64, unique=True)
     invited_by = models.CharField(max_length=100)  # the login, as it was
     # Who made it, and with which token: it ends with them.

@@ -5,13 +5,26 @@ from django.db import models, transaction
 from django.db.models import Q
 
 from accounts.models.fields import BytewiseCharField
-from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_namespace_name
+from accounts.names import (
+    NAMESPACE_MAX_LENGTH,
+    NameInvalid,
+    validate_claimed_name,
+    validate_namespace_name,
+)
 
 
 def validate_namespace_field(name: str) -> None:
     """Give the grammar's sentence to a form or to the admin."""
     try:
         validate_namespace_name(name)
+    except NameInvalid as error:
+        raise ValidationError(str(error)) from error
+
+
+def validate_claimed_field(name: str) -> None:
+    """Refuse also what speaks for the site, where people choose a name themselves."""
+    try:
+        validate_claimed_name(name)
     except NameInvalid as error:
         raise ValidationError(str(error)) from error
 

@@ -1,6 +1,12 @@
 from django.db import models
 
 from accounts.actors import Actor
+from accounts.models.fields import (
+    ClearEmailField,
+    ClearURLField,
+    LineField,
+    ParagraphsField,
+)
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
@@ -21,10 +27,10 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
 class Organization(models.Model):
     """A group that owns a namespace; people join it through teams."""
 
-    display_name = models.CharField(max_length=100, blank=True)
-    description = models.TextField(blank=True)
-    email = models.EmailField(blank=True)
-    website = models.URLField(blank=True)
+    display_name = LineField(max_length=100, blank=True)
+    description = ParagraphsField(blank=True)
+    email = ClearEmailField(blank=True)
+    website = ClearURLField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = OrganizationQuerySet.as_manager()

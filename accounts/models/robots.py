@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models.fields import BytewiseCharField
+from accounts.models.fields import BytewiseCharField, ParagraphsField
 from accounts.names import ROBOT_NAME_MAX_LENGTH
 
 NEARLY_OVER = timedelta(days=7)  # before its end there is a reminder
@@ -30,7 +30,7 @@ class Robot(models.Model):
         "accounts.Namespace", on_delete=models.CASCADE, related_name="robots"
     )
     name = BytewiseCharField(max_length=ROBOT_NAME_MAX_LENGTH)
-    description = models.TextField(blank=True)
+    description = ParagraphsField(blank=True)
     token_hash = models.CharField(max_length=64, unique=True)  # see accounts/tokens.py
     is_active = models.BooleanField(default=True)
     expires_at = models.DateTimeField(null=True, blank=True)

@@ -2,7 +2,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
-from accounts.models.fields import BytewiseCharField
+from accounts.models.fields import BytewiseCharField, ParagraphsField
 from accounts.names import TEAM_NAME_MAX_LENGTH
 
 OWNERS_TEAM = "owners"  # every organization has it, with standing admin, never empty
@@ -27,7 +27,7 @@ class Team(models.Model):
         "accounts.Organization", on_delete=models.CASCADE, related_name="teams"
     )
     name = BytewiseCharField(max_length=TEAM_NAME_MAX_LENGTH)
-    description = models.TextField(blank=True)
+    description = ParagraphsField(blank=True)
     standing = models.CharField(
         max_length=7, choices=Standing.choices, default=Standing.MEMBER
     )

@@ -2,11 +2,10 @@ from typing import Any, Self
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Upper
 from django.utils.crypto import salted_hmac
 
-from accounts.models.fields import BytewiseCharField
+from accounts.models.fields import BytewiseCharField, ClearEmailField, LineField
 from accounts.models.namespaces import validate_namespace_field
 from accounts.names import NAMESPACE_MAX_LENGTH
 
@@ -20,9 +19,9 @@ class User(AbstractUser):
         validators=[validate_namespace_field],
         error_messages={"unique": "this name is taken"},
     )
-    email = models.EmailField(blank=True)
+    email = ClearEmailField(blank=True)
     _kept_password: str | None = None
-    display_name = models.CharField(max_length=100, blank=True)
+    display_name = LineField(max_length=100, blank=True)
     must_change_password = models.BooleanField(
         "must change the password",
         default=False,
@@ -35,11 +34,9 @@ class User(AbstractUser):
     epoch = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                Lower("email"), condition=~Q(email=""), name="user_email_unique"
-            )
-        ]
+        # Not unique: an address belongs to the account that confirmed it (allauth's
+        # EmailAddress), and until then a sign-up must not reveal that another has it.
+        indexes = [models.Index(Upper("email"), name="user_email_index")]
 
     @classmethod
     def from_db(cls, *args: Any, **options: Any) -> Self:

@@ -28,6 +28,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
+from accounts.text import reveal
 from registry_site.assets import asset_url
 from registry_site.marks import draw_mark, paint_of
 
@@ -180,6 +181,12 @@ def _say(count: int, unit: str, *, is_past: bool) -> str:
         "minute": ngettext("in %(count)d minute", "in %(count)d minutes", count),
     }
     return (past if is_past else future)[unit] % {"count": count}
+
+
+@register.filter("reveal")
+def reveal_text(text: object) -> str:
+    """Show characters that hide or reorder as ⟨U+202E⟩, in text that others wrote."""
+    return reveal(str(text))
 
 
 @register.filter

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.actions import Action, Role
+from accounts.models.fields import validate_summary
 from repositories.models import (
     DefaultPermission,
     Event,
@@ -160,7 +161,10 @@ class NewRepositorySerializer(serializers.Serializer[Any]):
     name = RepositoryNameField()
     visibility = serializers.ChoiceField(Repository.Visibility.choices)
     description = serializers.CharField(
-        max_length=200, required=False, allow_blank=True
+        max_length=200,
+        required=False,
+        allow_blank=True,
+        validators=[validate_summary],
     )
 
 

@@ -1,12 +1,14 @@
 from django.db import models
 
+from accounts.models.fields import LineField, SummaryField
+
 
 class Category(models.Model):
     """A shelf of the hub; site administrators make them and put images there."""
 
     slug = models.SlugField(max_length=40, unique=True)
-    name = models.CharField(max_length=60)
-    description = models.CharField(max_length=200, blank=True)
+    name = LineField(max_length=60)
+    description = SummaryField(max_length=200, blank=True)
     position = models.PositiveIntegerField(default=0)
 
     class Meta:

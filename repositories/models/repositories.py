@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.actions import Action, Role
 from accounts.actors import Actor
 from accounts.models import Namespace, Robot, Team
-from accounts.models.fields import BytewiseCharField
+from accounts.models.fields import BytewiseCharField, SummaryField
 from accounts.permissions import live_users
 from repositories.models.grants import Grant
 from repositories.oci.references import NAME_MAX_LENGTH
@@ -189,7 +189,7 @@ class Repository(models.Model):
     visibility = models.CharField(
         max_length=7, choices=Visibility.choices, default=Visibility.PRIVATE
     )
-    description = models.CharField(max_length=200, blank=True)
+    description = SummaryField(max_length=200, blank=True)
     readme = models.TextField(blank=True)
     star_count = models.PositiveBigIntegerField(default=0)
     pull_count = models.PositiveBigIntegerField(default=0)

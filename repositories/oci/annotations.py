@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from accounts.text import reveal
 from repositories.oci.documents import read_annotations
 
 PREFIX = "org.opencontainers.image."
@@ -35,7 +36,7 @@ def about(labels: Mapping[str, str]) -> About:
 
     def word(name: str) -> str:
         older = OLDER_PREFIX + _OLDER.get(name, name)
-        return (labels.get(PREFIX + name) or labels.get(older) or "").strip()
+        return reveal((labels.get(PREFIX + name) or labels.get(older) or "").strip())
 
     links = {name: word(name) for name in LINKS if is_web_address(word(name))}
     return About(

@@ -87,7 +87,7 @@ def test_capitals_give_no_more_guesses(cast: Cast) -> None:
     FailedAttempts.objects.all().delete()
     for typed in (person.username, person.username.upper(), person.username.title()):
         with pytest.raises(AuthenticationFailed):
-            authenticate_basic(typed, "wrong")
+            authenticate_basic(typed, f"wrong {typed}")
     counted = FailedAttempts.objects.values_list("failure_count", flat=True)
     assert list(counted) == [3], "one counter for all of them"
 

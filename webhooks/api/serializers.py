@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.models.fields import validate_line
 from webhooks.models import Attempt, Delivery, Report, Webhook
 from webhooks.notices import EventName
 from webhooks.payloads import FORMATS
@@ -76,7 +77,9 @@ class NewWebhookSerializer(FormatSerializer):
     """In ``headers``, null keeps the value that is there."""
 
     url = serializers.CharField(max_length=2000)
-    name = serializers.CharField(max_length=100, allow_blank=True, required=False)
+    name = serializers.CharField(
+        max_length=100, allow_blank=True, required=False, validators=[validate_line]
+    )
     secret = serializers.CharField(max_length=200, required=False, allow_blank=True)
     tags = serializers.CharField(
         max_length=128, allow_blank=True, required=False, source="tag_glob"

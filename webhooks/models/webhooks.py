@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
+from accounts.models.fields import LineField
 from webhooks.payloads import FORMATS
 from webhooks.payloads.writing import write_json
 from webhooks.sealing import seal, unseal
@@ -41,7 +42,7 @@ class Webhook(models.Model):
     what may be seen of the URL.
     """
 
-    name = models.CharField(max_length=100, blank=True)
+    name = LineField(max_length=100, blank=True)
     # Both empty: the site's.
     repository = models.ForeignKey(
         "repositories.Repository",
