@@ -4,11 +4,20 @@ from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from accounts.views.base import actor_of_page, number_in, signed_in_user, tell
+from accounts.models import User
+from accounts.views.base import (
+    actor_of_page,
+    ask,
+    given,
+    number_in,
+    signed_in_user,
+    tell,
+)
 from distribution.refresh_tokens import end_logins, logins_of
 
 LISTED_MAX = 50  # a CI may sign in at every build
@@ -17,17 +26,10 @@ ALL = "all"
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def show_logins(request: HttpRequest) -> HttpResponse:
-    """List one's logins, those used last first; POST ends one, or all."""
+    """List one's logins; with ``login``, ask, and then revoke that one, or all."""
     user = signed_in_user(request)
-    if request.method == "POST":
-        chosen = request.POST.get("login", "")
-        login_id = number_in(chosen)
-        if login_id is None and chosen != ALL:
-            raise BadRequest("there is no such login")
-        count = end_logins(user=user, login_id=login_id, actor=actor_of_page(request))
-        ended = ngettext("%(count)d login ended", "%(count)d logins ended", count)
-        tell(request, ended % {"count": count} if count else _("It had ended already"))
-        return redirect("distribution:logins")
+    if request.method == "POST" or "login" in request.GET:
+        return _revoke(request, user, given(request, "login"))
     logins = list(logins_of(user)[: LISTED_MAX + 1])
     return render(
         request,
@@ -38,3 +40,23 @@ def show_logins(request: HttpRequest) -> HttpResponse:
             "issues_logins": settings.BERTH_IDENTITY_TOKENS,
         },
     )
+
+
+def _revoke(request: HttpRequest, user: User, chosen: str) -> HttpResponse:
+    login_id = number_in(chosen)
+    if login_id is None and chosen != ALL:
+        raise BadRequest("there is no such login")
+    if request.method != "POST":
+        return ask(
+            request,
+            question=_("Revoke all docker logins?")
+            if login_id is None
+            else _("Revoke this docker login?"),
+            consequence=_("The machine has to run docker login again."),
+            action=_("Revoke"),
+            back_url=reverse("distribution:logins"),
+        )
+    count = end_logins(user=user, login_id=login_id, actor=actor_of_page(request))
+    revoked = ngettext("%(count)d login revoked", "%(count)d logins revoked", count)
+    tell(request, revoked % {"count": count} if count else _("Already revoked"))
+    return redirect("distribution:logins")

@@ -19,7 +19,13 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.actions import ACTIONS_OF_ROLE, ALL_ACTIONS, TAG_ACTIONS, Action
+from accounts.actions import (
+    ACTIONS_OF_ROLE,
+    ALL_ACTIONS,
+    TAG_ACTIONS,
+    Action,
+    Role,
+)
 from accounts.actors import Actor
 from accounts.decisions import Decision
 from accounts.models import Namespace, Team
@@ -28,6 +34,8 @@ from repositories.sql import fetch_rows
 
 # Stands for the tag of a manifest that has none; only a glob like * matches it.
 UNTAGGED = ""
+
+HELD_SHOWN = 3  # roles that a refusal names
 
 # Where a right may come from; the earlier one explains (in_order).
 SOURCES = ("owner", "administrator", "grant", "team")
@@ -384,10 +392,29 @@ def _explain_none(
             f"{action}: refused, because {actor} has it on *{facts.full_name}* only "
             f"for tags like {', '.join(map(repr, globs))}, not for {wanted}"
         )
+    needed = next(role for role in Role if action in ACTIONS_OF_ROLE[role])
     return (
-        f"{action}: refused, because {actor} has no role with *{action}* on "
-        f"*{facts.full_name}*"
+        f"{action}: refused, because {actor} has {_held(rights, facts)}; "
+        f"*{action}* needs *{needed}*"
     )
+
+
+def _held(rights: list[Right], facts: RepositoryFacts) -> str:
+    """Return the roles that somebody has there, and through what; the highest first."""
+    if not rights:
+        return f"no role on *{facts.full_name}*"
+    highest = sorted(rights, key=lambda r: list(Role).index(Role(r.role)), reverse=True)
+    held = []
+    for right in highest[:HELD_SHOWN]:
+        text = f"*{right.role}* on *{facts.full_name}*"
+        if right.tag_glob:
+            text += f" for tags like '{right.tag_glob}'"
+        if right.team:
+            text += f" through team *{right.team}*"
+        held.append(text)
+    if len(rights) > HELD_SHOWN:
+        held.append(f"{len(rights) - HELD_SHOWN} more")
+    return " and ".join(dict.fromkeys(held))
 
 
 def actions_of(actor: Actor, facts: RepositoryFacts) -> frozenset[Action]:

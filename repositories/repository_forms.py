@@ -64,10 +64,10 @@ class VisibilityForm(forms.Form):
         widget=forms.RadioSelect,
     )
     visibility.hints = {  # type: ignore[attr-defined]  # components/field.html
-        "private": gettext_lazy("Only those with access see it and pull from it."),
-        "public": gettext_lazy(
-            "Everybody sees it and pulls from it, signed in or not."
+        "private": gettext_lazy(
+            "Only you and people you give access can see and pull it."
         ),
+        "public": gettext_lazy("Everyone can see and pull it, signed in or not."),
     }
 
 
@@ -111,7 +111,7 @@ class TransferForm(forms.Form):
         name: str = self.cleaned_data["namespace"].replace("\0", "")
         self.target = find_namespace(name)
         if self.target is None:
-            raise ValidationError(_("There is nobody of this name."))
+            raise ValidationError(_("No user or organization with this name."))
         decision = may_create(self.actor, self.target)
         if not decision:
             raise ValidationError(decision.reason.replace("*", ""))
@@ -140,7 +140,7 @@ class DeletionForm(forms.Form):
 
 def _check_confirmation(text: str, repository: Repository) -> str:
     if text != repository.full_name:
-        raise ValidationError(_("This is not its name."))
+        raise ValidationError(_("Doesn't match."))
     return text
 
 
@@ -155,11 +155,12 @@ class GrantForm(forms.Form):
     )
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=ROLE_CHOICES)
     tags = forms.CharField(
-        label=gettext_lazy("Only for tags like"),
+        label=gettext_lazy("Tags"),
         max_length=TAG_GLOB_MAX_LENGTH,
         required=False,
         help_text=gettext_lazy(
-            "Such as release-*; then the rest can only be pulled. Empty: everything."
+            "For example release-*. Other tags can only be pulled. Leave empty for "
+            "all tags."
         ),
     )
 
@@ -196,15 +197,13 @@ class QuestionForm(forms.Form):
         max_length=100,
         required=False,
         help_text=gettext_lazy(
-            "A user, a robot, or anonymous. Empty: everybody who can."
+            "A user, a robot or anonymous. Leave empty to list everyone."
         ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
     action = forms.ChoiceField(
-        label=gettext_lazy("Can do what"),
+        label=gettext_lazy("Action"),
         choices=[(action.value, action.value) for action in Action],
         initial=Action.PUSH,
     )
-    tag = forms.CharField(
-        label=gettext_lazy("With the tag"), max_length=128, required=False
-    )
+    tag = forms.CharField(label=gettext_lazy("Tag"), max_length=128, required=False)

@@ -25,12 +25,31 @@ A changed state is a POST with a CSRF token; after it the answer is a redirect. 
 with errors answers 422, which htmx swaps in as well.
 """
 
-from typing import Any
+from collections.abc import (
+    Sequence,
+)
+from typing import (
+    Any,
+)
 
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.core.paginator import Page, Paginator
-from django.http import HttpRequest, HttpResponseRedirect
+from django.contrib import (
+    messages,
+)
+from django.core.exceptions import (
+    PermissionDenied,
+)
+from django.core.paginator import (
+    Page,
+    Paginator,
+)
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+)
+from django.shortcuts import (
+    render,
+)
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.actors import ANONYMOUS, Actor
@@ -89,6 +108,48 @@ def tell(request: HttpRequest, text: str, *, undo_url: str = "") -> None:
     With ``undo_url`` it has a button that POSTs there.
     """
     messages.success(request, text, extra_tags=undo_url)
+
+
+def ask(
+    request: HttpRequest,
+    *,
+    question: str,
+    consequence: str,
+    action: str,
+    back_url: str,
+    losses: Sequence[str] = (),
+    action_url: str = "",
+    fields: Sequence[tuple[str, str]] | None = None,
+    refused: str = "",
+    with_serial: bool = False,
+) -> HttpResponse:
+    """Return the page that asks before access is removed or something is deleted.
+
+    A GET asks, with the names of what is lost; the form of the page POSTs to the same
+    address, with the parameters of the GET, unless ``action_url`` and ``fields`` name
+    another form. ``refused`` says why it cannot be done;
+    then there is no button. ``with_serial`` as was_sent_before.
+    """
+    given = [(name, v) for name, values in request.GET.lists() for v in values]
+    context = {
+        "question": question,
+        "consequence": consequence,
+        "action": action,
+        "back_url": back_url,
+        "losses": losses,
+        "refused": refused,
+        "with_serial": with_serial,
+        "fields": given if fields is None else fields,
+        "action_url": action_url,
+    }
+    status = 422 if refused and request.method == "POST" else 200
+    return render(request, "confirm.html", context, status=status)
+
+
+def given(request: HttpRequest, name: str) -> str:
+    """Return a field of the form, or of the page that asks before it; without NUL."""
+    values = request.POST if request.method == "POST" else request.GET
+    return values.get(name, "").replace("\0", "")
 
 
 def was_sent_before(request: HttpRequest) -> bool:

@@ -2,17 +2,57 @@
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from django.conf import settings
-from django.contrib.auth import update_session_auth_hash
-from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render, resolve_url
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from allauth.socialaccount.models import (
+    SocialAccount,
+)
+from django.conf import (
+    settings,
+)
+from django.contrib.auth import (
+    update_session_auth_hash,
+)
+from django.db import (
+    IntegrityError,
+    transaction,
+)
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+)
+from django.shortcuts import (
+    redirect,
+    render,
+    resolve_url,
+)
+from django.urls import (
+    reverse,
+)
+from django.utils.translation import (
+    gettext as _,
+)
+from django.views.decorators.http import (
+    require_http_methods,
+    require_safe,
+)
 
-from accounts.forms import FirstSignInForm, ProfileForm
-from accounts.users import change_password, change_user
-from accounts.views.base import actor_of_page, redirect_back, signed_in_user, tell
+from accounts.forms import (
+    FirstSignInForm,
+    ProfileForm,
+)
+from accounts.users import (
+    change_password,
+    change_user,
+)
+from accounts.views.base import (
+    actor_of_page,
+    ask,
+    given,
+    number_in,
+    redirect_back,
+    signed_in_user,
+    tell,
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -96,4 +136,63 @@ def security(request: HttpRequest) -> HttpResponse:
                 a.type != kinds.RECOVERY_CODES for a in authenticators
             ),
         },
+    )
+
+
+# The forms that these pages ask before are allauth's.
+
+
+@require_safe
+def remove_email(request: HttpRequest) -> HttpResponse:
+    """Ask before an email address is removed."""
+    user = signed_in_user(request)
+    row = EmailAddress.objects.filter(user=user, email=given(request, "email")).first()
+    if row is None:
+        raise Http404
+    return ask(
+        request,
+        question=_("Remove %(email)s?") % {"email": row.email},
+        consequence=_("You can no longer sign in or reset your password with it."),
+        action=_("Remove"),
+        back_url=reverse("account_email"),
+        action_url=reverse("account_email"),
+        fields=[("email", row.email), ("action_remove", "1")],
+        refused=_("This is your primary address. Make another one primary first.")
+        if row.primary
+        else "",
+    )
+
+
+@require_safe
+def end_sessions(request: HttpRequest) -> HttpResponse:
+    """Ask before all other sessions are ended."""
+    signed_in_user(request)
+    return ask(
+        request,
+        question=_("Sign out everywhere else?"),
+        consequence=_("Your other browsers have to sign in again."),
+        action=_("Sign out"),
+        back_url=reverse("usersessions_list"),
+        action_url=reverse("usersessions_list"),
+        fields=[],
+    )
+
+
+@require_safe
+def remove_link(request: HttpRequest) -> HttpResponse:
+    """Ask before a linked account is removed."""
+    user = signed_in_user(request)
+    row = SocialAccount.objects.filter(
+        user=user, pk=number_in(given(request, "account"))
+    ).first()
+    if row is None:
+        raise Http404
+    return ask(
+        request,
+        question=_("Remove %(account)s?") % {"account": row.get_provider_account()},
+        consequence=_("You can no longer sign in with it."),
+        action=_("Remove"),
+        back_url=reverse("socialaccount_connections"),
+        action_url=reverse("socialaccount_connections"),
+        fields=[("account", str(row.pk))],
     )

@@ -16,6 +16,7 @@
 {% page_query 3 "teams" %}              the same, where the word itself is a variable
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -254,18 +255,20 @@ def choice_icon(field: BoundField, choice: Any) -> SafeString | str:
     return icon(name) if name else ""
 
 
+# A tag glob is in quotes, and has asterisks of its own: 'release-*'.
+_EMPHASIS = re.compile(r"('[^']*'|\*[^*]+\*)")
+
+
 @register.filter
 def emphasise(reason: str) -> SafeString:
     """Write the names of a reason in bold: permissions put them between asterisks."""
-    pieces = reason.split("*")
-    if len(pieces) % 2 == 0:  # one of them has an asterisk of its own, like release-*
-        return format_html("{}", reason)
+    pieces = _EMPHASIS.split(reason)  # what matched is at the odd places
     return format_html_join(
         "",
         "{}{}{}",
         (
-            (mark_safe("<b>"), text, mark_safe("</b>"))
-            if number % 2
+            (mark_safe("<b>"), text[1:-1], mark_safe("</b>"))
+            if number % 2 and text.startswith("*")
             else ("", text, "")
             for number, text in enumerate(pieces)
         ),

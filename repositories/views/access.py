@@ -4,14 +4,14 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actions import Action
 from accounts.actors import ANONYMOUS, Actor
 from accounts.authentication import actor_of, actor_of_robot
 from accounts.decisions import Decision
 from accounts.models import Robot, Team, User
-from accounts.views.base import tell
+from accounts.views.base import ask, tell
 from repositories.grants import GrantExists, add_grant, change_grant, remove_grant
 from repositories.holders import Holder, holders_of
 from repositories.models import Grant, Repository
@@ -45,16 +45,16 @@ def show_access(request: HttpRequest, namespace: str, name: str) -> HttpResponse
         except GrantExists as error:
             form.add_error(None, str(error))
         else:
-            tell(request, _("%(name)s has access") % {"name": form.data["name"]})
+            tell(request, _("Gave %(name)s access.") % {"name": form.data["name"]})
             return redirect(page.address("access"))
     return _render(page, form)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def change_access(
     request: HttpRequest, namespace: str, name: str, grant: int
 ) -> HttpResponse:
-    """Change a grant's role and tags, or take it away."""
+    """Change a grant's role and tags, or ask, and then take it away."""
     page = open_page(request, namespace, name)
     page.require(Action.GRANT)
     row = (
@@ -65,13 +65,15 @@ def change_access(
     )
     if row is None:
         raise Http404
+    if request.method != "POST":
+        return _ask_about(page, row)
     if "remove" in request.POST:
         remove_grant(grant=row, actor=page.actor)
-        tell(request, _("%(name)s has lost this access") % {"name": row.subject_name})
+        tell(request, _("Removed %(name)s's access.") % {"name": row.subject_name})
         return redirect(page.address("access"))
     form = ChangedGrantForm(request.POST)
     if not form.is_valid():
-        messages.warning(request, _("This is no role or no pattern of tags."))
+        messages.warning(request, _("Enter a valid role and tag pattern."))
         return redirect(page.address("access"))
     try:
         change_grant(
@@ -83,10 +85,27 @@ def change_access(
     except GrantExists as error:
         messages.warning(request, str(error))
     else:
-        tell(
-            request, _("The access of %(name)s is changed") % {"name": row.subject_name}
-        )
+        tell(request, _("Updated %(name)s's access.") % {"name": row.subject_name})
     return redirect(page.address("access"))
+
+
+def _ask_about(page: RepositoryPage, grant: Grant) -> HttpResponse:
+    names = {"name": grant.subject_name, "repository": page.repository.full_name}
+    role = _("%(role)s on %(repository)s") % {"role": grant.role, **names}
+    if grant.tag_glob:
+        role = _("%(role)s, tags %(tags)s") % {"role": role, "tags": grant.tag_glob}
+    return ask(
+        page.request,
+        question=_("Remove %(name)s from %(repository)s?") % names,
+        consequence=(
+            _("You lose this role at once.")
+            if grant.user_id is not None and grant.user_id == page.actor.user_id
+            else _("%(name)s loses this role at once. Other access stays.") % names
+        ),
+        losses=[role],
+        action=_("Remove"),
+        back_url=page.address("access"),
+    )
 
 
 def _render(page: RepositoryPage, form: GrantForm | None = None) -> HttpResponse:
@@ -106,6 +125,7 @@ def _render(page: RepositoryPage, form: GrantForm | None = None) -> HttpResponse
             "question": question,
             "answer": answer,
             "holders": holders,
+            "problems": [text for texts in question.errors.values() for text in texts],
         },
         status=422 if form else 200,
     )
@@ -132,21 +152,30 @@ def _answer(
     who, action = fields["who"].replace("\0", ""), Action(fields["action"])
     if not who:
         return None, holders_of(repository, action, fields["tag"] or None)
-    actor = _find_actor(who, repository)
+    actor, is_live = _find_actor(who, repository)
     if actor is None:
-        question.add_error("who", _("There is nobody of this name."))
+        question.add_error(
+            "who", _("There is no user or robot named %(name)s here.") % {"name": who}
+        )
         return None, None
-    return decide(actor, action, repository, fields["tag"] or None), None
+    decision = decide(actor, action, repository, fields["tag"] or None)
+    if not decision and not is_live:
+        disabled = f"{action}: refused, because {who} is disabled"
+        return Decision(False, lambda: disabled), None
+    return decision, None
 
 
-def _find_actor(who: str, repository: Repository) -> Actor | None:
-    """Return the actor of a login; a robot of others is told from none by nobody."""
+def _find_actor(who: str, repository: Repository) -> tuple[Actor | None, bool]:
+    """Return the actor of a login, and whether it is enabled.
+
+    Robots of others and logins that nobody has get the same answer.
+    """
     if who == "anonymous":
-        return ANONYMOUS
+        return ANONYMOUS, True
     namespace, plus, robot_name = who.partition("+")
     if plus:
         robot = (
-            Robot.objects.select_related("namespace")
+            Robot.objects.select_related("namespace__user")
             .filter(
                 namespace=repository.namespace_id,
                 namespace__name=namespace,
@@ -154,6 +183,8 @@ def _find_actor(who: str, repository: Repository) -> Actor | None:
             )
             .first()
         )
-        return actor_of_robot(robot) if robot is not None else None
+        return (
+            (None, False) if robot is None else (actor_of_robot(robot), robot.is_live)
+        )
     user = User.objects.filter(username=who).first()
-    return actor_of(user) if user is not None else None
+    return (None, False) if user is None else (actor_of(user), user.is_active)

@@ -9,10 +9,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
 from accounts.actions import Action
-from accounts.views.base import tell
+from accounts.views.base import ask, tell
 from repositories.colours import CODE_MAX_LENGTH, colour_code
 from repositories.contents import describe_manifest, describe_moves
 from repositories.manifests import DeletionRefused
@@ -23,6 +27,8 @@ from repositories.remarks import remarks_on
 from repositories.tags import tag_manifest
 from repositories.views.page import RepositoryPage, open_page
 
+LOSSES_SHOWN = 20  # tags that a question names
+
 
 class TagForm(forms.Form):
     """A name for a manifest."""
@@ -31,7 +37,7 @@ class TagForm(forms.Form):
         r"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z",
         label=gettext_lazy("Tag"),
         strip=True,
-        help_text=gettext_lazy("A new name, or an existing tag that is to move here."),
+        help_text=gettext_lazy("New tag name, or an existing tag to move."),
         error_messages={
             "invalid": gettext_lazy(
                 "A tag has up to 128 letters, digits, dots, dashes and underscores; "
@@ -96,13 +102,27 @@ def put_tag(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     return redirect(f"{page.url}:{tag}")
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def delete_manifest(
     request: HttpRequest, namespace: str, name: str, digest: str
 ) -> HttpResponse:
-    """Delete a manifest with all its tags; none of them may be kept from the actor."""
+    """Ask, and then delete a manifest with its tags; the actor may delete each."""
     page = open_page(request, namespace, name)
     page.require(Action.DELETE)
+    if request.method != "POST":
+        manifest = _find(page, digest)
+        tags = manifest.tags.order_by("name").values_list("name", flat=True)
+        return ask(
+            request,
+            question=_("Delete this manifest and its tags?"),
+            consequence=_(
+                "Clients that pin its digest can no longer pull it. This cannot be "
+                "undone. Space is freed at the next cleanup."
+            ),
+            losses=[digest, *tags[:LOSSES_SHOWN]],
+            action=_("Delete manifest"),
+            back_url=f"{page.url}@{digest}",
+        )
     try:
         was_there = delete_manifest_and_tags(
             repository=page.repository.facts,
@@ -114,7 +134,7 @@ def delete_manifest(
         return redirect(f"{page.url}@{digest}")
     if not was_there:
         raise Http404
-    tell(request, _("The manifest is deleted"))
+    tell(request, _("Manifest deleted."))
     return redirect(page.address("tags"))
 
 

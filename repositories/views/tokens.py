@@ -2,6 +2,8 @@
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -10,6 +12,7 @@ from accounts.models import AccessToken
 from accounts.tokens import issue_access_token, revoke_access_token
 from accounts.views.base import (
     actor_of_page,
+    ask,
     signed_in_user,
     tell,
     was_sent_before,
@@ -69,6 +72,21 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
         raise Http404
     if request.method == "POST":
         revoke_access_token(token=token, actor=actor_of_page(request))
-        tell(request, _("%(name)s is revoked.") % {"name": token.name})
+        tell(request, _("Token %(name)s revoked.") % {"name": token.name})
         return redirect("repositories:access-tokens")
-    return render(request, "repositories/revoke_token.html", {"token": token})
+    used = token.last_used_at
+    return ask(
+        request,
+        question=_("Revoke %(name)s?") % {"name": token.name},
+        consequence=_(
+            "Anything using this token stops working immediately. This cannot be "
+            "undone."
+        ),
+        losses=[
+            _("last used %(when)s ago") % {"when": timesince(used)}
+            if used
+            else _("never used")
+        ],
+        action=_("Revoke token"),
+        back_url=reverse("repositories:access-tokens"),
+    )

@@ -122,8 +122,8 @@ def test_it_explains_itself(api_of: Api, api: str, cast: Cast) -> None:
     answer = owner.get(f"{path}?who={cast.carol.username}&action=push").json()
     assert answer == {
         "allowed": False,
-        "reason": f"push: refused, because {cast.carol.username} has no role with "
-        f"*push* on *{api}*",
+        "reason": f"push: refused, because {cast.carol.username} has "
+        f"*read* on *{api}*; *push* needs *write*",
     }
     robot = cast.robby.username.replace("+", "%2B")
     assert owner.get(f"{path}?who={robot}&action=push").json()["allowed"] is True

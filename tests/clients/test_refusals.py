@@ -75,8 +75,8 @@ def test_a_reader_is_told_which_right_is_missing(
     docker = log_in(cast.carol, cast.secrets[cast.carol.username])
     build_image(docker, f"{host}/{api}:v1")
     assert (
-        f"denied: push: refused, because {cast.carol.username} has no role with "
-        f"*push* on *{api}*"
+        f"denied: push: refused, because {cast.carol.username} has "
+        f"*read* on *{api}*; *push* needs *write*"
     ) in docker.refused("push", f"{host}/{api}:v1")
 
 

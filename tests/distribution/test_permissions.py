@@ -238,7 +238,8 @@ def test_a_refusal_explains_itself_to_those_who_may_read(
     """E-4, D-2: carol is told which right is missing, dave not even whether it is."""
     told = carol.post(f"/v2/{api}/blobs/uploads/", token="", headers=carol.basic)
     assert told.json()["errors"][0]["message"] == (
-        f"push: refused, because {carol.username} has no role with *push* on *{api}*"
+        f"push: refused, because {carol.username} has *read* on "
+        f"*{api}*; *push* needs *write*"
     )
     told = dave.post(f"/v2/{api}/blobs/uploads/", token="", headers=dave.basic)
     assert told.json()["errors"][0]["message"] == (
@@ -256,7 +257,8 @@ def test_docker_is_told_the_reason_where_it_looks_for_it(
     parameters = parse_challenge(refused).parameters
     assert parameters["error"] == "insufficient_scope"
     assert parameters["error_description"] == (
-        f"push: refused, because {carol.username} has no role with *push* on *{api}*"
+        f"push: refused, because {carol.username} has *read* on "
+        f"*{api}*; *push* needs *write*"
     )
 
 

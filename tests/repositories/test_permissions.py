@@ -112,8 +112,8 @@ def test_reasons_can_be_read(cast: Cast, private_api: Repository) -> None:
     )
     carol = decide(actor_of(cast.carol), Action.PUSH, private_api)
     assert carol.reason == (
-        f"push: refused, because {cast.carol.username} has no role with *push* on "
-        f"*{private_api.full_name}*"
+        f"push: refused, because {cast.carol.username} has *read* on "
+        f"*{private_api.full_name}*; *push* needs *write*"
     )
     token, _ = issue_access_token(
         user=cast.bob, name="ci", actions="read", actor=SYSTEM

@@ -10,7 +10,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.views.base import Pages, actor_of_page, number_in, tell, was_sent_before
+from accounts.views.base import (
+    Pages,
+    actor_of_page,
+    ask,
+    number_in,
+    tell,
+    was_sent_before,
+)
 from webhooks.access import Place, find_delivery, find_webhook, place_of_page
 from webhooks.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm
@@ -152,10 +159,19 @@ def delete(
     webhook = find_webhook(place, int(webhook_id))
     if request.method == "POST":
         delete_webhook(webhook=webhook, actor=actor)
-        tell(request, _("%(name)s is deleted.") % {"name": webhook})
+        tell(request, _("%(name)s deleted.") % {"name": webhook})
         return redirect(place.url)
-    context = {**here.context, "webhook": webhook}
-    return render(request, "webhooks/delete.html", context)
+    return ask(
+        request,
+        question=_("Delete webhook %(name)s?") % {"name": webhook},
+        consequence=_(
+            "%(host)s gets no more events. Queued deliveries are dropped and the log "
+            "is deleted. This cannot be undone; to stop it for a while, pause it."
+        )
+        % {"host": webhook.host},
+        action=_("Delete webhook"),
+        back_url=address(place, webhook),
+    )
 
 
 def address(place: Place, webhook: Webhook, delivery: Delivery | None = None) -> str:

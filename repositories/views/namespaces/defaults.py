@@ -3,9 +3,9 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
-from accounts.views.base import tell
+from accounts.views.base import ask, tell
 from repositories.defaults import DefaultExists, add_default, remove_default
 from repositories.models import DefaultPermission
 from repositories.namespace_forms import DefaultForm
@@ -31,7 +31,7 @@ def show_defaults(request: HttpRequest, namespace: str) -> HttpResponse:
         except DefaultExists as error:
             form.add_error(None, str(error))
         else:
-            tell(request, _("The rule counts from now on."))
+            tell(request, _("Rule added. It applies to new repositories."))
             return redirect(page.address("defaults"))
     rules = DefaultPermission.objects.with_names().filter(namespace=page.namespace)
     return page.render(
@@ -42,9 +42,9 @@ def show_defaults(request: HttpRequest, namespace: str) -> HttpResponse:
     )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def remove_rule(request: HttpRequest, namespace: str, default: int) -> HttpResponse:
-    """Remove a rule; the roles that it gave stay."""
+    """Ask, and then remove a rule; the roles that it gave stay."""
     page = open_organization(request, namespace)
     rule = (
         DefaultPermission.objects.with_names()
@@ -54,6 +54,19 @@ def remove_rule(request: HttpRequest, namespace: str, default: int) -> HttpRespo
     )
     if rule is None:
         raise Http404
+    if request.method != "POST":
+        names = {"name": rule.subject_name, "role": rule.role}
+        return ask(
+            request,
+            question=_("Remove the rule for %(name)s?") % names,
+            consequence=_(
+                "New repositories no longer give %(name)s the role %(role)s. Existing "
+                "access stays."
+            )
+            % names,
+            action=_("Remove rule"),
+            back_url=page.address("defaults"),
+        )
     remove_default(rule=rule, actor=page.actor)
-    tell(request, _("The rule is removed; the roles that it gave stay."))
+    tell(request, _("Rule removed. Existing access stays."))
     return redirect(page.address("defaults"))

@@ -6,7 +6,13 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.views.base import ID_MAX, Pages, signed_in_user, tell
+from accounts.views.base import (
+    ID_MAX,
+    Pages,
+    ask,
+    signed_in_user,
+    tell,
+)
 from repositories.access import restorable_repository
 from repositories.lifecycle import purge_repository
 from repositories.models import Repository
@@ -54,20 +60,16 @@ def purge(request: HttpRequest, namespace: str, repository: int) -> HttpResponse
             purge_repository(repository=row, actor=page.actor)
         except Repository.DoesNotExist as error:  # restored at this moment
             raise Http404 from error
-        tell(request, _("%(name)s is gone for good") % {"name": row.full_name})
+        tell(request, _("%(name)s permanently deleted.") % {"name": row.full_name})
         return redirect(back_url)
-    return page.render(
-        "confirm.html",
-        "namespace",
-        {
-            "question": _("Delete %(name)s for good?") % {"name": row.full_name},
-            "consequence": _(
-                "Its images, tags, settings and history go, and nobody can restore it "
-                "any more. This cannot be undone."
-            ),
-            "action": _("Delete for good"),
-            "back_url": back_url,
-        },
+    return ask(
+        request,
+        question=_("Delete %(name)s permanently?") % {"name": row.full_name},
+        consequence=_(
+            "Its images, tags, settings and history are deleted and cannot be restored."
+        ),
+        action=_("Delete permanently"),
+        back_url=back_url,
     )
 
 

@@ -1,7 +1,5 @@
 """Settings of an organization: texts, another name, its end."""
 
-from typing import Any
-
 from django.db import IntegrityError
 from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +13,8 @@ from accounts.organizations import (
     delete_organization,
     rename_organization,
 )
-from accounts.views.base import tell
+from accounts.views.base import ask, tell
+from repositories.models import Repository
 from repositories.namespace_forms import NewNameForm, OrganizationForm
 from repositories.views.namespaces.page import NamespacePage, open_organization
 
@@ -53,7 +52,7 @@ def rename(request: HttpRequest, namespace: str) -> HttpResponse:
         except IntegrityError:
             form.add_error("name", _("A user or an organization has this name."))
         else:
-            tell(request, _("It is called %(name)s now.") % {"name": name})
+            tell(request, _("Renamed to %(name)s.") % {"name": name})
             return redirect(
                 "repositories:organization-settings",
                 namespace=page.organization.namespace.name,
@@ -65,28 +64,37 @@ def rename(request: HttpRequest, namespace: str) -> HttpResponse:
 def delete(request: HttpRequest, namespace: str) -> HttpResponse:
     """Ask, and then delete it; refused while there are repositories."""
     page = open_organization(request, namespace)
-    context: dict[str, Any] = {
-        "question": _("Delete %(name)s?") % {"name": page.namespace.name},
-        "consequence": _(
-            "Its teams, robots and default permissions go, deleted repositories cannot "
-            "be restored, and its name becomes free. This cannot be undone."
-        ),
-        "action": _("Delete organization"),
-        "back_url": page.address("organization-settings"),
-    }
-    if request.method == "POST":
+    has_repositories = _has_repositories(page)
+    if request.method == "POST" and not has_repositories:
         try:
             delete_organization(organization=page.organization, actor=page.actor)
-        except ProtectedError:
-            context["refused"] = _(
-                "%(name)s still has repositories: delete or move them first."
-            ) % {"name": page.namespace.name}
-            return page.render(
-                "confirm.html", "organization-settings", context, status=422
-            )
-        tell(request, _("%(name)s is deleted.") % {"name": namespace})
-        return redirect("home")
-    return page.render("confirm.html", "organization-settings", context)
+        except ProtectedError:  # one was created at this moment
+            has_repositories = True
+        else:
+            tell(request, _("%(name)s deleted.") % {"name": namespace})
+            return redirect("home")
+    return ask(
+        request,
+        question=_("Delete %(name)s?") % {"name": page.namespace.name},
+        consequence=_(
+            "Its teams, robots and default permissions are deleted, and deleted "
+            "repositories can no longer be restored. This cannot be undone."
+        ),
+        action=_("Delete organization"),
+        back_url=page.address("organization-settings"),
+        refused=_("%(name)s still has repositories. Delete or transfer them first.")
+        % {"name": page.namespace.name}
+        if has_repositories
+        else "",
+    )
+
+
+def _has_repositories(page: NamespacePage) -> bool:
+    """Tell whether there are repositories, apart from those that were deleted."""
+    repositories = Repository.objects.filter(
+        namespace=page.namespace, deleted_at__isnull=True
+    )
+    return repositories.exists()
 
 
 def _render(
@@ -100,6 +108,7 @@ def _render(
         "organization-settings",
         {
             "form": form or OrganizationForm(instance=page.organization),
+            "has_repositories": _has_repositories(page),
             "new_name": new_name
             or NewNameForm(initial={"name": page.namespace.name}, auto_id="id_new_%s"),
         },

@@ -11,7 +11,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.memberships import LastOwner, remove_from_organization
 from accounts.models import Membership, User
-from accounts.views.base import Pages, require, tell
+from accounts.views.base import (
+    Pages,
+    ask,
+    given,
+    require,
+    tell,
+)
 from repositories.models import Grant
 from repositories.views.namespaces.page import NamespacePage, open_namespace
 
@@ -68,8 +74,7 @@ def show_people(request: HttpRequest, namespace: str) -> HttpResponse:
 def remove_person(request: HttpRequest, namespace: str) -> HttpResponse:
     """Ask, and then take every right here from a person, or leave oneself."""
     page = open_namespace(request, namespace)
-    asked = request.POST if request.method == "POST" else request.GET
-    name = asked.get("person", "").replace("\0", "")
+    name = given(request, "person")
     organization = page.organization
     require(page.may_take_out(name), page.actor)
     person = User.objects.filter(username=name).first()
@@ -88,7 +93,11 @@ def remove_person(request: HttpRequest, namespace: str) -> HttpResponse:
         if is_oneself:
             tell(request, _("You have left %(name)s.") % {"name": page.title})
             return redirect(page.address("namespace"))
-        tell(request, _("%(name)s has no rights here any more.") % {"name": name})
+        tell(
+            request,
+            _("%(name)s was removed from %(organization)s.")
+            % {"name": name, "organization": page.title},
+        )
     return redirect(page.address("people"))
 
 
@@ -111,23 +120,26 @@ def _ask_to_remove(
             % {"role": grant.role, "repository": grant.repository.full_name}
             for grant in grants.order_by("repository__name")[:SHOWN_MAX]
         ]
-    return page.render(
-        "confirm.html",
-        "people",
-        {
-            "question": _("Leave %(name)s?") % names
-            if is_oneself
-            else _("Remove %(person)s from %(name)s?") % names,
-            "consequence": _(
-                "Every right in %(name)s ends at once: teams, roles on repositories, "
-                "open invitations and uploads. Webhooks whose URL %(person)s set are "
-                "switched off. Give the robots whose tokens %(person)s has seen new "
-                "tokens."
-            )
-            % names,
-            "details": details,
-            "action": _("Leave") if is_oneself else _("Remove"),
-            "person": person.username,
-            "back_url": page.address("people"),
-        },
+    consequence = (
+        _(
+            "You lose all access to %(name)s at once: teams, roles on repositories, "
+            "open invitations and uploads. Webhooks whose URL you set are switched off."
+        )
+        if is_oneself
+        else _(
+            "%(person)s loses all access to %(name)s at once: teams, roles on "
+            "repositories, open invitations and uploads. Webhooks whose URL "
+            "%(person)s set are switched off. Replace the tokens of robots that "
+            "%(person)s has seen."
+        )
+    )
+    return ask(
+        page.request,
+        question=_("Leave %(name)s?") % names
+        if is_oneself
+        else _("Remove %(person)s from %(name)s?") % names,
+        consequence=consequence % names,
+        losses=details,
+        action=_("Leave") if is_oneself else _("Remove"),
+        back_url=page.address("people"),
     )

@@ -7,6 +7,7 @@ from django.db import IntegrityError
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import (
@@ -19,7 +20,7 @@ from accounts.api.access import find_robot
 from accounts.models import Robot
 from accounts.robots import change_robot, create_robot, delete_robot, replace_token
 from accounts.snippets import make_snippets
-from accounts.views.base import tell, was_sent_before
+from accounts.views.base import ask, tell, was_sent_before
 from repositories.models import Grant
 from repositories.namespace_forms import RobotForm
 from repositories.views.namespaces.page import NamespacePage, open_administered
@@ -79,11 +80,24 @@ def show_robot(request: HttpRequest, namespace: str, robot: str) -> HttpResponse
 
 
 @never_cache
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def renew_token(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
-    """Give the robot a new token and show it, once; the old one ends at once."""
+    """Ask, and then replace the robot's token and show the new one, once."""
     page = open_administered(request, namespace)
     row = find_robot(page.namespace, robot)
+    if request.method != "POST":
+        return ask(
+            request,
+            question=_("Replace the token of %(name)s?") % {"name": row.username},
+            consequence=_(
+                "The old token is revoked at once. Anything that uses it stops working "
+                "until you give it the new one."
+            ),
+            losses=_last_use(row),
+            action=_("Replace token"),
+            back_url=page.address("robot", robot=row.name),
+            with_serial=True,
+        )
     if was_sent_before(request):
         return redirect(page.address("robot", robot=row.name))
     return _render_robot(page, row, replace_token(robot=row, actor=page.actor))
@@ -91,11 +105,17 @@ def renew_token(request: HttpRequest, namespace: str, robot: str) -> HttpRespons
 
 @require_POST
 def switch_robot(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
-    """Switch a robot off, or on again."""
+    """Disable a robot, with an Undo, or enable it."""
     page = open_administered(request, namespace)
     row = find_robot(page.namespace, robot)
-    change_robot(robot=row, actor=page.actor, is_active="on" in request.POST)
-    tell(request, _("It is switched on.") if row.is_active else _("It is off."))
+    enables = "on" in request.POST or "on" in request.GET
+    change_robot(robot=row, actor=page.actor, is_active=enables)
+    names = {"name": row.username}
+    if enables:
+        tell(request, _("%(name)s enabled.") % names)
+    else:
+        undo_url = f"{page.address('switch-robot', robot=row.name)}?on=1"
+        tell(request, _("%(name)s disabled.") % names, undo_url=undo_url)
     return redirect(page.address("robot", robot=row.name))
 
 
@@ -106,18 +126,22 @@ def remove_robot(request: HttpRequest, namespace: str, robot: str) -> HttpRespon
     row = find_robot(page.namespace, robot)
     if request.method == "POST":
         delete_robot(robot=row, actor=page.actor)
-        tell(request, _("%(name)s is deleted.") % {"name": row.username})
+        tell(request, _("Robot %(name)s deleted.") % {"name": row.username})
         return redirect(page.address("robots"))
-    return page.render(
-        "confirm.html",
-        "robots",
-        {
-            "question": _("Delete %(name)s?") % {"name": row.username},
-            "consequence": _("Whatever signs in as it stops working at once."),
-            "action": _("Delete robot"),
-            "back_url": page.address("robot", robot=row.name),
-        },
+    return ask(
+        request,
+        question=_("Delete robot %(name)s?") % {"name": row.username},
+        consequence=_("Anything using this robot stops working immediately."),
+        losses=_last_use(row),
+        action=_("Delete robot"),
+        back_url=page.address("robot", robot=row.name),
     )
+
+
+def _last_use(robot: Robot) -> list[str]:
+    if robot.last_used_at is None:
+        return [_("never used")]
+    return [_("last used %(when)s ago") % {"when": timesince(robot.last_used_at)}]
 
 
 def _render_robot(page: NamespacePage, robot: Robot, token: str = "") -> HttpResponse:

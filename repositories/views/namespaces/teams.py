@@ -28,7 +28,13 @@ from accounts.memberships import LastOwner, add_member, remove_member
 from accounts.models import Invitation, Membership, Robot, Team, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
-from accounts.views.base import Pages, require, tell
+from accounts.views.base import (
+    Pages,
+    ask,
+    given,
+    require,
+    tell,
+)
 from repositories.access import count_of_each
 from repositories.models import Grant, Repository
 from repositories.namespace_forms import JoinForm, TeamForm
@@ -40,6 +46,7 @@ from repositories.views.namespaces.page import (
 
 COLUMNS = 10  # teams of one page
 ROWS = 25  # repositories of one page
+LOSSES_SHOWN = 20  # roles that a question names
 FACES = 4  # members of a team that are shown beside its name
 
 
@@ -64,7 +71,7 @@ def show_teams(request: HttpRequest, namespace: str) -> HttpResponse:
 
 @require_safe
 def ask_why(request: HttpRequest, namespace: str) -> HttpResponse:
-    """Lead to the repository's page that answers why somebody may do something."""
+    """Lead to the repository's page that explains an answer, or name what is wrong."""
     page = open_organization(request, namespace)
     name = request.GET.get("repository", "").replace("\0", "")
     repository = (
@@ -74,7 +81,11 @@ def ask_why(request: HttpRequest, namespace: str) -> HttpResponse:
         .first()
     )
     if repository is None:
-        raise Http404
+        names = {"name": name, "organization": page.title}
+        return _render_teams(
+            page,
+            problem=_("%(organization)s has no repository named %(name)s.") % names,
+        )
     question = QueryDict(mutable=True)
     question["who"] = request.GET.get("who", "")
     question["action"] = request.GET.get("action", Action.PUSH)
@@ -125,14 +136,16 @@ def join_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
     return _render_team(page, row, join=form)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def leave_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
-    """Take somebody out of a team, or leave it oneself."""
+    """Ask, and then take a member out of a team, or oneself."""
     page = open_namespace(request, namespace)
-    name = request.POST.get("member", "").replace("\0", "")
+    name = given(request, "member")
     require(page.may_take_out(name), page.actor)
     row = find_team(page.organization, team)
     who = find_member(page.organization, name, also_suspended=True)
+    if request.method != "POST":
+        return _ask_about_member(page, row, who)
     try:
         if isinstance(who, Robot):
             remove_member(team=row, robot=who, actor=page.actor)
@@ -160,31 +173,82 @@ def remove_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse
         else:
             tell(request, _("Team %(name)s is deleted.") % {"name": row.name})
         return redirect(page.address("teams"))
-    return page.render(
-        "confirm.html",
-        "teams",
-        {
-            "question": _("Delete team %(name)s?") % {"name": row.name},
-            "consequence": _("Its members lose the roles that they have through it."),
-            "action": _("Delete team"),
-            "back_url": page.address("team", team=row.name),
-        },
+    return ask(
+        request,
+        question=_("Delete team %(name)s?") % {"name": row.name},
+        consequence=_("Members lose the access this team gives them."),
+        losses=_roles_of(page, row),
+        action=_("Delete team"),
+        back_url=page.address("team", team=row.name),
     )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def withdraw_invitation(
     request: HttpRequest, namespace: str, invitation: int
 ) -> HttpResponse:
-    """Take an invitation back; the mailed link ends at once."""
+    """Ask, and then withdraw an invitation; the mailed link expires at once."""
     page = open_organization(request, namespace)
     row = find_invitation(page.organization, invitation)
+    if request.method != "POST":
+        names = {"who": row.user or row.email, "team": row.team.name}
+        return ask(
+            request,
+            question=_("Withdraw the invitation of %(who)s?") % names,
+            consequence=_("The link in the email stops working at once."),
+            losses=[_("team %(team)s") % names],
+            action=_("Withdraw"),
+            back_url=page.address("team", team=row.team.name),
+        )
     try:
         withdraw(invitation=row, actor=page.actor)
     except InvitationOver as error:
         raise Http404 from error
     tell(request, _("The invitation is withdrawn."))
     return redirect(page.address("team", team=row.team.name))
+
+
+def _ask_about_member(
+    page: NamespacePage, team: Team, who: User | Robot
+) -> HttpResponse:
+    """Ask, with what the member has through the team; the rest stays."""
+    names = {"who": who.username, "team": team.name}
+    is_own = who.username == page.actor.name
+    return ask(
+        page.request,
+        question=(
+            _("Leave team %(team)s?") % names
+            if is_own
+            else _("Remove %(who)s from team %(team)s?") % names
+        ),
+        consequence=(
+            _("You lose the access this team gives you.")
+            if is_own
+            else _("%(who)s loses the access this team gives. Other access stays.")
+            % names
+        ),
+        losses=_roles_of(page, team),
+        action=_("Leave") if is_own else _("Remove"),
+        back_url=page.address("team", team=team.name),
+    )
+
+
+def _roles_of(page: NamespacePage, team: Team) -> list[str]:
+    """Return what a team gives, of what the actor may see, in words."""
+    if team.standing == Team.Standing.ADMIN:
+        return [_("full access to %(organization)s") % {"organization": page.title}]
+    grants = (
+        Grant.objects.in_namespace(page.namespace)
+        .filter(team=team, repository__in=Repository.objects.visible_to(page.actor))
+        .order_by("repository__name", "tag_glob")
+    )
+    shown = [
+        _("%(role)s on %(repository)s")
+        % {"role": grant.role, "repository": grant.repository.full_name}
+        for grant in grants[:LOSSES_SHOWN]
+    ]
+    more = grants.count() - len(shown) if len(shown) == LOSSES_SHOWN else 0
+    return [*shown, _("and %(count)d more") % {"count": more}] if more else shown
 
 
 def _open_seen(request: HttpRequest, name: str) -> NamespacePage:
@@ -218,7 +282,9 @@ def _invite(page: NamespacePage, team: Team, form: JoinForm) -> bool:
     return True
 
 
-def _render_teams(page: NamespacePage, form: TeamForm | None = None) -> HttpResponse:
+def _render_teams(
+    page: NamespacePage, form: TeamForm | None = None, *, problem: str = ""
+) -> HttpResponse:
     """Render a page of teams, and of repositories with what those teams may there.
 
     Whatever an organization has, it is a table of at most COLUMNS by ROWS.
@@ -275,8 +341,14 @@ def _render_teams(page: NamespacePage, form: TeamForm | None = None) -> HttpResp
             "asked": asked,
             "form": form or TeamForm(),
             "actions": [action.value for action in Action],
+            "problem": problem,
+            "question": {
+                "who": page.request.GET.get("who", ""),
+                "action": page.request.GET.get("action", Action.PUSH),
+                "repository": page.request.GET.get("repository"),
+            },
         },
-        status=422 if form else 200,
+        status=422 if form or problem else 200,
     )
 
 

@@ -37,6 +37,7 @@ TABLE: list[Row] = [
     ("watch", "POST", {"watched": "yes"}, STARRERS),
     ("access", "GET", {}, OWNERS),
     ("access", "POST", {}, OWNERS_FORM),
+    ("change-access", "GET", {}, OWNERS),
     ("change-access", "POST", {"role": "write"}, OWNERS_POST),
     ("settings", "GET", {}, OWNERS),
     ("settings", "POST", {"description": "x"}, OWNERS_POST),
@@ -47,6 +48,7 @@ TABLE: list[Row] = [
     ("transfer", "POST", {"namespace": "nobody-there"}, OWNERS_FORM),
     ("restore", "POST", {"repository": "1"}, (404, 404, 404, 404, 404, 404, 404)),
     ("delete", "POST", {"confirmation": "no"}, OWNERS_FORM),
+    ("delete-manifest", "GET", {}, (200, 200, 403, 404, 404, 404, 404)),
     ("delete-manifest", "POST", {}, (302, 404, 403, 404, 404, 404, 404)),
 ]
 
