@@ -8,6 +8,7 @@ from django.db.models import Exists, F, IntegerField, OuterRef, Subquery
 from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from accounts.adapters import may_sign_up
 from accounts.mail import refusals_of
@@ -15,6 +16,7 @@ from accounts.models import Invitation, RefusedAddress, User
 from accounts.views.base import actor_of_page
 from distribution.refresh_tokens import has_login_page
 from notifications.models import Notification
+from registry_site.kept_forms import page_of, take_kept_form
 
 UNREAD_MAX = 99  # more are not counted on every page
 SHOWN_ORGANIZATIONS = 6  # in the account menu; the rest is on the profile
@@ -40,6 +42,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "csrf_cookie": settings.CSRF_COOKIE_NAME,  # static/js/page.js reads it
         "sends_mail": settings.BERTH_SENDS_MAIL,
         "social_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
+        "sign_in_next": _sign_in_next(request),
+        "kept_form": SimpleLazyObject(lambda: take_kept_form(request)),
         "signup_is_open": SimpleLazyObject(lambda: may_sign_up(request)),
         "refused_addresses": SimpleLazyObject(lambda: _refusals(request)),
         "has_docker_logins": SimpleLazyObject(lambda: _has_docker_logins(request)),
@@ -55,6 +59,16 @@ def _refusals(request: HttpRequest) -> list[RefusedAddress]:
 def _has_docker_logins(request: HttpRequest) -> bool:
     user = getattr(request, "user", None)
     return isinstance(user, User) and has_login_page(user)
+
+
+def _sign_in_next(request: HttpRequest) -> str:
+    """Return the query that leads from the sign-in back to this page."""
+    page = page_of(request)
+    if page.startswith("/accounts/"):  # on the sign-in's own pages, where they lead
+        page = request.GET.get("next", "")
+        if not url_has_allowed_host_and_scheme(page, allowed_hosts=None):
+            return ""
+    return "" if page in {"", "/"} else f"?{urlencode({'next': page})}"
 
 
 class _CountRows(Subquery):

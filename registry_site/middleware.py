@@ -18,6 +18,11 @@ from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.moved import Moved
 from accounts.views.base import SignInNeeded
+from registry_site.kept_forms import (
+    ask_to_sign_in_and_keep,
+    is_form_of_a_person,
+    page_of,
+)
 from registry_site.pages import api_error, bad_request
 from registry_site.public_address import PATHS_FOR_MACHINES
 
@@ -167,8 +172,7 @@ def ask_for_own_password(get_response: Answer) -> Answer:
         if request.path_info.startswith("/api/"):
             message = f"choose your own password first: {settings.BERTH_URL}{page}"
             return api_error(403, "password_change_required", message)
-        came_from = request.get_full_path() if request.method == "GET" else "/"
-        response: HttpResponse = redirect_to_login(came_from, page)
+        response: HttpResponse = redirect_to_login(page_of(request), page)
         if "HX-Request" in request.headers:
             response = HttpResponse(headers={"HX-Redirect": response["Location"]})
         return response
@@ -177,12 +181,20 @@ def ask_for_own_password(get_response: Answer) -> Answer:
 
 
 def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
-    """Send to the sign-in and from there back; a POST is not repeated by itself."""
-    came_from = request.get_full_path() if request.method == "GET" else "/"
+    """Send to the sign-in and from there back; a form is kept (kept_forms.py).
+
+    What htmx sends has no page of its own: static/js/page.js sends its form again as a
+    browser does.
+    """
+    is_htmx = "HX-Request" in request.headers
+    if is_form_of_a_person(request):
+        if is_htmx:
+            return HttpResponse(status=401)
+        return ask_to_sign_in_and_keep(request, status=401)
     response: HttpResponse = redirect_to_login(
-        came_from, resolve_url(settings.LOGIN_URL)
+        page_of(request), resolve_url(settings.LOGIN_URL)
     )
-    if "HX-Request" in request.headers:
+    if is_htmx:
         response = HttpResponse(headers={"HX-Redirect": response["Location"]})
     return response
 

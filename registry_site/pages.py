@@ -6,14 +6,19 @@ from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, resolve, reverse
 from django.utils.encoding import iri_to_uri
-from django.utils.http import escape_leading_slashes
+from django.utils.http import escape_leading_slashes, urlencode
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from accounts.views.base import actor_of_page
 from registry_site.context import Topbar
+from registry_site.kept_forms import (
+    ask_to_sign_in_and_keep,
+    is_form_of_a_person,
+    page_of,
+)
 from repositories.official import official_address
 
 log = logging.getLogger(__name__)
@@ -77,6 +82,18 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """
     if is_for_program(request):
         return api_not_found(request)
+    is_nobody = not getattr(request, "user", None) or request.user.is_anonymous
+    is_htmx = "HX-Request" in request.headers
+    # Private or nonexistent: both look like this once a session has ended.
+    if is_nobody and is_form_of_a_person(request):
+        if is_htmx:
+            return HttpResponse(status=401)
+        return ask_to_sign_in_and_keep(request, status=404)
+    if is_nobody and is_htmx and settings.SESSION_COOKIE_NAME in request.COOKIES:
+        query = urlencode({"next": page_of(request)})
+        return HttpResponse(
+            headers={"HX-Redirect": f"{reverse('account_login')}?{query}"}
+        )
     if request.method == "GET":
         address = official_address(actor_of_page(request), request.path)
         address = address or _without_slash(request)
@@ -102,7 +119,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Say that Berth failed; without a query, for the database may be what failed."""
     if is_for_program(request):
         return api_error(500, "error", "Berth failed; its log says why")
-    return render(request, "500.html", {"topbar": Topbar([], 0)}, status=500)
+    return render(
+        request, "500.html", {"topbar": Topbar([], 0), "kept_form": None}, status=500
+    )
 
 
 def is_for_program(request: HttpRequest) -> bool:

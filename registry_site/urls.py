@@ -8,6 +8,7 @@ from accounts.api.description import send_description
 from accounts.views.invitations import invitation_page
 from registry_site import health, metrics, pages, state
 from registry_site.assets import serve_asset
+from registry_site.kept_forms import SignInView
 from registry_site.mail_check import queue_test_mail
 from repositories.api.urls import exact_urlpatterns as exact_repositories
 from repositories.views.explore import show_explore
@@ -48,6 +49,7 @@ urlpatterns = [
     path("metrics", metrics.metrics, name="metrics"),
     # Our page of passwords and second factors stands for allauth's.
     path("accounts/2fa/", RedirectView.as_view(pattern_name="accounts:security")),
+    path("accounts/login/", SignInView.as_view(), name="account_login"),
     path("accounts/", include("allauth.urls")),
     # Granian never gets here with these (registry_site/wsgi.py); reverse() does.
     path("", include("distribution.urls")),

@@ -3,13 +3,29 @@ addEventListener("DOMContentLoaded", () => {
   document.querySelector("[data-focus]")?.focus();
   document.querySelector(".tabs [aria-current], .sidenav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 });
-document.addEventListener("htmx:configRequest", (event) => {
+const csrfToken = () => {
   const name = `${document.documentElement.dataset.csrfCookie}=`;
-  const token = document.cookie.split("; ").find((cookie) => cookie.startsWith(name));
-  if (token && event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = token.slice(name.length);
+  return document.cookie.split("; ").find((cookie) => cookie.startsWith(name))?.slice(name.length);
+};
+document.addEventListener("htmx:configRequest", (event) => {
+  const token = csrfToken();
+  if (token && event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = token;
 });
+/* The session has ended: a form goes as the browser sends it, and the sign-in keeps what was typed. */
+const sendWithoutHtmx = (event) => {
+  const source = event.detail.requestConfig.elt;
+  const form = source.closest("form");
+  if (!form) { location.reload(); return; }
+  if (source.name) {
+    const chosen = document.createElement("input");
+    Object.assign(chosen, { type: "hidden", name: source.name, value: source.value });
+    form.append(chosen);
+  }
+  HTMLFormElement.prototype.submit.call(form);
+};
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
+  if (status === 401) { sendWithoutHtmx(event); return; }
   berth.toast(status === 429 ? "Too many requests: wait a little" : status === 404 ? "This is not there any more" : status === 403 ? "You may not do this" : "This did not work; try again");
 });
 document.addEventListener("htmx:sendError", () => berth.toast("The server does not answer; try again"));
@@ -18,6 +34,10 @@ addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method !== "post") return;
   if (event.target.dataset.sent !== undefined) { event.preventDefault(); return; }
   event.target.dataset.sent = "";
+  /* Another tab may have signed in again, which changes the token of every form. */
+  const field = event.target.querySelector("input[name=csrfmiddlewaretoken]");
+  const token = csrfToken();
+  if (field && token) field.value = token;
 });
 addEventListener("pageshow", (event) => {
   if (event.persisted) for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;

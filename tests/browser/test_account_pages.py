@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
@@ -245,3 +246,30 @@ def test_a_display_name_runs_no_script(open_browser: OpenBrowser) -> None:
     expect(page.locator(".menu-head")).to_contain_text("<img")
     expect(page).to_have_title("Profile · Berth")
     check_page(page)
+
+
+@pytest.mark.parametrize("by", ["Save README", "Preview"])
+def test_a_form_is_filled_again_after_the_session_ended(
+    open_browser: OpenBrowser, by: str
+) -> None:
+    """Sent by the browser or by htmx, what was typed is in the form again (D5)."""
+    person = make.user("fay", password=PASSWORD)
+    repository = make.repository(person.namespace, make.unique("api"))
+    page = open_browser(person)
+    path = f"{repository.get_absolute_url()}/-/settings/readme"
+    page.goto(path)
+    page.get_by_role("textbox", name="README").fill("# Typed\n\nfor an hour")
+    page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    page.get_by_role("button", name=by).click()
+    page.get_by_text("You are signed out.").wait_for()
+    page.locator("main [name=login]").fill(person.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.locator("main").get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url(f"**{path}")
+    typed = page.get_by_role("textbox", name="README")
+    expect(typed).to_have_value("# Typed\n\nfor an hour")
+    expect(typed).to_be_focused()
+    page.get_by_role("button", name="Save README").click()
+    page.wait_for_url(f"**{repository.get_absolute_url()}")
+    repository.refresh_from_db()
+    assert "for an hour" in repository.readme
