@@ -32,6 +32,7 @@ from django.utils.translation import gettext as _
 
 from accounts.addresses import client_address
 from accounts.emails import is_address_taken
+from accounts.former_names import refuse_reserved
 from accounts.invitations import InvitationOver
 from accounts.models import Invitation, Namespace, User
 from accounts.models.fields import validate_line
@@ -100,6 +101,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             raise ValidationError(str(error)) from error
         if not shallow and Namespace.objects.filter(name=username).exists():
             raise ValidationError(_("This name is taken."))
+        if not shallow:
+            refuse_reserved(username)
         return str(super().clean_username(username, shallow))
 
     def clean_email(self, email: str) -> str:

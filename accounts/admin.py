@@ -17,6 +17,7 @@ from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.emails import AddressTaken, is_address_taken
+from accounts.former_names import refuse_reserved
 from accounts.memberships import add_member, remove_member
 from accounts.models import (
     AccessToken,
@@ -163,6 +164,7 @@ class NewOrganizationForm(OrganizationForm):
         name: str = self.cleaned_data["name"]
         if Namespace.objects.filter(name=name).exists():
             raise forms.ValidationError("this name is taken")
+        refuse_reserved(name)
         return name
 
 

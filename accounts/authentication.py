@@ -124,10 +124,15 @@ def _authenticate_access_token(secret: str, username: str | None = None) -> Acto
     token = tokens.filter(token_hash=hash_token(secret)).first()
     if token is None or not _is_live(token):
         raise AuthenticationFailed
-    if username is not None and token.user.username != username:
+    if username is not None and not _is_called(token.user, username):
         raise AuthenticationFailed
     note_use(token)
     return actor_of_access_token(token)
+
+
+def _is_called(user: User, username: str) -> bool:
+    """Tell whether this is the username, or a former one that still leads there."""
+    return username == user.username or user.namespace.is_called(username)
 
 
 def _authenticate_robot(secret: str, username: str | None = None) -> Actor:

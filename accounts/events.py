@@ -22,6 +22,7 @@ class AccountEvent(models.TextChoices):
     ORGANIZATION_CREATED = "organization.created"
     ORGANIZATION_CHANGED = "organization.changed"
     ORGANIZATION_RENAMED = "organization.renamed"
+    NAME_FREED = "name.freed"  # a former one, for others
     ORGANIZATION_DELETED = "organization.deleted"
     TEAM_CREATED = "team.created"
     TEAM_CHANGED = "team.changed"
@@ -41,6 +42,8 @@ class AccountEvent(models.TextChoices):
     TOKEN_REVOKED = "token.revoked"
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"
+    USER_RENAMED = "user.renamed"
+    USER_DELETED = "user.deleted"
     USER_DEACTIVATED = "user.deactivated"
     USER_ACTIVATED = "user.activated"
     USER_PASSWORD_CHANGED = "user.password_changed"

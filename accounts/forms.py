@@ -14,7 +14,7 @@ from accounts.names import NAMESPACE_MAX_LENGTH
 
 _NAME_HINT = _(
     "Also the first part of your images' names. Lower-case letters, digits, and single "
-    "'-', '_' or '.' between them. It cannot be changed."
+    "'-', '_' or '.' between them."
 )
 _MACHINE_WORD = {"autocapitalize": "none", "spellcheck": "false"}  # no help from phones
 

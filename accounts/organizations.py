@@ -7,6 +7,7 @@ from django.dispatch import Signal
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent, tell
+from accounts.former_names import keep_former_name, take_own_name
 from accounts.models import (
     FormerNamespaceName,
     Membership,
@@ -64,6 +65,7 @@ def found_organization(
             name=name, organization=organization, is_official=is_official
         )
         namespace.clean_fields()
+        take_own_name(name, actor)
         namespace.save()
         owners = Team.objects.create(
             organization=organization, name=OWNERS_TEAM, standing=Team.Standing.ADMIN
@@ -122,39 +124,67 @@ def rename_organization(*, organization: Organization, name: str, actor: Actor) 
     """Give an organization another name; the old one leads there until it is taken.
 
     Raises ValidationError for a name that the grammar refuses, and IntegrityError when
-    the name is taken by a user or an organization. The namespace's row is locked, so
-    that of two renames one comes after the other and both old names are kept.
+    the name is taken by a user or an organization, or reserved (NameReserved).
+    """
+    organization.namespace = rename_namespace(
+        namespace=organization.namespace, name=name, actor=actor
+    )
+
+
+def rename_namespace(*, namespace: Namespace, name: str, actor: Actor) -> Namespace:
+    """Rename an organization, or a user with the username; raises as above.
+
+    The namespace's row is locked, so that of two renames one comes after the other and
+    both old names are kept.
     """
     with transaction.atomic():
-        namespace = Namespace.objects.select_for_update(no_key=True).get(
-            organization=organization
-        )
-        old_name = namespace.name
+        row = Namespace.objects.select_for_update(no_key=True).get(pk=namespace.pk)
+        old_name = row.name
         if name == old_name:
-            return
-        namespace.name = name
-        namespace.clean_fields()
-        namespace.save(update_fields=["name"])
-        FormerNamespaceName.objects.create(name=old_name, namespace=namespace)
-        tell(
-            AccountEvent.ORGANIZATION_RENAMED,
-            actor=actor,
-            namespace=namespace,
-            detail={"from": old_name, "to": name},
-        )
-    organization.namespace = namespace
+            return row
+        row.name = name
+        row.clean_fields()
+        take_own_name(name, actor)
+        row.save(update_fields=["name"])
+        keep_former_name(old_name, row)
+        kind, detail = AccountEvent.ORGANIZATION_RENAMED, {"from": old_name, "to": name}
+        if row.user is not None:
+            kind = AccountEvent.USER_RENAMED
+            row.user.username = name
+            row.user.save(update_fields=["username"])
+        tell(kind, actor=actor, namespace=row, detail=detail)
+    return row
 
 
 def delete_organization(*, organization: Organization, actor: Actor) -> None:
     """Delete an organization with its teams and robots; its names become free.
 
-    Repositories that were deleted and could still be restored go with it. Raises
-    ProtectedError while there are others. The namespace's row is locked, so that
-    nobody makes one meanwhile.
+    Names by which images were pulled lately stay reserved until an administrator of the
+    site frees them. Repositories that were deleted and could still be restored go with
+    it. Raises ProtectedError while there are others. The namespace's row is locked, so
+    that nobody makes one meanwhile.
     """
     with transaction.atomic():
         namespace = Namespace.objects.select_for_update().get(organization=organization)
         tell(AccountEvent.ORGANIZATION_DELETED, actor=actor, namespace=namespace)
-        namespace_leaves.send(sender=Namespace, namespace=namespace, actor=actor)
-        namespace.delete()
+        delete_namespace(namespace=namespace, actor=actor)
         organization.delete()
+
+
+def delete_namespace(
+    *, namespace: Namespace, actor: Actor, is_reserved: bool = False
+) -> None:
+    """Delete a locked namespace with what it owns, in the caller's transaction.
+
+    Its names stay reserved if they are in use, or if the caller says so.
+    """
+    is_reserved = is_reserved or namespace.is_in_use
+    namespace_leaves.send(sender=Namespace, namespace=namespace, actor=actor)
+    former = FormerNamespaceName.objects.filter(namespace=namespace)
+    if is_reserved:
+        former.filter(freed_at=None).update(is_reserved=True)
+    former.filter(is_reserved=False).delete()
+    name = namespace.name
+    namespace.delete()
+    if is_reserved:
+        FormerNamespaceName.objects.create(name=name, is_reserved=True)

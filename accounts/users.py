@@ -11,13 +11,18 @@ from django.dispatch import Signal
 from accounts.actors import Actor
 from accounts.credentials import end_lesser_credentials, forget_unconfirmed
 from accounts.emails import AddressTaken, is_address_taken
-from accounts.events import AccountEvent, tell_of_user
+from accounts.events import AccountEvent, tell, tell_of_user
 from accounts.membership_decisions import note_decision
-from accounts.models import Membership, Namespace, Team, User
+from accounts.memberships import remove_from_organization
+from accounts.models import Membership, Namespace, Organization, Team, User
 from accounts.models.teams import OWNERS_TEAM
+from accounts.organizations import delete_namespace, rename_namespace
 
 # Sent with ``user`` and ``actor`` in the transaction that suspends an account.
 user_suspended = Signal()
+
+# Sent with ``namespace`` and ``actor`` in the transaction that deletes an account.
+account_leaves = Signal()
 
 _STANDING = ("is_active", "is_staff", "is_superuser")
 
@@ -128,6 +133,42 @@ def _suspend(user: User, actor: Actor) -> None:
         detail={"without_owner": organizations_left_by(user)},
     )
     user_suspended.send(sender=User, user=user, actor=actor)
+
+
+def rename_user(*, user: User, name: str, actor: Actor) -> None:
+    """Give a user another name; the old one leads there (docs/names.md).
+
+    Raises ValidationError for a name that the grammar refuses, and IntegrityError when
+    the name is taken by a user or an organization, or reserved (NameReserved).
+    """
+    user.namespace = rename_namespace(namespace=user.namespace, name=name, actor=actor)
+    user.username = name
+
+
+def delete_user(*, user: User, actor: Actor) -> None:
+    """Delete an account for good, with its repositories, robots and rights.
+
+    Its names stay reserved, so that nobody inherits what others trusted it with. Raises
+    LastOwner for the only owner of an organization, and LastAdministrator.
+    """
+    with transaction.atomic():
+        keep_administrator(user)
+        for organization in Organization.objects.filter(
+            teams__memberships__user=user
+        ).distinct():
+            remove_from_organization(organization=organization, user=user, actor=actor)
+        note_decision(user=user, organization=None, actor=actor)
+        user_suspended.send(sender=User, user=user, actor=actor)
+        namespace = Namespace.objects.select_for_update().get(user=user)
+        tell(
+            AccountEvent.USER_DELETED,
+            actor=actor,
+            namespace=None,
+            detail={"user": user.username},
+        )
+        account_leaves.send(sender=User, namespace=namespace, actor=actor)
+        delete_namespace(namespace=namespace, actor=actor, is_reserved=True)
+        User.objects.get(pk=user.pk).delete()
 
 
 def change_password(*, user: User, password: str | None, actor: Actor) -> None:

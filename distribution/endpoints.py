@@ -43,7 +43,7 @@ from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_basic
 from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
-from accounts.models import Namespace
+from accounts.models import NameReserved, Namespace
 from distribution import errors, scopes
 from distribution.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, challenge
 from distribution.credentials import Basic, CredentialsMalformed, read_credentials
@@ -254,6 +254,8 @@ def _create(
             actor=actor,
             visibility=settings.BERTH_PUSH_VISIBILITY,
         )
+    except NameReserved as error:
+        raise errors.Denied(str(error)) from error
     except Namespace.DoesNotExist as error:  # deleted at this moment
         raise errors.NameUnknown from error
 

@@ -154,6 +154,9 @@ BERTH_GARBAGE_CONFIRM_PERCENT = read(
 BERTH_GARBAGE_CONFIRM_BLOBS = read(
     env.int, "BERTH_GARBAGE_CONFIRM_BLOBS", 100, validate=at_least(0)
 )
+BERTH_RESERVED_NAME_DAYS = read(
+    env.int, "BERTH_RESERVED_NAME_DAYS", 90, validate=at_least(0)
+)
 BERTH_RESTORE_DAYS = read(env.int, "BERTH_RESTORE_DAYS", 7, validate=at_least(0))
 
 # --- audit and limits ---------------------------------------------------------------

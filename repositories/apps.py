@@ -11,6 +11,7 @@ class RepositoriesConfig(AppConfig):
         from repositories import (  # noqa: F401
             defaults,
             events,
+            former_names,
             grants,
             lifecycle,
         )

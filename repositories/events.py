@@ -118,7 +118,11 @@ def record_account_event(
 ) -> None:
     """Add what happened to people, teams, robots and tokens to the same log."""
     record_in_namespace(kind=kind, namespace=namespace, actor=actor, detail=detail)
-    if kind == accounts_events.AccountEvent.ORGANIZATION_RENAMED and namespace:
+    renamed = (
+        accounts_events.AccountEvent.ORGANIZATION_RENAMED,
+        accounts_events.AccountEvent.USER_RENAMED,
+    )
+    if kind in renamed and namespace:
         record_new_names(namespace=namespace, actor=actor, old_name=detail["from"])
 
 

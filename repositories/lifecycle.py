@@ -23,12 +23,14 @@ from django.utils import timezone
 
 from accounts.actions import Role
 from accounts.actors import SYSTEM, Actor
-from accounts.models import Namespace
+from accounts.models import NameReserved, Namespace
 from accounts.organizations import namespace_leaves
+from accounts.users import account_leaves
 from repositories.access import find_moved
 from repositories.crash_points import reach
 from repositories.defaults import apply_defaults
 from repositories.events import record_event, record_in_namespace
+from repositories.former_names import keep_former_name, take_own_name
 from repositories.grants import remove_grant
 from repositories.models import (
     Event,
@@ -42,10 +44,7 @@ from repositories.oci.references import RepositoryName
 
 
 class NameTaken(ValueError):
-    """There is a repository of that name."""
-
-    def __init__(self, full_name: str) -> None:
-        super().__init__(f"there is a repository {full_name}")
+    """There is a repository of that name, or the name is reserved."""
 
 
 def create_repository(
@@ -58,9 +57,10 @@ def create_repository(
     """Make a repository; its creator gets admin, others what the defaults say.
 
     Whether the actor may is the caller's question (permissions.may_create). Raises
-    IntegrityError when the name is taken.
+    IntegrityError when the name is taken, or reserved (NameReserved).
     """
     with transaction.atomic():
+        take_own_name(namespace, name, actor)
         repository = Repository.objects.create(
             namespace=namespace, name=name, visibility=visibility
         )
@@ -149,7 +149,7 @@ def rename_repository(*, repository: Repository, name: str, actor: Actor) -> Non
     with transaction.atomic():
         _lock_namespaces(repository.namespace_id)
         row = _lock_live(repository)
-        old_name = _give_name(row, row.namespace, name)
+        old_name = _give_name(row, row.namespace, name, actor)
         record_event(
             kind=Event.Kind.REPOSITORY_RENAMED,
             repository=row.facts,
@@ -184,7 +184,7 @@ def transfer_repository(
         row = _lock_live(repository)
         source = row.namespace
         dropped = _drop_foreign_grants(row, actor)
-        old_name = _give_name(row, namespace, name or row.name)
+        old_name = _give_name(row, namespace, name or row.name, actor)
         if actor.user_id is not None and actor.user_id != namespace.user_id:
             Grant.objects.update_or_create(
                 repository=row,
@@ -220,6 +220,8 @@ def delete_repository(*, repository: Repository, actor: Actor) -> None:
         row.deleted_at = timezone.now()
         row.deleted_by = actor.name
         row.save(update_fields=["deleted_at", "deleted_by"])
+        if row.is_in_use:
+            keep_former_name(row, row.namespace, row.name)
         reach("C14")
         record_event(
             kind=Event.Kind.REPOSITORY_DELETED, repository=row.facts, actor=actor
@@ -243,6 +245,7 @@ def restore_repository(
         old_name = row.full_name
         row.name = name or row.name
         row.deleted_at, row.deleted_by = None, ""
+        take_own_name(row.namespace, row.name, actor)
         _save_name(row, "deleted_at", "deleted_by")
         renamed = {} if old_name == row.full_name else {"from": old_name}
         record_event(
@@ -278,6 +281,13 @@ def purge_expired() -> int:
     return purged
 
 
+@receiver(account_leaves)
+def delete_with_account(*, namespace: Namespace, actor: Actor, **signal: Any) -> None:
+    """Delete the repositories of an account that is being deleted."""
+    for row in Repository.objects.filter(namespace=namespace, deleted_at=None):
+        delete_repository(repository=row, actor=actor)
+
+
 @receiver(namespace_leaves)
 def purge_with_namespace(*, namespace: Namespace, actor: Actor, **signal: Any) -> None:
     """Purge the deleted repositories of a namespace that is being deleted."""
@@ -294,6 +304,7 @@ def _purge(row: Repository, actor: Actor) -> None:
         actor=actor,
         detail={"deleted_by": row.deleted_by},
     )
+    FormerRepositoryName.objects.filter(repository=row, is_reserved=False).delete()
     row.delete()
     reach("C14")
 
@@ -325,14 +336,13 @@ def _lock(repository: Repository, rows: RepositoryQuerySet) -> Repository:
     )
 
 
-def _give_name(row: Repository, namespace: Namespace, name: str) -> str:
+def _give_name(row: Repository, namespace: Namespace, name: str, actor: Actor) -> str:
     """Change a locked repository's name, keep the old one, and return that in full."""
     old_namespace, old_name, old_full_name = row.namespace, row.name, row.full_name
     row.namespace, row.name = namespace, name
+    take_own_name(namespace, name, actor)
     _save_name(row, "namespace")
-    FormerRepositoryName.objects.create(
-        namespace=old_namespace, name=old_name, repository=row
-    )
+    keep_former_name(row, old_namespace, old_name)
     return old_full_name
 
 
@@ -341,7 +351,9 @@ def _save_name(row: Repository, *also: str) -> None:
         with transaction.atomic():
             row.save(update_fields=["name", *also])
     except IntegrityError as error:
-        raise NameTaken(row.full_name) from error
+        reserved = isinstance(error, NameReserved)
+        said = str(error) if reserved else f"there is a repository {row.full_name}"
+        raise NameTaken(said) from error
 
 
 def _drop_foreign_grants(row: Repository, actor: Actor) -> list[dict[str, str]]:

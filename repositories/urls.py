@@ -5,7 +5,9 @@ from django.urls import path
 from repositories import converters as converters  # makes the words below known
 from repositories.views import (
     access,
+    account,
     activity,
+    former_names,
     new,
     overview,
     search,
@@ -37,6 +39,14 @@ urlpatterns = [
     path("search/suggestions", search.suggest_images, name="suggestions"),
     path("new", new.new_repository, name="new"),
     path("new/check", new.check_name, name="check-name"),
+    path("settings/account", account.show_account, name="account"),
+    path("settings/account/name", account.rename, name="rename-account"),
+    path("settings/account/delete", account.delete, name="delete-account"),
+    path(
+        "settings/former-names",
+        former_names.show_former_names,
+        name="former-names",
+    ),
     path("settings/tokens", tokens.access_tokens, name="access-tokens"),
     path(
         "settings/tokens/<int:token_id>/revoke",

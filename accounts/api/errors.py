@@ -8,6 +8,7 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
+from django.db import IntegrityError
 from django.http import Http404, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.exceptions import ErrorDetail
@@ -16,6 +17,7 @@ from rest_framework.views import exception_handler, set_rollback
 
 from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
+from accounts.models import NameReserved
 from accounts.moved import Moved
 from accounts.tokens import OutlivesMaker
 
@@ -26,6 +28,12 @@ class Conflict(exceptions.APIException):
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
     default_detail = "this is already there"
+
+
+def name_conflict(error: IntegrityError) -> Conflict:
+    """Return what is said of a name that is taken, or reserved."""
+    reserved = isinstance(error, NameReserved)
+    return Conflict(str(error) if reserved else "this name is taken")
 
 
 class BodyTooLarge(exceptions.APIException):

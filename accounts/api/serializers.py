@@ -97,6 +97,15 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields = ("username", "email", "date_joined")
 
 
+class ChangedUserSerializer(UserSerializer):
+    """Takes a new username too."""
+
+    username = NamespaceNameField(required=False)
+
+    class Meta(UserSerializer.Meta):
+        read_only_fields = ("email", "date_joined")  # type: ignore[assignment]
+
+
 class PublicUserSerializer(serializers.ModelSerializer[User]):
     """What everybody may know of somebody."""
 

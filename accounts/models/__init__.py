@@ -2,7 +2,7 @@ from accounts.models.access_tokens import AccessToken, AccessTokenLimit
 from accounts.models.attempts import FailedAttempts
 from accounts.models.invitations import Invitation
 from accounts.models.mail import QueuedMail, RefusedAddress
-from accounts.models.namespaces import FormerNamespaceName, Namespace
+from accounts.models.namespaces import FormerNamespaceName, NameReserved, Namespace
 from accounts.models.organizations import Organization
 from accounts.models.robots import Robot
 from accounts.models.teams import Membership, MembershipDecision, Team
@@ -16,6 +16,7 @@ __all__ = [
     "Invitation",
     "Membership",
     "MembershipDecision",
+    "NameReserved",
     "Namespace",
     "Organization",
     "QueuedMail",

@@ -1,8 +1,9 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Q
+from django.dispatch import Signal
 
 from accounts.models.fields import BytewiseCharField
 from accounts.names import (
@@ -27,6 +28,23 @@ def validate_claimed_field(name: str) -> None:
         validate_claimed_name(name)
     except NameInvalid as error:
         raise ValidationError(str(error)) from error
+
+
+# Sent with ``namespace``; a receiver returns whether images of it are in use.
+namespace_in_use = Signal()
+
+
+class NameReserved(IntegrityError):
+    """The name is a former one by which images are still pulled.
+
+    Raised where the database itself refuses a name that is taken.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the name '{name}' is reserved, because images were pulled by it lately; "
+            "its former owner or an administrator of this registry can free it"
+        )
 
 
 class NamespaceQuerySet(models.QuerySet["Namespace"]):
@@ -80,14 +98,23 @@ class Namespace(models.Model):
     def save(self, *args: Any, **options: Any) -> None:
         """Save it, and let its name lead to no other namespace any more.
 
-        The row comes first: whoever gives the same name up at this moment is waited
-        for, and what they left behind is found.
+        Raises NameReserved. The row comes first: whoever gives the same name up at this
+        moment is waited for, and what they left behind is found.
         """
         fields = options.get("update_fields")
         with transaction.atomic():
             super().save(*args, **options)
             if fields is None or "name" in fields:
-                FormerNamespaceName.objects.filter(name=self.name).delete()
+                for former in FormerNamespaceName.objects.filter(name=self.name):
+                    if former.namespace_id != self.pk and former.is_kept:
+                        raise NameReserved(self.name)
+                    former.delete()
+
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether images are pulled or pushed by its name."""
+        asked = namespace_in_use.send(sender=Namespace, namespace=self)
+        return any(is_in_use for _, is_in_use in asked)
 
     def is_called(self, name: str) -> bool:
         """Tell whether this is its name, or one that still leads here."""
@@ -114,3 +141,12 @@ class FormerNamespaceName(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether no other namespace can take the name."""
+        if self.freed_at is not None:
+            return False
+        return self.is_reserved or (
+            self.namespace is not None and self.namespace.is_in_use
+        )

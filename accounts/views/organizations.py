@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.forms import NewOrganizationForm
+from accounts.models import NameReserved
 from accounts.organizations import create_organization
 from accounts.views.base import actor_of_page, signed_in_user, tell
 
@@ -21,6 +22,8 @@ def new_organization(request: HttpRequest) -> HttpResponse:
             organization = create_organization(
                 owner=user, actor=actor_of_page(request), **form.cleaned_data
             )
+        except NameReserved as error:
+            form.add_error("name", str(error))
         except IntegrityError:
             form.add_error("name", _("A user or an organization has this name."))
         else:

@@ -11,6 +11,7 @@ from django.urls import URLPattern, path, re_path
 from repositories.api.views import (
     defaults,
     events,
+    former_names,
     grants,
     repositories,
     robots,
@@ -45,6 +46,12 @@ IN_REPOSITORY: list[tuple[str, Any, str]] = [
 urlpatterns: list[URLPattern] = [
     path("user/tokens", tokens.TokensView.as_view(), name="tokens"),
     path("user/tokens/<int:token>", tokens.TokenView.as_view(), name="token"),
+    path("former-names", former_names.FormerNamesView.as_view(), name="former-names"),
+    path(
+        "former-names/<path:name>",
+        former_names.FormerNameView.as_view(),
+        name="former-name",
+    ),
     path("user/events", events.OwnEventsView.as_view(), name="own-events"),
     path("user/events/export", events.OwnExportView.as_view(), name="own-export"),
     path("events", events.SiteEventsView.as_view(), name="site-events"),

@@ -4,13 +4,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Exists, F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
 from accounts.actions import Action, Role
 from accounts.actors import Actor
-from accounts.models import Namespace, Robot, Team
+from accounts.models import NameReserved, Namespace, Robot, Team
 from accounts.models.fields import BytewiseCharField, SummaryField
 from accounts.permissions import live_users
 from repositories.models.grants import Grant
@@ -65,6 +65,16 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
     def past_restoring(self) -> "RepositoryQuerySet":
         """Keep the deleted ones that nobody can restore any more."""
         return self.filter(deleted_at__lte=restorable_since())
+
+    def in_use(self) -> "RepositoryQuerySet":
+        """Keep those that were pushed to or pulled from lately, deleted ones too."""
+        days = settings.BERTH_RESERVED_NAME_DAYS
+        since = timezone.now() - timedelta(days=days)
+        pulled = self.model._meta.apps.get_model("repositories", "DailyPulls").objects
+        return self.filter(
+            Q(pushed_at__gt=since)
+            | Exists(pulled.filter(repository=OuterRef("pk"), day__gt=since.date())),
+        )
 
     def with_full_name(self) -> "RepositoryQuerySet":
         return self.select_related("namespace")
@@ -221,17 +231,20 @@ class Repository(models.Model):
     def save(self, *args: Any, **options: Any) -> None:
         """Save it, and let its name lead to no other repository any more.
 
-        The row comes first: whoever gives the same name up at this moment is waited
-        for, and what they left behind is found.
+        Raises NameReserved. The row comes first: whoever gives the same name up at this
+        moment is waited for, and what they left behind is found.
         """
         fields = options.get("update_fields")
         takes_name = fields is None or {"name", "namespace", "deleted_at"} & {*fields}
         with transaction.atomic():
             super().save(*args, **options)
             if takes_name and self.deleted_at is None:
-                FormerRepositoryName.objects.filter(
+                for former in FormerRepositoryName.objects.filter(
                     namespace=self.namespace_id, name=self.name
-                ).delete()
+                ):
+                    if former.repository_id != self.pk and former.is_kept:
+                        raise NameReserved(self.full_name)
+                    former.delete()
 
     def get_absolute_url(self) -> str:
         """Return the page's address, which is the image's name."""
@@ -240,6 +253,11 @@ class Repository(models.Model):
     @property
     def full_name(self) -> str:
         return f"{self.namespace.name}/{self.name}"
+
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether it was pushed to or pulled from lately."""
+        return Repository.objects.in_use().filter(pk=self.pk).exists()
 
     @property
     def restorable_until(self) -> datetime | None:
@@ -293,6 +311,15 @@ class FormerRepositoryName(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether no other repository can take the name."""
+        if self.freed_at is not None:
+            return False
+        return self.is_reserved or (
+            self.repository is not None and self.repository.is_in_use
+        )
 
 
 def add_stored_bytes(repository_id: int, size_bytes: int) -> None:

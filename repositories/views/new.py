@@ -6,6 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.models import NameReserved
 from accounts.views.base import actor_of_page, require, signed_in_user
 from repositories.forms import NewRepositoryForm
 from repositories.lifecycle import create_repository, describe_repository
@@ -42,6 +43,8 @@ def new_repository(request: HttpRequest) -> HttpResponse:
                     actor=actor,
                     description=fields["description"],
                 )
+        except NameReserved as error:
+            form.add_error("name", str(error))
         except IntegrityError:  # somebody was a moment quicker than the form's question
             form.add_error("name", _("There is a repository of this name."))
         else:

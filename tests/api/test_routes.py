@@ -103,6 +103,8 @@ TABLE: list[Any] = [
     Route("POST", f"{ORG}/defaults", body={}, status=400),
     Route("DELETE", f"{ORG}/defaults/{{absent}}", status=404),
     Route("DELETE", f"{ORG}/members/{{dave}}", status=204),
+    Route("GET", "/former-names", for_=PEOPLE),
+    Route("DELETE", "/former-names/{absent}", status=404, for_=PEOPLE),
     Route("GET", "/user/robots", for_=PEOPLE),
     Route("POST", "/user/robots", body={"name": "-"}, status=400, for_=PEOPLE),
     Route("GET", "/user/robots/nobody", status=404, for_=PEOPLE),

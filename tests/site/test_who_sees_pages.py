@@ -90,6 +90,10 @@ TABLE: dict[str, dict[str, Answers]] = {
     "repositories:new": {"GET": signed_in(200), "POST": signed_in(422)},
     "repositories:check-name": {"GET": signed_in(200)},
     "repositories:access-tokens": {"GET": signed_in(200), "POST": signed_in(422)},
+    "repositories:former-names": {"GET": signed_in(200), "POST": signed_in(404)},
+    "repositories:account": {"GET": signed_in(200)},
+    "repositories:rename-account": {"POST": signed_in(422)},
+    "repositories:delete-account": {"GET": signed_in(200), "POST": signed_in(422)},
     "repositories:revoke-token": {
         "GET": owner(200, others=404),
         "POST": owner(302, others=404),

@@ -20,7 +20,7 @@ from accounts.api.access import (
     seen_organization,
 )
 from accounts.api.base import ApiView, require
-from accounts.api.errors import Conflict
+from accounts.api.errors import Conflict, name_conflict
 from accounts.api.serializers import (
     ChangedOrganizationSerializer,
     NewOrganizationSerializer,
@@ -72,7 +72,7 @@ class OrganizationsView(ApiView):
         try:
             organization = create_organization(owner=owner, actor=self.actor, **fields)
         except IntegrityError as error:
-            raise Conflict("this name is taken") from error
+            raise name_conflict(error) from error
         return Response(
             OrganizationSerializer(organization).data, status=status.HTTP_201_CREATED
         )
@@ -101,7 +101,7 @@ class OrganizationView(ApiView):
                 rename_organization(organization=found, name=name, actor=self.actor)
                 change_organization(organization=found, actor=self.actor, **fields)
         except IntegrityError as error:
-            raise Conflict("this name is taken") from error
+            raise name_conflict(error) from error
         return Response(OrganizationSerializer(found).data)
 
     def delete(self, request: Request, organization: str) -> Response:

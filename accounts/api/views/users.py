@@ -4,7 +4,7 @@ from functools import partial
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -14,16 +14,24 @@ from rest_framework.response import Response
 
 from accounts.actions import Action
 from accounts.api.base import ApiView
-from accounts.api.errors import Conflict
+from accounts.api.errors import Conflict, name_conflict
 from accounts.api.serializers import (
     AdministeredUserSerializer,
+    ChangedUserSerializer,
     NewUserSerializer,
     PublicUserSerializer,
     UserSerializer,
 )
-from accounts.models import User
+from accounts.models import Namespace, User
+from accounts.moved import Moved
 from accounts.permissions import is_live
-from accounts.users import LastAdministrator, change_user, create_user, suspend_user
+from accounts.users import (
+    LastAdministrator,
+    change_user,
+    create_user,
+    rename_user,
+    suspend_user,
+)
 
 
 class UserView(ApiView):
@@ -34,13 +42,23 @@ class UserView(ApiView):
     def get(self, request: Request) -> Response:
         return Response(UserSerializer(self.oneself()).data)
 
+    @extend_schema(request=ChangedUserSerializer, responses=UserSerializer)
     def patch(self, request: Request) -> Response:
+        """Change the display name, and the username: the old one leads here."""
         user = self.oneself()
         ceiling = self.actor.ceiling
         if Action.GRANT not in ceiling.actions or not ceiling.is_everywhere:
             raise PermissionDenied("this token does not allow to change the account")
-        verb = partial(change_user, user=user, actor=self.actor)
-        return self.change(user, UserSerializer, verb)
+        shown = UserSerializer(user).data
+        fields = self.read(ChangedUserSerializer, user, shown)
+        name = fields.pop("username", user.username)
+        try:
+            with transaction.atomic():
+                rename_user(user=user, name=name, actor=self.actor)
+                change_user(user=user, actor=self.actor, **fields)
+        except IntegrityError as error:
+            raise name_conflict(error) from error
+        return Response(UserSerializer(user).data)
 
     def oneself(self) -> User:
         if self.actor.user_id is None:
@@ -136,5 +154,9 @@ class OneUserView(AdministratorView):
         users = User.objects.filter(username=username)
         user = (users if also_inactive else users.filter(is_active=True)).first()
         if user is None:
+            moved = Namespace.objects.called(username)
+            is_users = moved is not None and moved.user_id is not None
+            if moved is not None and is_users and moved.name != username:
+                raise Moved(username=moved.name)
             raise Http404
         return user

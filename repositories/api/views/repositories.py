@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from accounts.actions import Action
 from accounts.api.base import ApiView, require
 from accounts.api.errors import Conflict
-from accounts.models import Namespace
+from accounts.models import NameReserved, Namespace
 from repositories.access import (
     find_namespace,
     restorable_repository,
@@ -78,7 +78,9 @@ class RepositoriesView(ApiView):
                 visibility=fields["visibility"],
             )
         except IntegrityError as error:
-            raise Conflict("there is a repository of this name") from error
+            reserved = isinstance(error, NameReserved)
+            said = str(error) if reserved else "there is a repository of this name"
+            raise Conflict(said) from error
         if fields.get("description"):
             describe_repository(
                 repository=repository,

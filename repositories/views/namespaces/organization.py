@@ -7,7 +7,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.models import Organization
+from accounts.models import NameReserved, Organization
 from accounts.organizations import (
     change_organization,
     delete_organization,
@@ -49,6 +49,8 @@ def rename(request: HttpRequest, namespace: str) -> HttpResponse:
             rename_organization(
                 organization=page.organization, name=name, actor=page.actor
             )
+        except NameReserved as error:
+            form.add_error("name", str(error))
         except IntegrityError:
             form.add_error("name", _("A user or an organization has this name."))
         else:
