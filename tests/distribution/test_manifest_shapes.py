@@ -9,6 +9,7 @@ import pytest
 from accounts.actors import SYSTEM
 from accounts.models import Namespace
 from accounts.organizations import create_organization
+from repositories.models import Repository
 from tests import images, make
 from tests.conftest import Cast
 from tests.images import (
@@ -397,3 +398,37 @@ def test_the_same_bytes_stay_what_they_were_pushed_as(
     served = bob.get(f"/v2/{api}/manifests/v1")
     assert served.headers["Content-Type"] == OCI_MANIFEST
     assert put(bob, api, bare, OCI_MANIFEST).status_code == 201
+
+
+ODD_MEMBERS: list[dict[str, Any]] = [
+    {"layers": 5, "config": [], "manifests": {"a": []}},
+    {"layers": [5, None, "text", {"mediaType": 7}], "blobs": "text"},
+    {"layers": [{"annotations": {"predicateType": "x"}}], "config": {"digest": "x"}},
+    {"manifests": [None, EMPTY, {"platform": {"os": "linux"}}], "layers": [EMPTY]},
+]
+
+
+@pytest.mark.parametrize("members", ODD_MEMBERS, ids=range(len(ODD_MEMBERS)))
+def test_a_manifest_of_an_unknown_type_breaks_no_page(
+    bob: RegistryClient, public_api: Repository, members: dict[str, Any]
+) -> None:
+    """Pages and lists show what they can read of it (B2)."""
+    api = public_api.full_name
+    subject = images.image()
+    bob.push(f"{api}:subject", subject)
+    body = {
+        "schemaVersion": 2,
+        "subject": subject.descriptor(),
+        "annotations": {"in-toto.io/predicate-type": "spdx"},
+        **members,
+    }
+    attached = subject.digest.replace(":", "-") + ".sig"
+    assert put(bob, api, body, "application/vnd.example.odd+json").status_code == 201
+    image = images.Image(json.dumps(body).encode(), "application/vnd.example.odd+json")
+    assert bob.put_manifest(api, attached, image).status_code == 201
+    assert [r["digest"] for r in bob.referrers(api, subject.digest)] == [image.digest]
+    for path in ("", ":v1", ":subject", f":{attached}"):
+        assert bob.http.get(f"{bob.url}/{api}{path}").status_code == 200, path
+    tags = f"{bob.url}/api/v1/repositories/{api}/tags"
+    for url in (tags, f"{tags}/v1", f"{tags}/subject"):
+        assert bob.http.get(url).status_code == 200, url
