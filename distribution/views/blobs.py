@@ -36,6 +36,7 @@ from distribution.scopes import PUSH
 from distribution.storage import blob_store
 from distribution.storage.base import ObjectMissing
 from repositories.oci.digests import Digest, DigestMalformed, parse_digest
+from repositories.permissions import decide
 
 OCTETS = "application/octet-stream"
 
@@ -60,10 +61,10 @@ def get_blob(call: Call, digest: str) -> HttpResponseBase:
 def head_blob(call: Call, digest: str) -> HttpResponseBase:
     """Say what a GET would send; Range is ignored and nothing is opened (H-5).
 
-    With a token that pushes, it is a push that asks whether it can skip an upload.
+    From a client that can push, it asks whether an upload can be skipped.
     """
     parsed, blob = _find(call, digest)
-    if call.token is not None and call.token.allows(call.name.full_name, PUSH):
+    if not blob.is_shared and not blob.is_of(call.actor) and _may_be_push(call):
         note_reliance(repository=call.repository, blob=blob, actor=call.actor)
     if is_not_modified(call.request, etag_of(parsed)):
         return _describe(HttpResponse(status=304), call, parsed)
@@ -90,6 +91,13 @@ def delete_blob(call: Call, digest: str) -> HttpResponseBase:
     response = empty(202)
     response[CONTENT_DIGEST] = str(parsed)
     return response
+
+
+def _may_be_push(call: Call) -> bool:
+    """Tell whether the token was made for pushes; Basic credentials have no scope."""
+    if call.token is not None:
+        return call.token.allows(call.name.full_name, PUSH)
+    return bool(decide(call.actor, Action.PUSH, call.repository))
 
 
 def _find(call: Call, text: str) -> tuple[Digest, LinkedBlob]:

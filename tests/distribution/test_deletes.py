@@ -224,6 +224,9 @@ def test_a_blob_that_others_rely_on_is_not_deleted(
             f"/v2/{api}/blobs/uploads/?mount={digest}&from={other}"
         ),
         lambda _, digest: robby.head(
+            f"/v2/{api}/blobs/{digest}", token="", headers=robby.basic
+        ),
+        lambda _, digest: robby.head(
             f"/v2/{api}/blobs/{digest}",
             token=robby.token(f"repository:{api}:pull,push"),
         ),
