@@ -1,19 +1,34 @@
-"""Request bodies, read piece by piece from the server (DJ-1).
+"""Request bodies, taken piece by piece without waiting for the network (DJ-1).
 
 Django's own ``request.read()`` stops at Content-Length and so returns nothing for a
 chunked body, and ``request.body`` takes it into memory. Nothing else in Berth reads a
 body on the protocol routes.
 
+What reads a body is a generator. It yields how many bytes it would like and is sent
+them; ``b""`` is the end. Between two pieces it runs in no thread, so a slow client
+holds none, and the next piece may come in another thread: no transaction is open and
+nothing of a thread is kept while it waits.
+
+    def put_manifest(call, reference):
+        payload = yield from Body(call.request).read_whole(limit)
+
+The server (registry_site/server/) sends the pieces. ``receive`` does it for a file that
+blocks, as plain WSGI servers have it.
+
 A body with Content-Length that ends early is an error here. A chunked body that the
-client cut off looks like a clean end (Granian, and WSGI, have no word for it), so what
-arrived counts, and only a digest or valid JSON makes it a whole.
+client cut off looks like a clean end (Granian has no word for it), so what arrived
+counts, and only a digest or valid JSON makes it a whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
+from typing import TypeVar
 
 from django.http import HttpRequest
 
-from distribution.errors import RequestInvalid, SizeInvalid
+from distribution.errors import RequestInvalid, RequestTimeout, SizeInvalid
+
+T = TypeVar("T")
+Receiving = Generator[int, bytes, T]
 
 WAS_READ = "berth.body_was_read"  # set in the environ; see distribution/wsgi.py
 PIECE_BYTES = 256 * 1024  # measured: smaller costs calls, larger costs memory
@@ -25,55 +40,73 @@ class BodyCutOff(SizeInvalid):
     default_message = "the body ended before its Content-Length"
 
 
+class BodyTooSlow(RequestTimeout, BodyCutOff):
+    """The client stopped sending, or sent less than the least rate."""
+
+    default_message = "the body arrived too slowly"
+
+
 class Body:
-    """One request's body; may be iterated over once.
+    """One request's body; may be read once.
 
     ``length_bytes`` is None for a chunked body.
     """
 
     def __init__(self, request: HttpRequest) -> None:
         self._environ = request.META
-        self._input = request.META["wsgi.input"]
         chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
         self.length_bytes = None if chunked else _content_length(request)
+        self._left = self.length_bytes
 
     @property
     def is_empty(self) -> bool:
         """Tell whether there is surely nothing; a chunked body has to be read."""
         return self.length_bytes == 0
 
-    def __iter__(self) -> Iterator[bytes]:
-        left = self.length_bytes
-        while left is None or left > 0:
-            piece = self._read(PIECE_BYTES if left is None else min(PIECE_BYTES, left))
+    def next_piece(self) -> Receiving[bytes]:
+        """Return the next bytes, none at the end; raises BodyCutOff."""
+        if self._left == 0:
+            self._environ[WAS_READ] = True
+            return b""
+        wanted = self._left or PIECE_BYTES
+        piece = yield min(PIECE_BYTES, wanted)
+        if self._left is not None:
             if not piece:
-                break
-            if left is not None:
-                left -= len(piece)
-            yield piece
-        if left:
-            raise BodyCutOff
-        self._environ[WAS_READ] = True
+                raise BodyCutOff
+            self._left -= len(piece)
+        if not piece or self._left == 0:
+            self._environ[WAS_READ] = True
+        return piece
 
-    def read_whole(self, limit_bytes: int) -> bytes | None:
+    def read_whole(self, limit_bytes: int) -> Receiving[bytes | None]:
         """Return the body, or None as soon as it is longer than the limit."""
         if self.length_bytes is not None and self.length_bytes > limit_bytes:
             return None
         pieces: list[bytes] = []
         size_bytes = 0
-        for piece in self:
+        while piece := (yield from self.next_piece()):
+            pieces.append(piece)
             size_bytes += len(piece)
             if size_bytes > limit_bytes:
                 return None
-            pieces.append(piece)
         return b"".join(pieces)
 
-    def _read(self, size_bytes: int) -> bytes:
-        try:
-            piece: bytes = self._input.read(size_bytes)
-            return piece
-        except OSError as error:  # the connection broke
-            raise BodyCutOff from error
+
+def receive(receiving: Receiving[T], read: Callable[[int], bytes]) -> T:
+    """Run what reads a body to its end with a function that waits for bytes."""
+    try:
+        wanted = next(receiving)
+        while True:
+            try:
+                piece = read(wanted)
+            except OSError:  # the connection broke
+                piece = b""
+            wanted = receiving.send(piece)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        receiving.close()
 
 
 def _content_length(request: HttpRequest) -> int:

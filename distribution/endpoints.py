@@ -45,6 +45,7 @@ from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.models import NameReserved, Namespace
 from distribution import errors, scopes
+from distribution.bodies import Receiving, receive
 from distribution.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, challenge
 from distribution.credentials import Basic, CredentialsMalformed, read_credentials
 from distribution.headers import ON_EVERY_ANSWER
@@ -86,7 +87,9 @@ class Call:
     token: RegistryToken | None
 
 
-Endpoint = Callable[..., HttpResponseBase]
+# A response, or a generator that reads the body first (distribution/bodies.py).
+Answer = HttpResponseBase | Receiving[HttpResponseBase]
+Endpoint = Callable[..., Answer]
 
 
 def endpoint(
@@ -105,7 +108,7 @@ def endpoint(
 
     def wrap(function: Endpoint) -> Endpoint:
         @wraps(function)
-        def run(request: HttpRequest, name: str, **arguments: Any) -> HttpResponseBase:
+        def run(request: HttpRequest, name: str, **arguments: Any) -> Answer:
             try:
                 parsed = parse_repository_name(name)
             except NameMalformed as error:
@@ -144,7 +147,7 @@ def signed_in(*asked: Scope) -> Callable[[Endpoint], Endpoint]:
 
     def wrap(function: Endpoint) -> Endpoint:
         @wraps(function)
-        def run(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+        def run(request: HttpRequest, **arguments: Any) -> Answer:
             actor, token = identify(request, *asked)
             if asked and token is not None and not token.may_list:
                 raise challenge(*asked, error=INSUFFICIENT_SCOPE)
@@ -281,14 +284,21 @@ class Resource:
                 self.functions["HEAD"] = functions.get("HEAD", function)
 
     def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-        response: HttpResponseBase
+        """Answer as a view of Django, which waits for the body."""
+        answer = self.answer(request, **arguments)
+        if isinstance(answer, HttpResponseBase):
+            return answer
+        return receive(answer, request.META["wsgi.input"].read)
+
+    def answer(self, request: HttpRequest, **arguments: Any) -> Answer:
+        """Return the response, or a generator that reads the body first."""
         try:
-            response = self._find(request)(request, **arguments)
-        except Exception as error:  # every failure is told in the shape of E-1
-            response = errors.render(as_registry_error(error))
-        for name, value in ON_EVERY_ANSWER:
-            response[name] = value
-        return response
+            answer = self._find(request)(request, **arguments)
+        except Exception as error:  # every failure is reported in the shape of E-1
+            answer = errors.render(as_registry_error(error))
+        if isinstance(answer, HttpResponseBase):
+            return _with_common_headers(answer)
+        return _receive(answer)
 
     def _find(self, request: HttpRequest) -> Endpoint:
         if not self.functions:
@@ -301,6 +311,20 @@ class Resource:
                 headers={"Allow": allowed},
             )
         return function
+
+
+def _receive(receiving: Receiving[HttpResponseBase]) -> Receiving[HttpResponseBase]:
+    try:
+        response = yield from receiving
+    except Exception as error:
+        response = errors.render(as_registry_error(error))
+    return _with_common_headers(response)
+
+
+def _with_common_headers(response: HttpResponseBase) -> HttpResponseBase:
+    for name, value in ON_EVERY_ANSWER:
+        response[name] = value
+    return response
 
 
 def as_registry_error(error: Exception) -> errors.RegistryError:

@@ -21,6 +21,7 @@
     ├── Unsupported             405 UNSUPPORTED
     ├── PathUnknown             404 NAME_UNKNOWN        no such route
     ├── RequestInvalid          400 UNSUPPORTED         token and search parameters
+    ├── RequestTimeout          408 UNSUPPORTED         the body came too slowly
     ├── TooManyRequests         429 TOOMANYREQUESTS     with Retry-After
     ├── Unavailable             503 UNAVAILABLE         with Retry-After
     ├── StorageFull             507 UNAVAILABLE
@@ -172,6 +173,11 @@ class PaginationNumberInvalid(RegistryError):
 class RequestInvalid(RegistryError):
     status, code = 400, "UNSUPPORTED"
     default_message = "the request is malformed"
+
+
+class RequestTimeout(RegistryError):
+    status, code = 408, "UNSUPPORTED"
+    default_message = "the request took too long to arrive"
 
 
 class Unsupported(RegistryError):

@@ -20,7 +20,6 @@ gone, and its client sends those bytes again. Only the blob's commit waits for t
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,7 +35,7 @@ from accounts.memberships import member_leaves
 from accounts.models import Namespace, User
 from accounts.users import user_suspended
 from distribution.blobs import link_blob
-from distribution.bodies import Body, BodyCutOff
+from distribution.bodies import Body, BodyCutOff, Receiving
 from distribution.errors import (
     BlobUploadUnknown,
     Denied,
@@ -100,12 +99,12 @@ class ContentRange:
 
 @dataclass(frozen=True, slots=True)
 class _Received:
-    """Bytes of one request, durable in the store; ``cut_off`` if it promised more."""
+    """Bytes of one request, durable in the store; ``cut_off`` says why they ended."""
 
     staged: Staged
     size_bytes: int
     digest: Digest
-    cut_off: bool
+    cut_off: BodyCutOff | None
 
 
 def start_upload(
@@ -169,7 +168,7 @@ def find_upload(*, repository: RepositoryFacts, uuid_text: str, actor: Actor) ->
 
 def append_to_upload(
     *, upload: Upload, body: Body, content_range: ContentRange | None
-) -> None:
+) -> Receiving[None]:
     """Add a body to the session and move its offset.
 
     Raises OutOfOrder when the range does not begin at the offset or another request
@@ -178,14 +177,14 @@ def append_to_upload(
     """
     _check_order(upload, content_range)
     _check_length(body, content_range)
-    received = _receive_next(upload, body, upload.algorithm)
+    received = yield from _receive_next(upload, body, upload.algorithm)
     if content_range and received.size_bytes > content_range.length_bytes:
         _give_up(upload, received)
         raise SizeInvalid("the body is longer than its Content-Range")
     _save_progress(upload, received)
     reach("C05")
     if received.cut_off:
-        raise BodyCutOff
+        raise received.cut_off
     if content_range and received.size_bytes < content_range.length_bytes:
         raise SizeInvalid("the body is shorter than its Content-Range")
 
@@ -198,7 +197,7 @@ def finish_upload(
     digest: Digest,
     repository: RepositoryFacts,
     actor: Actor,
-) -> None:
+) -> Receiving[None]:
     """Close the session: its bytes become a blob of the repository.
 
     Raises DigestInvalid, and ends the session, when the bytes are not what the digest
@@ -207,11 +206,11 @@ def finish_upload(
     _check_order(upload, content_range)
     _check_length(body, content_range)
     if upload.offset_bytes == 0 and not body.is_empty:
-        received = _receive_next(upload, body, digest.algorithm)
+        received = yield from _receive_next(upload, body, digest.algorithm)
         if received.cut_off:
             # The client is gone: keep what came, so that it may go on (UP-13).
             _save_progress(upload, received)
-            raise BodyCutOff
+            raise received.cut_off
         staged, size_bytes, actual = (
             received.staged,
             received.size_bytes,
@@ -219,7 +218,9 @@ def finish_upload(
         )
     else:
         if not body.is_empty:
-            append_to_upload(upload=upload, body=body, content_range=content_range)
+            yield from append_to_upload(
+                upload=upload, body=body, content_range=content_range
+            )
         if upload.writer is not None:
             _claim(upload)  # a request that died, or is still writing, had it
         staged = upload.staged or blob_store().stage(_generation(upload))
@@ -244,15 +245,15 @@ def finish_upload(
 
 def push_whole_blob(
     *, repository: RepositoryFacts, body: Body, digest: Digest, actor: Actor
-) -> None:
+) -> Receiving[None]:
     """Take a whole blob in one request, without a session (end-4b)."""
     store = blob_store()
     staged = store.stage(uuid.uuid4().hex)
-    received = _receive(staged, 0, body, digest.algorithm)
+    received = yield from _receive(staged, 0, body, digest.algorithm)
     if received.cut_off or received.digest != digest:
         store.discard(received.staged)
         if received.cut_off:
-            raise BodyCutOff
+            raise received.cut_off
         raise DigestInvalid(
             f"the bytes have the digest {received.digest} and not {digest}",
             detail={"expected": str(digest), "actual": str(received.digest)},
@@ -317,7 +318,7 @@ def _check_length(body: Body, content_range: ContentRange | None) -> None:
         raise SizeInvalid("Content-Range and Content-Length differ")
 
 
-def _receive_next(upload: Upload, body: Body, algorithm: str) -> _Received:
+def _receive_next(upload: Upload, body: Body, algorithm: str) -> Receiving[_Received]:
     """Write a body behind what the session has; the row is not moved yet."""
     if upload.offset_bytes == 0:
         staged = blob_store().stage(_generation(upload))
@@ -326,7 +327,7 @@ def _receive_next(upload: Upload, body: Body, algorithm: str) -> _Received:
         assert upload.staged is not None, "a session with bytes knows where they are"
         staged = upload.staged
     try:
-        return _receive(staged, upload.offset_bytes, body, algorithm)
+        return (yield from _receive(staged, upload.offset_bytes, body, algorithm))
     except ObjectMissing:
         raise _why_lost(upload) from None
     except BaseException:
@@ -335,34 +336,24 @@ def _receive_next(upload: Upload, body: Body, algorithm: str) -> _Received:
 
 
 def _receive(
-    staged: Staged, offset_bytes: int, body: Iterable[bytes], algorithm: str
-) -> _Received:
+    staged: Staged, offset_bytes: int, body: Body, algorithm: str
+) -> Receiving[_Received]:
+    """Write and hash a body as it comes; if it breaks off, what arrived counts."""
+    cut_off = None
     stream = StreamHash(algorithm)
-    arriving = _Arriving(body, stream)
     try:
-        staged, size_bytes = blob_store().append(staged, offset_bytes, arriving)
+        with blob_store().write(staged, offset_bytes) as writer:
+            try:
+                while piece := (yield from body.next_piece()):
+                    stream.update(piece)
+                    writer.add(piece)
+            except BodyCutOff as error:
+                cut_off = error
+            staged = writer.commit()
         reach("C04")
-        return _Received(staged, size_bytes, stream.digest(), arriving.cut_off)
+        return _Received(staged, writer.size_bytes, stream.digest(), cut_off)
     finally:
         stream.close()
-
-
-class _Arriving(Iterator[bytes]):
-    """The pieces of a body, hashed on their way; a body that breaks off just ends."""
-
-    def __init__(self, body: Iterable[bytes], stream: StreamHash) -> None:
-        self._pieces = iter(body)
-        self._stream = stream
-        self.cut_off = False
-
-    def __next__(self) -> bytes:
-        try:
-            piece = next(self._pieces)
-        except BodyCutOff:
-            self.cut_off = True
-            raise StopIteration from None
-        self._stream.update(piece)
-        return piece
 
 
 def _generation(upload: Upload) -> str:

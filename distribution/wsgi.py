@@ -2,8 +2,11 @@
 
 Every pull passes here several times, so what Django does for pages and nobody here asks
 for is left out: the resolver's bookkeeping, the parsing of content types and forms, and
-the signals around a request. An answer that is at hand goes back as a list, which
-Granian sends in one piece; anything else it has to stream (docs/performance.md).
+the signals around a request.
+
+    begin(request)      a response, or a generator that takes the body first
+    complete(request, response)     its last headers
+    answer_protocol     both, for a server that speaks plain WSGI (PEP 3333)
 """
 
 import time
@@ -13,16 +16,16 @@ from re import Match
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest, get_path_info
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from distribution import urls
-from distribution.bodies import WAS_READ
-from distribution.endpoints import Resource
+from distribution.bodies import WAS_READ, receive
+from distribution.endpoints import Answer, Resource
 from repositories.sql import this_threads_connection
 
 BUFFERED_BYTES = 64 * 1024
-LINGER_SECONDS = 0.3  # holds a thread, so no longer than a client needs to look up
+LINGER_SECONDS = 0.3  # as long as a client needs to look up
 
 _nothing = Resource()
 
@@ -39,30 +42,61 @@ class ProtocolRequest(WSGIRequest):
         self.path = self.path_info = get_path_info(environ)
 
 
-def answer_protocol(
-    environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    """Answer one request to a protocol route (PEP 3333)."""
+def begin(request: ProtocolRequest) -> Answer:
+    """Return a response, or a generator that has yet to run and reads the body."""
     this_threads_connection().close_if_unusable_or_obsolete()
-    request = ProtocolRequest(environ)
-    response = _respond(request)
+    path = request.path_info[1:]  # the routes begin behind the first slash
+    for match_route, resource in _routes():
+        match = match_route(path)
+        if match is not None:
+            return resource.answer(request, **match.groupdict())
+    return _nothing.answer(request)
+
+
+def complete(request: ProtocolRequest, response: HttpResponseBase) -> bool:
+    """Set the headers that depend on the whole; return whether to linger.
+
+    A client in the middle of a large body would find the connection reset before it has
+    read why it was refused. So the refusal has no length, and the connection stays open
+    for LINGER_SECONDS after it. Go's server waits in the same way; the body stays
+    unread.
+    """
     status = response.status_code
     if status in {204, 304}:
         del response["Content-Type"]
     elif isinstance(response, HttpResponse) and "Content-Length" not in response:
         response["Content-Length"] = str(len(response.content))
-    if status >= 400 and request.method in {"PATCH", "POST", "PUT"}:
-        # Its body may not have been read, and then the server hangs up: a client that
-        # is not told would send its next request into a closed connection.
-        response["Connection"] = "close"
-        if isinstance(response, HttpResponse) and _is_still_sending(environ):
-            del response["Content-Length"]
-            start_response(f"{status} {response.reason_phrase}", list(response.items()))
-            return _linger(response.content)
-    start_response(f"{status} {response.reason_phrase}", list(response.items()))
-    if isinstance(response, HttpResponse):
-        return [] if request.method == "HEAD" else [response.content]
-    return response  # iterable, with close()
+    if status < 400 or request.method not in {"PATCH", "POST", "PUT"}:
+        return False
+    # Its body may not have been read, and then the server hangs up: a client that is
+    # not told would send its next request into a closed connection.
+    response["Connection"] = "close"
+    if not isinstance(response, HttpResponse) or not _is_still_sending(request.environ):
+        return False
+    del response["Content-Length"]
+    return True
+
+
+def answer_protocol(
+    environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    """Answer one request to a protocol route (PEP 3333)."""
+    request = ProtocolRequest(environ)
+    answer = begin(request)
+    if isinstance(answer, HttpResponseBase):
+        response = answer
+    else:
+        response = receive(answer, environ["wsgi.input"].read)
+    lingers = complete(request, response)
+    start_response(
+        f"{response.status_code} {response.reason_phrase}", list(response.items())
+    )
+    if isinstance(response, StreamingHttpResponse):
+        return response  # iterable, with close()
+    assert isinstance(response, HttpResponse), "there are two sorts"
+    if lingers:
+        return _linger(response.content)
+    return [] if request.method == "HEAD" else [response.content]
 
 
 def _is_still_sending(environ: dict[str, Any]) -> bool:
@@ -76,22 +110,8 @@ def _is_still_sending(environ: dict[str, Any]) -> bool:
 
 
 def _linger(content: bytes) -> Iterator[bytes]:
-    """Send a refusal, and hang up a moment later.
-
-    A client in the middle of a large body would else find the connection reset before
-    it has read why. Go's server waits in the same way; the body stays unread.
-    """
     yield content
     time.sleep(LINGER_SECONDS)
-
-
-def _respond(request: ProtocolRequest) -> HttpResponseBase:
-    path = request.path_info[1:]  # the routes begin behind the first slash
-    for match_route, resource in _routes():
-        match = match_route(path)
-        if match is not None:
-            return resource(request, **match.groupdict())
-    return _nothing(request)
 
 
 @cache

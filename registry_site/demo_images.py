@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.actors import Actor
-from distribution.bodies import Body
+from distribution.bodies import Body, receive
 from distribution.manifests import put_manifest
 from distribution.uploads import push_whole_blob
 from repositories.models import Manifest, RepositoryFacts
@@ -200,16 +200,14 @@ class DemoPusher:
         if str(digest) in self._pushed:
             return
         request = HttpRequest()
-        request.META = {
-            "wsgi.input": io.BytesIO(content),
-            "CONTENT_LENGTH": str(len(content)),
-        }
-        push_whole_blob(
+        request.META = {"CONTENT_LENGTH": str(len(content))}
+        receiving = push_whole_blob(
             repository=self.repository,
             body=Body(request),
             digest=digest,
             actor=self.actor,
         )
+        receive(receiving, io.BytesIO(content).read)
         self._pushed.add(str(digest))
 
 

@@ -49,7 +49,8 @@ def tell_of_unread_body(get_response: Answer) -> Answer:
             request.META.get("CONTENT_LENGTH") not in {None, "", "0"}
             or "HTTP_TRANSFER_ENCODING" in request.META
         )
-        if has_body and not getattr(request, "_read_started", True):
+        is_left = not request.META.get("berth.body_is_whole")
+        if has_body and is_left and not getattr(request, "_read_started", True):
             response["Connection"] = "close"
         return response
 

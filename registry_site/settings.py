@@ -95,6 +95,22 @@ BERTH_TRUSTED_PROXIES = environment.networks(
     read(env.str, "BERTH_TRUSTED_PROXIES", "", validate=environment.networks)
 )
 
+BERTH_REQUEST_SECONDS = read(
+    env.float, "BERTH_REQUEST_SECONDS", 15.0, validate=at_least(1)
+)
+BERTH_TRANSFER_SECONDS = read(
+    env.float, "BERTH_TRANSFER_SECONDS", 60.0, validate=at_least(1)
+)
+BERTH_TRANSFER_RATE = read(
+    env.int,
+    "BERTH_TRANSFER_RATE",
+    1024,
+    validate=at_least(0),  # bytes a second
+)
+BERTH_CONNECTIONS_PER_ADDRESS = read(
+    env.int, "BERTH_CONNECTIONS_PER_ADDRESS", 1000, validate=at_least(8)
+)
+
 # --- the registry -------------------------------------------------------------------
 
 BERTH_TOKEN_TTL_SECONDS = read(

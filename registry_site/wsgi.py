@@ -2,6 +2,9 @@
 
 The protocol's answers need no session, no cookie, no CSRF check and no middleware, and
 the hot reads are as quick as what stands in their way is short (docs/performance.md).
+
+`manage.py serve` calls both parts itself (registry_site/server/). ``application`` is
+for tests and for other servers, which wait for slow clients in their threads.
 """
 
 import os
@@ -12,21 +15,25 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
 
-_pages = get_wsgi_application()  # sets Django up, which the next import wants
+answer_page = get_wsgi_application()  # sets Django up, which the next import wants
 
 from distribution.wsgi import answer_protocol  # noqa: E402
 from registry_site.requests import PageRequest  # noqa: E402
 
-_pages.request_class = PageRequest
+answer_page.request_class = PageRequest
 
 PROTOCOL_PREFIXES = ("/v2/", "/v1/")
+
+
+def is_protocol_path(path: str) -> bool:
+    """Tell whether a path belongs to the protocol routes."""
+    return path.startswith(PROTOCOL_PREFIXES) or path == "/v2"
 
 
 def application(
     environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     """Answer one request (PEP 3333)."""
-    path = environ["PATH_INFO"]
-    if path.startswith(PROTOCOL_PREFIXES) or path == "/v2":
+    if is_protocol_path(environ["PATH_INFO"]):
         return answer_protocol(environ, start_response)
-    return _pages(environ, start_response)
+    return answer_page(environ, start_response)

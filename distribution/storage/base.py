@@ -6,7 +6,7 @@ become *stored* objects when their digest is known. A stored object never change
     stage       append append append ...       finish            open, delete
     (nothing) ────────> staged bytes ──────────────> stored bytes ─────────>
 
-* What ``append`` and ``finish`` return has survived a power cut.
+* What ``commit``, ``append`` and ``finish`` return has survived a power cut.
 * ``staged`` is a JSON value of the store's own, kept in the Upload row. It holds the
   *generation*, a name chosen when staging began and never used again.
 * A key is made of digest and generation, so that deleting one object can never hit the
@@ -19,7 +19,7 @@ One contract suite (tests/distribution/storage) runs over every store.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from repositories.oci.digests import Digest
 
@@ -58,6 +58,46 @@ class StoredObject:
     modified_at: float  # seconds since 1970
 
 
+@dataclass(frozen=True, slots=True)
+class FileSpan:
+    """A stretch of a file on this machine, which the server can send by itself.
+
+    An iterator of ``open`` may have one as its ``file_span``. ``end`` is exclusive.
+    """
+
+    path: str
+    start: int
+    end: int
+
+
+class StagedWriter(ABC):
+    """Takes the bytes of one request; a context manager.
+
+    What was added and not committed is dropped at the end of the context. Pieces may
+    come from one thread after the other, never from two at once.
+    """
+
+    size_bytes = 0  # of what was added
+
+    @abstractmethod
+    def add(self, piece: bytes) -> None:
+        """Write a piece behind the last one."""
+
+    @abstractmethod
+    def commit(self) -> Staged:
+        """Return the new state once the bytes would survive a power cut."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything, and drop what was not committed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 class BlobStore(ABC):
     """Keeps bytes; see the module for what each method promises."""
 
@@ -92,14 +132,24 @@ class BlobStore(ABC):
         """Begin an upload's bytes; nothing is stored yet."""
 
     @abstractmethod
+    def write(self, staged: Staged, offset_bytes: int) -> "StagedWriter":
+        """Begin to write from the offset on.
+
+        Raises ObjectMissing without the bytes before it. Anything beyond the offset,
+        left by a request that died, is dropped first.
+        """
+
     def append(
         self, staged: Staged, offset_bytes: int, pieces: Iterable[bytes]
     ) -> tuple[Staged, int]:
         """Write pieces from the offset on; return the new state and bytes written.
 
-        Anything beyond the offset, left by a request that died, is dropped first. When
-        ``pieces`` or the store fails, what was written is dropped again.
+        When ``pieces`` or the store fails, what was written is dropped again.
         """
+        with self.write(staged, offset_bytes) as writer:
+            for piece in pieces:
+                writer.add(piece)
+            return writer.commit(), writer.size_bytes
 
     @abstractmethod
     def fork(self, staged: Staged, size_bytes: int, generation: str) -> Staged:

@@ -14,15 +14,17 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distribution.storage.base import (
     BlobStore,
+    FileSpan,
     Mark,
     ObjectMissing,
     Staged,
+    StagedWriter,
     StoredObject,
     StoreError,
     StoreFull,
@@ -135,44 +137,10 @@ class FilesystemStore(BlobStore):
     def stage(self, generation: str) -> Staged:
         return {"generation": generation}
 
-    def append(
-        self, staged: Staged, offset_bytes: int, pieces: Iterable[bytes]
-    ) -> tuple[Staged, int]:
+    def write(self, staged: Staged, offset_bytes: int) -> StagedWriter:
         self.verify()
-        path = self._staged_path(staged)
-        gone = ObjectMissing(f"the staged bytes of {path.name} are gone")
-        size_before = _size_of(path)
-        is_new = size_before is None
-        if offset_bytes and (size_before or 0) < offset_bytes:
-            raise gone
-        written = 0
-        flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT if is_new else 0)
         with _store_errors():
-            try:
-                descriptor = os.open(path, flags, 0o600)
-            except FileNotFoundError:
-                if is_new:
-                    raise
-                raise gone from None
-            try:
-                if not is_new:
-                    os.ftruncate(descriptor, offset_bytes)
-                    os.lseek(descriptor, offset_bytes, os.SEEK_SET)
-                for piece in pieces:
-                    _write_all(descriptor, piece)
-                    written += len(piece)
-                reach("C03")
-                os.fsync(descriptor)
-            except BaseException:
-                os.ftruncate(descriptor, offset_bytes)  # give the space back at once
-                if is_new:
-                    path.unlink(missing_ok=True)
-                raise
-            finally:
-                os.close(descriptor)
-            if is_new:
-                _sync_folder(self._uploads)
-        return staged, written
+            return _FileWriter(staged, self._staged_path(staged), offset_bytes)
 
     def fork(self, staged: Staged, size_bytes: int, generation: str) -> Staged:
         forked = self.stage(generation)
@@ -233,7 +201,9 @@ class FilesystemStore(BlobStore):
         if size_found != size_bytes:
             os.close(descriptor)
             raise ObjectMissing(f"{key} has {size_found} bytes and not {size_bytes}")
-        return _FilePieces(descriptor, start, length)
+        pieces = _FilePieces(descriptor, start, length)
+        pieces.file_span = FileSpan(str(self.folder / key), start, start + length)
+        return pieces
 
     def size_of(self, key: str) -> int | None:
         return _size_of(self.folder / key)
@@ -260,8 +230,71 @@ class FilesystemStore(BlobStore):
         return self._uploads / generation
 
 
+class _FileWriter(StagedWriter):
+    """Writes behind the bytes of one staged file."""
+
+    def __init__(self, staged: Staged, path: Path, offset_bytes: int) -> None:
+        self._staged = staged
+        self._path = path
+        self._offset_bytes = offset_bytes
+        self._descriptor = -1
+        self._is_committed = False
+        gone = ObjectMissing(f"the staged bytes of {path.name} are gone")
+        size_before = _size_of(path)
+        self._is_new = size_before is None
+        if offset_bytes and (size_before or 0) < offset_bytes:
+            raise gone
+        flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT if self._is_new else 0)
+        try:
+            self._descriptor = os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            if self._is_new:
+                raise
+            raise gone from None
+        if not self._is_new:
+            try:
+                os.ftruncate(self._descriptor, offset_bytes)
+                os.lseek(self._descriptor, offset_bytes, os.SEEK_SET)
+            except BaseException:
+                self.close()
+                raise
+
+    def add(self, piece: bytes) -> None:
+        with _store_errors():
+            _write_all(self._descriptor, piece)
+        self.size_bytes += len(piece)
+
+    def commit(self) -> Staged:
+        with _store_errors():
+            reach("C03")
+            os.fsync(self._descriptor)
+            if self._is_new:
+                _sync_folder(self._path.parent)
+        self._is_committed = True
+        return self._staged
+
+    def close(self) -> None:
+        if self._descriptor < 0:
+            return
+        descriptor, self._descriptor = self._descriptor, -1
+        with _store_errors():
+            try:
+                if not self._is_committed:
+                    os.ftruncate(descriptor, self._offset_bytes)  # give the space back
+                    if self._is_new:
+                        self._path.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
+
+    def __del__(self) -> None:
+        with suppress(StoreError):
+            self.close()
+
+
 class _FilePieces(Iterator[bytes]):
     """Reads a stretch of an open file; closes it at the end or when told to."""
+
+    file_span: FileSpan | None = None
 
     def __init__(self, descriptor: int, start: int, length: int) -> None:
         self._descriptor = descriptor

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -34,11 +35,19 @@ from distribution.ranges import (
 )
 from distribution.scopes import PUSH
 from distribution.storage import blob_store
-from distribution.storage.base import ObjectMissing
+from distribution.storage.base import FileSpan, ObjectMissing
 from repositories.oci.digests import Digest, DigestMalformed, parse_digest
 from repositories.permissions import decide
 
 OCTETS = "application/octet-stream"
+
+
+class BlobResponse(StreamingHttpResponse):
+    """Bytes of the store; with a ``file_span``, the server reads them from the file."""
+
+    def __init__(self, pieces: Iterator[bytes], **more: Any) -> None:
+        super().__init__(pieces, **more)
+        self.file_span: FileSpan | None = getattr(pieces, "file_span", None)
 
 
 @endpoint(Action.PULL, absent=BlobUnknown)
@@ -128,7 +137,7 @@ def _answer(blob: LinkedBlob, spans: list[Span] | None) -> HttpResponseBase:
     """Open what is to be sent; raises ObjectMissing before a byte has gone out."""
     if spans is not None and len(spans) > 1:
         body = Multipart(spans, blob.size_bytes, OCTETS)
-        response = StreamingHttpResponse(
+        response = BlobResponse(
             MultipartPieces(body, partial(_open, blob)),
             content_type=body.header,
             status=206,
@@ -136,7 +145,7 @@ def _answer(blob: LinkedBlob, spans: list[Span] | None) -> HttpResponseBase:
         response["Content-Length"] = str(body.length_bytes)
         return response
     span = spans[0] if spans else Span(0, blob.size_bytes)
-    response = StreamingHttpResponse(_open(blob, span), content_type=OCTETS)
+    response = BlobResponse(_open(blob, span), content_type=OCTETS)
     if spans:
         response.status_code = 206
         response["Content-Range"] = span.content_range(blob.size_bytes)

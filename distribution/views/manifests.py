@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 
 from accounts.actions import Action
 from distribution import manifests as verbs
-from distribution.bodies import Body
+from distribution.bodies import Body, Receiving
 from distribution.clients import client_kind
 from distribution.conditions import Conditions
 from distribution.endpoints import Call, endpoint, text_response
@@ -78,13 +78,14 @@ def head_manifest(call: Call, reference: str) -> HttpResponseBase:
 
 
 @endpoint(Action.PUSH, absent=NameUnknown, creates=True)
-def put_manifest(call: Call, reference: str) -> HttpResponseBase:
+def put_manifest(call: Call, reference: str) -> Receiving[HttpResponseBase]:
     """Take a manifest, by tag or by digest with tags (end-7a, end-7b)."""
     request = call.request
     claimed, tags = _parse_target(reference, request.GET.getlist("tag"))
-    payload = Body(request).read_whole(settings.BERTH_MANIFEST_LIMIT_BYTES)
+    limit_bytes = settings.BERTH_MANIFEST_LIMIT_BYTES
+    payload = yield from Body(request).read_whole(limit_bytes)
     if payload is None:
-        raise ManifestTooLarge(limit_bytes=settings.BERTH_MANIFEST_LIMIT_BYTES)
+        raise ManifestTooLarge(limit_bytes=limit_bytes)
     algorithm = claimed.algorithm if claimed is not None else CANONICAL_ALGORITHM
     digest = digest_of(payload, algorithm)
     if claimed is not None and claimed != digest:

@@ -12,7 +12,7 @@ from accounts.actors import ANONYMOUS, Actor
 from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_basic
 from distribution.access import granted_access
-from distribution.bodies import Body
+from distribution.bodies import Body, Receiving
 from distribution.credentials import Basic, CredentialsMalformed, read_credentials
 from distribution.endpoints import open_to_all, text_response
 from distribution.errors import RequestInvalid, Unauthorized
@@ -45,9 +45,9 @@ def get_token(request: HttpRequest) -> HttpResponse:
 
 
 @open_to_all
-def post_token(request: HttpRequest) -> HttpResponse:
+def post_token(request: HttpRequest) -> Receiving[HttpResponse]:
     """Issue a token by password or refresh token (AUTH-20 .. AUTH-23)."""
-    form = _read_form(request)
+    form = yield from _read_form(request)
     grant_type = form.get("grant_type", [""])[-1]
     refresh_token = form.get("refresh_token", [""])[-1]
     try:
@@ -137,11 +137,11 @@ def _rfc3339(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _read_form(request: HttpRequest) -> dict[str, list[str]]:
+def _read_form(request: HttpRequest) -> Receiving[dict[str, list[str]]]:
     content_type = without_parameters(request.META.get("CONTENT_TYPE", ""))
     if content_type != FORM_TYPE:
         raise RequestInvalid(f"the body is to be {FORM_TYPE}")
-    body = Body(request).read_whole(FORM_LIMIT_BYTES)
+    body = yield from Body(request).read_whole(FORM_LIMIT_BYTES)
     if body is None:
         raise RequestInvalid(f"the body is longer than {FORM_LIMIT_BYTES} bytes")
     try:

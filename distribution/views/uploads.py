@@ -16,7 +16,7 @@ from distribution.blobs import (
     reprieve_blob,
     with_own_ceiling,
 )
-from distribution.bodies import WAS_READ, Body
+from distribution.bodies import WAS_READ, Body, Receiving
 from distribution.challenges import INSUFFICIENT_SCOPE, challenge
 from distribution.endpoints import Call, endpoint
 from distribution.errors import (
@@ -68,7 +68,7 @@ def _source_scope(request: HttpRequest) -> tuple[Scope, ...]:
 
 
 @endpoint(Action.PUSH, absent=NameUnknown, creates=True, also=_source_scope)
-def start_upload(call: Call) -> HttpResponse:
+def start_upload(call: Call) -> Receiving[HttpResponse]:
     """Begin a session, mount a blob, or take a whole one (end-4a/b/c, end-11)."""
     query = call.request.GET
     if "mount" in query:
@@ -78,7 +78,7 @@ def start_upload(call: Call) -> HttpResponse:
     elif "digest" in query:
         digest = _parse_digest(query.getlist("digest")[-1])
         body = Body(call.request)
-        verbs.push_whole_blob(
+        yield from verbs.push_whole_blob(
             repository=call.repository, body=body, digest=digest, actor=call.actor
         )
         return _created(call.name, digest)
@@ -92,11 +92,11 @@ def start_upload(call: Call) -> HttpResponse:
 
 
 @endpoint(Action.PUSH, absent=BlobUploadUnknown)
-def append_to_upload(call: Call, uuid: str) -> HttpResponse:
+def append_to_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
     """Add a chunk, or a stream of unknown length (end-5)."""
     upload = _find(call, uuid)
     try:
-        verbs.append_to_upload(
+        yield from verbs.append_to_upload(
             upload=upload,
             body=Body(call.request),
             content_range=_parse_content_range(call, upload),
@@ -107,7 +107,7 @@ def append_to_upload(call: Call, uuid: str) -> HttpResponse:
 
 
 @endpoint(Action.PUSH, absent=BlobUploadUnknown)
-def finish_upload(call: Call, uuid: str) -> HttpResponse:
+def finish_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
     """Close a session, with the last bytes or all of them or none (end-6).
 
     A client whose answer was lost sends it again, and is answered the same where the
@@ -120,7 +120,7 @@ def finish_upload(call: Call, uuid: str) -> HttpResponse:
     body = Body(call.request)
     try:
         upload = _find(call, uuid)
-        verbs.finish_upload(
+        yield from verbs.finish_upload(
             upload=upload,
             body=body,
             content_range=_parse_content_range(call, upload),
@@ -134,7 +134,8 @@ def finish_upload(call: Call, uuid: str) -> HttpResponse:
         if not _is_here(call, digest):
             raise
         if WAS_READ not in call.request.META:
-            for _ in body:  # else the connection would end before the answer is read
+            # Otherwise the connection would end before the answer is read.
+            while (yield from body.next_piece()):
                 pass
     return _created(call.name, digest)
 

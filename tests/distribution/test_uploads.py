@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from distribution import uploads
-from distribution.bodies import Body
+from distribution.bodies import Body, Receiving, receive
 from distribution.garbage import expire_uploads
 from distribution.models import Upload
 from distribution.storage.base import Staged
@@ -473,16 +473,19 @@ def test_a_writer_whose_bytes_another_took_away_was_slower(
     location = bob.start_upload(api)
     bob.patch(location, content=b"0123456789")
     slow = Upload.objects.get(pk=location.rpartition("/")[2])
-    receive = uploads._receive
+    write = uploads._receive
 
-    def after_another(staged: Staged, *rest: Any) -> uploads._Received:
+    def after_another(staged: Staged, *rest: Any) -> Receiving[uploads._Received]:
         uploads._claim(Upload.objects.get(pk=slow.pk))
-        return receive(staged, *rest)
+        return write(staged, *rest)
 
     monkeypatch.setattr(uploads, "_receive", after_another)
-    body = Body(RequestFactory().patch(location, data=b"more"))
+    request = RequestFactory().patch(location, data=b"more")
+    appending = uploads.append_to_upload(
+        upload=slow, body=Body(request), content_range=None
+    )
     with pytest.raises(uploads.OutOfOrder):
-        uploads.append_to_upload(upload=slow, body=body, content_range=None)
+        receive(appending, request.META["wsgi.input"].read)
     assert offset_of(bob, location) == "0-9"
 
 

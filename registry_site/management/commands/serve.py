@@ -6,12 +6,10 @@ from django.conf import settings
 from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.log import LogLevels
 
 from registry_site import startup
 from registry_site.checks import SERVING
+from registry_site.server.workers import serve
 
 
 class Command(BaseCommand):
@@ -30,22 +28,12 @@ class Command(BaseCommand):
         for warning in startup.list_warnings():
             self.stderr.write(f"warning: {warning}")
         connections.close_all()  # the workers have their own
-        Granian(
-            "registry_site.wsgi:application",
-            address=host,
+        serve(
+            host=host,
             port=port,
-            interface=Interfaces.WSGI,
-            http=HTTPModes.http1,  # what every client speaks to a registry
-            workers=settings.BERTH_WORKERS,
-            blocking_threads=settings.BERTH_THREADS,
-            ssl_cert=settings.BERTH_TLS_CERT,
-            ssl_key=settings.BERTH_TLS_KEY,
-            ssl_protocol_min=SSLProtocols.tls12,
-            respawn_failed_workers=True,
-            workers_kill_timeout=30,
-            log_level=LogLevels.error,
-            websockets=False,
-        ).serve()
+            certificate=settings.BERTH_TLS_CERT,
+            key=settings.BERTH_TLS_KEY,
+        )
 
 
 def refuse_failed_checks() -> None:

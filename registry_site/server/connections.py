@@ -1,0 +1,177 @@
+"""Closes connections whose client does not take its answer, or has too many of them.
+
+Answers leave through hyper and the kernel, where no Python waits and none could notice
+that a client has stopped reading. So a thread asks the kernel about every connection of
+the worker (Linux, TCP_INFO) and shuts those down that
+
+* have an answer waiting and took less of it than BERTH_TRANSFER_RATE over
+  BERTH_TRANSFER_SECONDS;
+* are the idlest of an address that has more than BERTH_CONNECTIONS_PER_ADDRESS. A
+  connection that is in use is never one of them, nor is one of a trusted proxy.
+
+Headers and the pause between two requests have a deadline in hyper
+(BERTH_REQUEST_SECONDS), bodies in bodies.py.
+"""
+
+import logging
+import os
+import socket
+import stat
+import struct
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from django.conf import settings
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+IDLE_SECONDS = 3.0  # without a byte in either direction; less is in use
+_TCP_INFO_BYTES = 160
+_ESTABLISHED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the kernel says of a connection (struct tcp_info)."""
+
+    taken_bytes: int  # that the client has acknowledged
+    received_bytes: int
+    waiting_bytes: int  # that it has not taken yet
+    silent_seconds: float  # since data came or went
+
+
+@dataclass(slots=True)
+class _Window:
+    started: float
+    taken_bytes: int
+
+
+class Connections:
+    """The connections of this worker, as they were at the last look."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._windows: dict[int, _Window] = {}  # of connections that have to take more
+
+    def start(self) -> None:
+        if sys.platform == "linux":
+            threading.Thread(
+                target=self._watch, name="connections", daemon=True
+            ).start()
+        else:
+            log.warning("slow readers are not noticed on %s", sys.platform)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(LOOK_SECONDS)
+            try:
+                self.look()
+            except Exception:
+                log.exception("could not look after the connections")
+
+    def look(self) -> None:
+        """Look at every connection once."""
+        now = time.monotonic()
+        seen: set[int] = set()
+        idle: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        counts: dict[str, int] = defaultdict(int)
+        for descriptor in _descriptors():
+            with suppress(OSError), _borrowed(descriptor) as connection:
+                traffic = self._traffic_of(connection)
+                if traffic is None:
+                    continue
+                key = os.fstat(connection.fileno()).st_ino
+                seen.add(key)
+                if self._is_too_slow(key, traffic, now):
+                    connection.shutdown(socket.SHUT_RDWR)
+                    continue
+                address = connection.getpeername()[0]
+                counts[address] += 1
+                if traffic.silent_seconds > IDLE_SECONDS:
+                    idle[address].append((traffic.silent_seconds, descriptor))
+        self._windows = {k: w for k, w in self._windows.items() if k in seen}
+        for address, count in counts.items():
+            excess = count - settings.BERTH_CONNECTIONS_PER_ADDRESS
+            if excess > 0 and not _is_trusted(address):
+                self._close_idlest(
+                    address, sorted(idle[address], reverse=True)[:excess]
+                )
+
+    def _traffic_of(self, connection: socket.socket) -> Traffic | None:
+        """Return what the kernel says of a client's connection; None of all else."""
+        if connection.family not in {socket.AF_INET, socket.AF_INET6}:
+            return None
+        if connection.getsockname()[1] != self._port:
+            return None
+        return _read_tcp_info(connection)
+
+    def _is_too_slow(self, key: int, traffic: Traffic, now: float) -> bool:
+        """Tell whether a client took too little in the time that it had for it."""
+        if not traffic.waiting_bytes:
+            self._windows.pop(key, None)
+            return False
+        window = self._windows.setdefault(key, _Window(now, traffic.taken_bytes))
+        seconds = now - window.started
+        if seconds < settings.BERTH_TRANSFER_SECONDS:
+            return False
+        taken = traffic.taken_bytes - window.taken_bytes
+        self._windows[key] = _Window(now, traffic.taken_bytes)
+        return taken < seconds * settings.BERTH_TRANSFER_RATE
+
+    def _close_idlest(self, address: str, idlest: list[tuple[float, int]]) -> None:
+        for _, descriptor in idlest:
+            # Its number may be another connection's by now, so look again.
+            with suppress(OSError), _borrowed(descriptor) as connection:
+                traffic = self._traffic_of(connection)
+                if (
+                    traffic is not None
+                    and traffic.silent_seconds > IDLE_SECONDS
+                    and connection.getpeername()[0] == address
+                ):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
+def _descriptors() -> Iterator[int]:
+    """Yield the open sockets of this process."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if stat.S_ISSOCK(entry.stat().st_mode):
+                yield int(entry.name)
+
+
+def _borrowed(descriptor: int) -> "closing[socket.socket]":
+    """Return a connection of the server under another number.
+
+    Shutting it down ends the connection; closing it does not.
+    """
+    return closing(socket.socket(fileno=os.dup(descriptor)))
+
+
+def _read_tcp_info(connection: socket.socket) -> Traffic | None:
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    if len(info) < _TCP_INFO_BYTES - 8 or info[0] != _ESTABLISHED:
+        return None
+    last_sent, _, last_received = struct.unpack_from("=3I", info, 44)  # milliseconds
+    taken, received = struct.unpack_from("=2Q", info, 120)
+    unacknowledged = struct.unpack_from("=I", info, 24)[0]  # segments
+    not_sent = struct.unpack_from("=I", info, 144)[0]
+    return Traffic(
+        taken_bytes=taken,
+        received_bytes=received,
+        waiting_bytes=not_sent + unacknowledged,
+        silent_seconds=min(last_sent, last_received) / 1000,
+    )
+
+
+def _is_trusted(address: str) -> bool:
+    parsed = ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(mapped in network for network in settings.BERTH_TRUSTED_PROXIES)

@@ -1,0 +1,182 @@
+"""One request and its answer.
+
+    no body             answered at once, in the thread that Granian gave
+    body, protocol      the view says when it wants the body (distribution/bodies.py)
+    body, all else      gathered whole, up to what Django takes, then answered
+
+What fails here is logged, and the client gets 500; a client that was too slow, 408.
+"""
+
+import logging
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+from django.conf import settings
+from django.http.response import HttpResponseBase
+
+from distribution import wsgi as protocol_routes
+from distribution.bodies import BodyTooSlow, Receiving
+from distribution.wsgi import ProtocolRequest
+from registry_site.server import replies
+from registry_site.server.bodies import BodyReader, TooSlow
+from registry_site.server.environ import Environ, has_body, make_environ
+from registry_site.wsgi import answer_page, is_protocol_path
+from repositories.sql import this_threads_connection
+
+log = logging.getLogger(__name__)
+
+BODY_IS_WHOLE = "berth.body_is_whole"  # in the environ of a body that was gathered
+
+
+def answer(watcher: Any) -> None:
+    """Answer a request, now or when its body has arrived; raises nothing."""
+    proto = watcher.proto
+    try:
+        environ = make_environ(watcher.scope)
+        if is_protocol_path(environ["PATH_INFO"]):
+            _answer_protocol(proto, environ)
+        elif has_body(environ):
+            _GatheredBody(proto, environ).begin()
+        else:
+            _answer_page(proto, environ)
+    except BaseException:
+        _fail(proto)
+
+
+def _fail(proto: Any) -> None:
+    log.exception("a request could not be answered")
+    replies.send_text(proto, 500, "Something went wrong.")
+
+
+# --- the protocol
+
+
+def _answer_protocol(proto: Any, environ: Environ) -> None:
+    request = ProtocolRequest(environ)
+    answer = protocol_routes.begin(request)
+    if isinstance(answer, HttpResponseBase):
+        _send_protocol(proto, request, answer)
+    else:
+        _StreamedBody(proto, request, answer).begin()
+
+
+def _send_protocol(
+    proto: Any, request: ProtocolRequest, response: HttpResponseBase
+) -> None:
+    lingers = protocol_routes.complete(request, response)
+    replies.send_response(proto, request.method, response, lingers=lingers)
+
+
+class _StreamedBody:
+    """A view of the protocol that takes its body piece by piece."""
+
+    def __init__(
+        self,
+        proto: Any,
+        request: ProtocolRequest,
+        receiving: Receiving[HttpResponseBase],
+    ) -> None:
+        self._proto = proto
+        self._request = request
+        self._receiving = receiving
+        self._reader: BodyReader | None = None
+
+    def begin(self) -> None:
+        self._run(lambda: next(self._receiving))
+
+    def _resume(self, piece: bytes | None) -> None:
+        try:
+            this_threads_connection().close_if_unusable_or_obsolete()
+            self._run(_step(self._receiving, piece))
+        except BaseException:
+            _fail(self._proto)
+
+    def _run(self, step: Callable[[], int]) -> None:
+        """Run the view until it has to wait or is done."""
+        try:
+            while True:
+                wanted_bytes = step()
+                if self._reader is None:
+                    self._reader = BodyReader(
+                        self._proto, self._resume, is_blob=self._is_blob()
+                    )
+                try:
+                    piece = self._reader.gather(wanted_bytes)
+                    if piece is None:
+                        return
+                except TooSlow:
+                    piece = None
+                step = _step(self._receiving, piece)
+        except StopIteration as done:
+            _send_protocol(self._proto, self._request, done.value)
+        if self._reader is not None:
+            self._reader.let_go()
+
+    def _is_blob(self) -> bool:
+        return "/blobs/" in self._request.path_info
+
+
+def _step(
+    receiving: Receiving[HttpResponseBase], piece: bytes | None
+) -> Callable[[], int]:
+    if piece is None:
+        return lambda: receiving.throw(BodyTooSlow())
+    return lambda: receiving.send(piece)
+
+
+# --- pages and the API
+
+
+def _answer_page(proto: Any, environ: Environ) -> None:
+    status, headers = 500, []
+
+    def start_response(line: str, pairs: list[tuple[str, str]], *_: Any) -> Any:
+        nonlocal status, headers
+        status, headers = int(line[:3]), pairs
+
+    result = answer_page(environ, start_response)
+    replies.send_wsgi(proto, environ["REQUEST_METHOD"], status, headers, result)
+
+
+class _GatheredBody:
+    """A request of a page or the API, whose body is small and comes first."""
+
+    def __init__(self, proto: Any, environ: Environ) -> None:
+        self._proto = proto
+        self._environ = environ
+        self._limit_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1
+
+    def begin(self) -> None:
+        length = self._environ.get("CONTENT_LENGTH", "")
+        if length.isdigit() and int(length) >= self._limit_bytes:
+            # Django refuses it by its length, without a look at it.
+            _answer_page(self._proto, self._environ)
+            return
+        self._reader = BodyReader(self._proto, self._resume, is_blob=False)
+        body = self._reader.gather(self._limit_bytes)
+        if body is not None:
+            self._reader.let_go()
+            self._answer(body)
+
+    def _resume(self, body: bytes | None) -> None:
+        try:
+            is_over = self._reader.is_over
+            self._reader.let_go()
+            if body is None or is_over:
+                replies.send_text(self._proto, 408, "The request arrived too slowly.")
+            else:
+                self._answer(body)
+        except BaseException:
+            _fail(self._proto)
+
+    def _answer(self, body: bytes) -> None:
+        promised = self._environ.get("CONTENT_LENGTH")
+        if promised is not None and int(promised) != len(body):
+            replies.send_text(self._proto, 400, "The request ended early.")
+            return
+        self._environ.pop("HTTP_TRANSFER_ENCODING", None)
+        self._environ["CONTENT_LENGTH"] = str(len(body))
+        self._environ["wsgi.input"] = BytesIO(body)
+        self._environ[BODY_IS_WHOLE] = len(body) < self._limit_bytes
+        _answer_page(self._proto, self._environ)
