@@ -26,6 +26,7 @@ from accounts.membership_decisions import (
 from accounts.memberships import add_member
 from accounts.models import Invitation, Team, User
 from accounts.models.fields import validate_line
+from accounts.rates import take
 from accounts.tokens import hash_token, hold_maker, is_token, make_token
 
 INVITATION_PREFIX = "berth_inv_"
@@ -61,6 +62,7 @@ def invite(
         email = User.objects.normalize_email(email)
     elif team.memberships.filter(user=user).exists():
         raise AlreadyMember(f"{user} is in team {team.name}")
+    take("invitations", actor)
     secret = make_token(INVITATION_PREFIX)
     expires_at = timezone.now() + INVITATION_LIFETIME
     if actor.expires_at is not None:  # it does not outlive the token that made it

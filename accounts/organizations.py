@@ -17,6 +17,7 @@ from accounts.models import (
     User,
 )
 from accounts.models.teams import OWNERS_TEAM
+from accounts.rates import take
 
 # Sent with ``namespace`` and ``actor`` in the transaction that deletes a namespace:
 # the other apps let go of what they keep of it, or keep it from being deleted.
@@ -36,6 +37,7 @@ def create_organization(
     Raises ValidationError for a name that the grammar refuses, and IntegrityError when
     the name is taken by a user or an organization.
     """
+    take("organizations", actor)
     organization = Organization(display_name=display_name)
     found_organization(
         organization=organization,

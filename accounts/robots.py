@@ -10,6 +10,7 @@ from accounts.actors import SYSTEM, Actor
 from accounts.events import AccountEvent, tell
 from accounts.models import Namespace, Robot
 from accounts.names import validate_component
+from accounts.rates import take
 from accounts.tokens import (
     ROBOT_TOKEN_PREFIX,
     check_lifetime,
@@ -35,6 +36,7 @@ def create_robot(
     """
     validate_component(name)
     check_lifetime(actor, expires_at)
+    take("robots", actor)
     token = make_token(ROBOT_TOKEN_PREFIX)
     with transaction.atomic():
         hold_maker(actor)
@@ -55,6 +57,7 @@ def replace_token(*, robot: Robot, actor: Actor) -> str:
 
     If the token in use makes it, the robot expires no later than that one.
     """
+    take("robots", actor)
     token = make_token(ROBOT_TOKEN_PREFIX)
     robot.token_hash = hash_token(token)
     robot.token_made_with_id = actor.access_token_id

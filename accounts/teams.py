@@ -8,6 +8,7 @@ from accounts.actors import Actor
 from accounts.events import AccountEvent, tell
 from accounts.models import Team
 from accounts.models.teams import OWNERS_TEAM
+from accounts.rates import take
 
 
 class OwnersTeamStays(ValueError):
@@ -19,6 +20,7 @@ class OwnersTeamStays(ValueError):
 
 def create_team(*, team: Team, actor: Actor) -> None:
     """Save a new team; IntegrityError when the organization has one of that name."""
+    take("teams", actor)
     with transaction.atomic():
         team.save(force_insert=True)
         _tell(AccountEvent.TEAM_CREATED, team, actor, standing=team.standing)

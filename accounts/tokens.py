@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.events import AccountEvent, tell_of_user
 from accounts.models import AccessToken, AccessTokenLimit, Robot, User
+from accounts.rates import take
 
 # Sent with ``tokens`` and ``actor`` in the transaction that revokes access tokens.
 token_revoked = Signal()
@@ -116,6 +117,7 @@ def issue_access_token(
     revoked together with them.
     """
     check_lifetime(actor, expires_at)
+    take("tokens", actor)
     secret = make_token(ACCESS_TOKEN_PREFIX)
     with transaction.atomic():
         hold_maker(actor)

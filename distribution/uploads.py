@@ -21,9 +21,11 @@ gone, and its client sends those bytes again. Only the blob's commit waits for t
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.dispatch import receiver
@@ -31,6 +33,7 @@ from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.actors import Actor
+from accounts.limits import TooManyAttempts
 from accounts.memberships import member_leaves
 from accounts.models import Namespace, User
 from accounts.users import user_suspended
@@ -66,6 +69,9 @@ _FIND = """
 SELECT user_id, robot_id, offset_bytes, algorithm, digest_so_far, staged, writer,
   version
   FROM distribution_upload WHERE uuid = %s AND repository_id = %s"""
+_COUNT_OPEN = """
+SELECT COUNT(*), SUM(CASE WHEN touched_at > %s THEN 1 ELSE 0 END)
+  FROM distribution_upload WHERE {owner} = %s"""
 _UPDATE = """
 UPDATE distribution_upload SET {assignments}, version = version + 1
  WHERE uuid = %s AND version = %s"""
@@ -74,6 +80,9 @@ _STORED = "SELECT storage_key FROM distribution_blob WHERE digest = %s"
 
 _value = partial(prepared_value, Upload)
 
+OPEN_IN_USE = timedelta(hours=1)  # untouched for longer, a session is abandoned
+ABANDONED_FACTOR = 10  # times BERTH_OPEN_UPLOADS, abandoned ones included
+OPEN_RETRY_SECONDS = 60
 LINK_TRIES = 5  # a blob may be collected between being found and being linked
 
 
@@ -107,13 +116,47 @@ class _Received:
     cut_off: BodyCutOff | None
 
 
+class TooManyUploads(TooManyAttempts):
+    """The account has too many sessions open; finished and canceled ones are gone."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(OPEN_RETRY_SECONDS)
+        self.args = (
+            f"{count} uploads are open: finish or cancel some, or try again in "
+            f"{OPEN_RETRY_SECONDS} seconds (BERTH_OPEN_UPLOADS)",
+        )
+
+
+def _check_open_uploads(actor: Actor) -> None:
+    """Raise TooManyUploads for an account with too many sessions in use, or at all.
+
+    One that was not touched for an hour was probably abandoned, and blocks nothing
+    until there are ten times as many. One query.
+    """
+    if actor.is_anonymous:
+        return
+    owner = "robot_id" if actor.robot_id is not None else "user_id"
+    since = _value("touched_at", timezone.now() - OPEN_IN_USE)
+    row = fetch_row(
+        _COUNT_OPEN.format(owner=owner), (since, actor.robot_id or actor.user_id)
+    )
+    count, in_use = (row[0], row[1] or 0) if row is not None else (0, 0)
+    most = settings.BERTH_OPEN_UPLOADS
+    if in_use >= most or count >= ABANDONED_FACTOR * most:
+        raise TooManyUploads(count)
+
+
 def start_upload(
     *,
     repository: RepositoryFacts,
     actor: Actor,
     algorithm: str = CANONICAL_ALGORITHM,
 ) -> Upload:
-    """Begin a session, bound to the repository and to who began it."""
+    """Begin a session, bound to the repository and to who began it.
+
+    Raises TooManyUploads.
+    """
+    _check_open_uploads(actor)
     upload = Upload(
         repository_id=repository.id,
         user_id=actor.user_id,

@@ -6,7 +6,7 @@ Every variable may also be given as ``NAME_FILE``, the path of a file that holds
 import hashlib
 import ipaddress
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -165,6 +165,18 @@ def rate(text: str) -> tuple[int, int] | None:
     if not number.isdecimal() or int(number) < 1 or period not in RATE_SECONDS:
         raise ValidationError("neither 'none' nor a rate like 600/minute")
     return int(number), RATE_SECONDS[period]
+
+
+def rates(text: str, defaults: Mapping[str, str]) -> dict[str, tuple[int, int] | None]:
+    """Accept ``stars=600/hour,exports=none``; what is not named keeps its default."""
+    chosen = dict(defaults)
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        name, equals, value = word.partition("=")
+        if not equals or name not in defaults:
+            known = ", ".join(sorted(defaults))
+            raise ValidationError(f"'{word}' is not NAME=RATE with a name of: {known}")
+        chosen[name] = value
+    return {name: rate(value) for name, value in chosen.items()}
 
 
 def url_template(text: str) -> str:

@@ -192,6 +192,34 @@ BERTH_API_ANONYMOUS_RATE = environment.rate(
     read(env.str, "BERTH_API_ANONYMOUS_RATE", "300/minute", validate=environment.rate)
 )
 
+# For each account; a CI that never sleeps stays below them.
+_RATES = {
+    "exports": "60/hour",
+    "invitations": "100/hour",
+    "organizations": "100/hour",
+    "previews": "120/minute",
+    "readmes": "600/hour",  # and descriptions
+    "redeliveries": "600/hour",
+    "repositories": "2000/hour",
+    "robots": "600/hour",  # and their new tokens
+    "searches": "600/minute",  # by address of those who did not sign in
+    "stars": "1200/hour",  # and watches
+    "teams": "600/hour",
+    "tokens": "600/hour",
+    "webhook-tests": "120/minute",
+    "webhooks": "600/hour",
+}
+BERTH_RATES = environment.rates(
+    read(
+        env.str,
+        "BERTH_RATES",
+        "",
+        validate=lambda text: environment.rates(text, _RATES) and None,
+    ),
+    _RATES,
+)
+BERTH_OPEN_UPLOADS = read(env.int, "BERTH_OPEN_UPLOADS", 1000, validate=at_least(1))
+
 # --- webhooks -----------------------------------------------------------------------
 
 BERTH_WEBHOOK_ALLOWED_NETWORKS = environment.networks(

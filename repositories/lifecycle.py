@@ -25,6 +25,7 @@ from accounts.actions import Role
 from accounts.actors import SYSTEM, Actor
 from accounts.models import NameReserved, Namespace
 from accounts.organizations import namespace_leaves
+from accounts.rates import take
 from accounts.users import account_leaves
 from repositories.access import find_moved
 from repositories.crash_points import reach
@@ -57,8 +58,10 @@ def create_repository(
     """Make a repository; its creator gets admin, others what the defaults say.
 
     Whether the actor may is the caller's question (permissions.may_create). Raises
-    IntegrityError when the name is taken, or reserved (NameReserved).
+    IntegrityError when the name is taken, or reserved (NameReserved), and
+    TooManyActions.
     """
+    take("repositories", actor)
     with transaction.atomic():
         take_own_name(namespace, name, actor)
         repository = Repository.objects.create(
@@ -126,6 +129,7 @@ def describe_repository(*, repository: Repository, actor: Actor, **texts: str) -
     ]
     if not changed:
         return
+    take("readmes", actor)
     with transaction.atomic():
         for name in changed:
             setattr(repository, name, texts[name])

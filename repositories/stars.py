@@ -3,7 +3,9 @@
 from django.db import transaction
 from django.db.models import F
 
+from accounts.actors import Actor
 from accounts.models import User
+from accounts.rates import take
 from repositories.locking import lock_or_create, retry_deadlocks
 from repositories.models import Repository, Star
 
@@ -13,8 +15,9 @@ def star(*, repository: Repository, user: User) -> int:
     """Set the user's star and return how many there are; nothing if it is set.
 
     The insert decides who was first, and the count is changed in its transaction, so
-    that the two never part.
+    that the two never part. Raises TooManyActions.
     """
+    take("stars", Actor(user_id=user.pk))
     with transaction.atomic():
         _, is_new = lock_or_create(
             Star.objects.all(), defaults={}, repository=repository, user=user

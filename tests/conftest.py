@@ -61,6 +61,7 @@ def _prepare_environment() -> None:
     os.environ["BERTH_SPARSE_NAMESPACES"] = "sparse"
     for name in ("BERTH_API_RATE", "BERTH_API_ANONYMOUS_RATE"):
         os.environ[name] = "1000000/minute"  # tests are busier than people
+    os.environ["BERTH_RATES"] = "invitations=none,searches=none,stars=none"
     if TEST_DATABASE == "postgres":
         os.environ["DATABASE_URL"] = _create_postgres_database()
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.actors import ANONYMOUS, Actor
 from accounts.models import Namespace, User
+from accounts.rates import take
 from repositories.locking import retry_deadlocks
 from repositories.models import Repository
 from webhooks.events import WebhookEvent, record_webhook_event
@@ -67,8 +68,9 @@ def create_webhook(
     """Make a webhook of a repository, a namespace, or (neither given) of the site.
 
     The second value is the secret; it cannot be read again. Raises WebhookInvalid and
-    TooManyWebhooks.
+    TooManyWebhooks and TooManyActions.
     """
+    take("webhooks", actor)
     secret = secret or make_secret()
     webhook = Webhook(
         repository=repository,

@@ -7,6 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from accounts.actors import ANONYMOUS, Actor
+from accounts.addresses import client_address
+from accounts.rates import take
 from distribution.blobs import with_own_ceiling
 from distribution.credentials import CredentialsMalformed, read_credentials
 from distribution.endpoints import identify, open_to_all, text_response
@@ -31,7 +33,8 @@ def ping(request: HttpRequest) -> HttpResponse:
 @open_to_all
 def search(request: HttpRequest) -> HttpResponse:
     """Answer with what the caller may see; without credentials, what is public."""
-    actor = _actor(request)
+    actor = _actor(request).at(client_address(request))
+    take("searches", actor)
     query = request.GET.get("q", "")
     size = min(page_size(request.GET, RESULTS_DEFAULT), RESULTS_MAX) or RESULTS_DEFAULT
     page = _page_number(request.GET.get("page", "1"))

@@ -10,6 +10,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
+from accounts.rates import take
 from accounts.views.base import Pages, actor_of_page
 from repositories.access import visible_repository
 from repositories.models import Manifest, Tag
@@ -55,6 +56,7 @@ def show_results(request: HttpRequest) -> HttpResponse:
     query = read_query(request.GET.get("q", ""), dict(request.GET.lists()))
     if query.image is not None and (address := _address_of(actor, query.image)):
         return redirect(address)
+    take("searches", actor)
     results, count, facets = search_with_counts(actor, query)
     is_limited = query.has_filters
     page = Pages(range(count.value), PAGE_SIZE).get_page(results.query.page)
@@ -176,5 +178,7 @@ def _sorts() -> list[tuple[str, str]]:
 
 def suggest_images(request: HttpRequest) -> HttpResponse:
     """List what the words in the search field may mean, for its datalist."""
-    found = suggest(actor_of_page(request), request.GET.get("q", ""))
+    actor = actor_of_page(request)
+    take("searches", actor)
+    found = suggest(actor, request.GET.get("q", ""))
     return render(request, "repositories/suggestions.html", {"repositories": found})

@@ -14,6 +14,7 @@ from accounts.actions import Action
 from accounts.api.base import ApiView, require
 from accounts.api.errors import BodyTooLarge, Conflict
 from accounts.api.parsers import AnyJSONParser
+from accounts.rates import take
 from repositories.access import find_namespace
 from repositories.api.access import permitted_repository
 from repositories.api.readings import RepositoryPathView
@@ -161,6 +162,7 @@ class PreviewView(PlaceView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         place = self.place()
         fields = self.read(FormatSerializer)
+        take("previews", self.actor)
         try:
             content_type, body = preview_payload(
                 repository=place.repository, namespace=place.namespace, **fields
@@ -179,6 +181,7 @@ class TestView(PlaceView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         webhook = self.find_webhook()
         self.read_nothing()
+        take("webhook-tests", self.actor)
         delivery = send_test(webhook=webhook)
         return Response(
             DeliverySerializer(delivery).data, status=status.HTTP_202_ACCEPTED
@@ -221,6 +224,7 @@ class RedeliverView(PlaceView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         found = self.find_delivery()
         self.read_nothing()
+        take("redeliveries", self.actor)
         try:
             delivery = redeliver(delivery=found)
         except WebhookIsOff as error:
@@ -239,6 +243,7 @@ class RedeliverFailedView(PlaceView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         webhook = self.find_webhook()
         since = self.read(SinceSerializer)["since"]
+        take("redeliveries", self.actor)
         try:
             count = redeliver_failed_since(webhook=webhook, since=since)
         except WebhookIsOff as error:

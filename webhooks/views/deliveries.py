@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from accounts.rates import take
 from accounts.views.base import actor_of_page, tell
 from webhooks.access import find_delivery, find_webhook, place_of_page
 from webhooks.deliveries import (
@@ -31,8 +32,10 @@ def test(
     name: str | None = None,
 ) -> HttpResponse:
     """Send the last event as a test and show what comes of it."""
-    place = place_of_page(actor_of_page(request), namespace, name)
+    actor = actor_of_page(request)
+    place = place_of_page(actor, namespace, name)
     webhook = find_webhook(place, int(webhook_id))
+    take("webhook-tests", actor)
     return redirect(address(place, webhook, send_test(webhook=webhook)))
 
 
@@ -48,6 +51,7 @@ def send_again(
     place = place_of_page(actor_of_page(request), namespace, name)
     webhook = find_webhook(place, int(webhook_id))
     row = find_delivery(webhook, UUID(delivery))
+    take("redeliveries", actor_of_page(request))
     try:
         redeliver(delivery=row)
     except WebhookIsOff as error:
@@ -71,6 +75,7 @@ def send_failed_again(
     if not form.is_valid():
         messages.error(request, _("Nothing was sent: that is no time to choose."))
         return redirect(address(place, webhook))
+    take("redeliveries", actor_of_page(request))
     since = timezone.now() - timedelta(hours=form.cleaned_data["hours"])
     try:
         count = redeliver_failed_since(webhook=webhook, since=since)

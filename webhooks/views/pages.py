@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.rates import take
 from accounts.views.base import (
     Pages,
     actor_of_page,
@@ -191,6 +192,7 @@ def _preview(request: HttpRequest, place: Place) -> dict[str, Any]:
     """Return what would be sent of the last event, or what is wrong, and the status."""
     form = FormatForm(request.POST)
     if form.is_valid():
+        take("previews", actor_of_page(request))
         try:
             content_type, body = preview_payload(
                 repository=place.repository,

@@ -6,8 +6,6 @@ from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import UserRateThrottle
-from rest_framework.views import APIView
 
 from accounts.api.access import (
     administered_organization,
@@ -34,22 +32,11 @@ from accounts.invitations import (
 from accounts.models import Invitation, Team, User
 
 
-class InvitationThrottle(UserRateThrottle):
-    """How much mail one person may have sent to others; reading is free."""
-
-    scope = "invitations"
-    rate = "100/hour"
-
-    def allow_request(self, request: Request, view: APIView) -> bool:
-        return request.method != "POST" or super().allow_request(request, view)
-
-
 class InvitationsView(ApiView):
     """Invitations to an organization's teams that nobody answered yet."""
 
     serializer_class = InvitationSerializer
     is_list = True
-    throttle_classes = [*ApiView.throttle_classes, InvitationThrottle]
 
     def get(self, request: Request, organization: str) -> Response:
         found = administered_organization(organization, self.actor)

@@ -21,6 +21,7 @@ from accounts.api.access import administered_organization, full_person
 from accounts.api.base import ApiView
 from accounts.api.views.users import AdministratorView
 from accounts.models import Namespace
+from accounts.rates import take
 from repositories.access import visible_repository
 from repositories.api.access import permitted_repository
 from repositories.api.exports import FORMATS, export_events
@@ -90,6 +91,7 @@ class ExportView(EventView):
         file_format = self.request.query_params.get("format", "")
         if file_format not in FORMATS:
             raise ValidationError({"format": f"one of {', '.join(FORMATS)}"})
+        take("exports", self.actor)
         narrowed = self.filter_queryset(events.with_token())
         media_type, _ = FORMATS[file_format]
         day = timezone.now().date().isoformat()

@@ -15,6 +15,7 @@ from accounts.actors import Actor
 from accounts.api.base import ApiView
 from accounts.api.paging import page_size_of
 from accounts.models import User
+from accounts.rates import take
 from repositories.access import visible_repository
 from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import (
@@ -57,6 +58,7 @@ class SearchView(ApiView):
 
     @extend_schema(responses=FoundPageSerializer)
     def get(self, request: Request) -> Response:
+        take("searches", self.actor)
         given = dict(request.query_params.lists())
         for sort in given.get("sort", ()):
             if sort not in list(Sort):

@@ -1,7 +1,5 @@
 """Teams of an organization: who is in them, what they may, who is invited."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.db import IntegrityError
 from django.db.models import Prefetch
@@ -16,7 +14,6 @@ from django.views.decorators.http import (
 
 from accounts.actions import Action
 from accounts.api.access import find_invitation, find_member, find_team
-from accounts.api.views.invitations import InvitationThrottle
 from accounts.invitations import (
     AlreadyInvited,
     AlreadyMember,
@@ -268,11 +265,6 @@ def _add(page: NamespacePage, team: Team, member: User | Robot) -> None:
 
 def _invite(page: NamespacePage, team: Team, form: JoinForm) -> bool:
     """Send an invitation; False with the reason in the form."""
-    request: Any = page.request  # the API's limit counts pages too
-    view: Any = None
-    if not InvitationThrottle().allow_request(request, view):
-        form.add_error(None, _("These are many invitations: try again in an hour."))
-        return False
     user = form.member if isinstance(form.member, User) else None
     try:
         invite(team=team, actor=page.actor, user=user, email=form.email)
