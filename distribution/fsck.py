@@ -150,6 +150,8 @@ def _check_document(manifest: Manifest) -> Iterator[str]:
         yield f"manifest {manifest.pk} is recorded with another subject than it names"
     if manifest.artifact_type != document.artifact_type:
         yield f"manifest {manifest.pk} is recorded with another type than it names"
+    if manifest.referrer_annotations != document.referrer_annotations:
+        yield f"manifest {manifest.pk} is listed with other annotations than it has"
     recorded = sorted((r.position, r.digest, r.kind) for r in manifest.references.all())
     named = [
         (position, str(d.digest), d.kind.value)

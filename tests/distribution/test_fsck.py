@@ -116,6 +116,14 @@ def subject_invented(p: Planted) -> Callable[[], object]:
     return lambda: manifests.update(subject_digest="")
 
 
+def annotations_invented(p: Planted) -> Callable[[], object]:
+    manifests = Manifest.objects.filter(pk=p.manifest.pk)
+    manifests.update(referrer_annotations='{"a":"b"}', referrer_annotations_bytes=9)
+    return lambda: manifests.update(
+        referrer_annotations="", referrer_annotations_bytes=0
+    )
+
+
 def object_lost(p: Planted) -> Callable[[], object]:
     content = p.object.read_bytes()
     p.object.unlink()
@@ -232,6 +240,7 @@ CORRUPTIONS: list[tuple[str, Plant, bool]] = [
     ("references", layer_not_linked, False),
     ("references", reference_lost, False),
     ("references", subject_invented, False),
+    ("references", annotations_invented, False),
     ("blobs", object_lost, False),
     ("blobs", object_truncated, False),
     ("blobs", object_with_a_flipped_bit, True),
