@@ -57,7 +57,7 @@ def end_lesser_credentials(user: User, request: HttpRequest | None = None) -> No
     """Begin a new epoch; the session of a request goes on, if it is the user's."""
     User.objects.filter(pk=user.pk).update(epoch=F("epoch") + 1)
     user.refresh_from_db(fields=["epoch"])
-    if request is not None and request.user.pk == user.pk:
+    if request is not None and getattr(request, "user", None) == user:
         update_session_auth_hash(request, user)
 
 

@@ -87,14 +87,10 @@ def change_robot(*, robot: Robot, actor: Actor, **fields: Any) -> None:
         if "expires_at" in changed:
             robot.reminded_at = None
         robot.save(update_fields=[*changed, "reminded_at"])
-        _tell(
-            AccountEvent.ROBOT_CHANGED,
-            robot,
-            actor,
-            changed=changed,
-            is_active=robot.is_active,
-            expires_at=_as_text(robot.expires_at),
-        )
+        detail: dict[str, Any] = {"changed": changed, "is_active": robot.is_active}
+        if "expires_at" in changed:
+            detail["expires_at"] = _as_text(robot.expires_at)
+        _tell(AccountEvent.ROBOT_CHANGED, robot, actor, **detail)
 
 
 def delete_robot(*, robot: Robot, actor: Actor) -> None:

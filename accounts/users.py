@@ -126,12 +126,9 @@ def suspend_user(*, user: User, actor: Actor) -> None:
 def _suspend(user: User, actor: Actor) -> None:
     end_lesser_credentials(user)
     note_decision(user=user, organization=None, actor=actor)
-    tell_of_user(
-        AccountEvent.USER_DEACTIVATED,
-        user=user,
-        actor=actor,
-        detail={"without_owner": organizations_left_by(user)},
-    )
+    left = organizations_left_by(user)
+    detail = {"without_owner": left} if left else {}
+    tell_of_user(AccountEvent.USER_DEACTIVATED, user=user, actor=actor, detail=detail)
     user_suspended.send(sender=User, user=user, actor=actor)
 
 

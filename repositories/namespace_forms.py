@@ -1,10 +1,12 @@
 """Forms of organizations: teams, people, robots, default permissions, settings."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Namespace, Organization, Robot, Team, User
@@ -92,8 +94,35 @@ class JoinForm(forms.Form):
         return who
 
 
-class RobotForm(forms.Form):
+class ExpiryForm(forms.Form):
+    """When a robot and its token stop."""
+
+    days = forms.TypedChoiceField(
+        label=_("Expires"),
+        choices=[
+            ("0", _("Never")),
+            ("30", _("In 30 days")),
+            ("90", _("In 90 days")),
+            ("365", _("In a year")),
+        ],
+        coerce=int,
+        initial="0",
+    )
+
+    @property
+    def expires_at(self) -> datetime | None:
+        days = self.cleaned_data["days"]
+        return timezone.now() + timedelta(days=days) if days else None
+
+
+class RobotForm(ExpiryForm):
     """A login for machines."""
+
+    field_order = ("name", "description", "days")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["days"].required = False  # never, unless it is chosen
 
     name = forms.CharField(
         label=_("Name"),

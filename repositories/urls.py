@@ -76,6 +76,11 @@ urlpatterns = [
         name="switch-robot",
     ),
     path(
+        f"{SPACE}/-/robots/<str:robot>/expiry",
+        robots.change_expiry,
+        name="robot-expiry",
+    ),
+    path(
         f"{SPACE}/-/robots/<str:robot>/delete",
         robots.remove_robot,
         name="delete-robot",

@@ -275,6 +275,12 @@ def test_robots_stop_on_time_after_a_reminder(registry: BerthServer) -> None:
     """A robot's administrators are reminded once, a week before it expires (D20)."""
     owner = make.user("owner")
     robot, token = make.robot(owner.namespace)
+    with PageClient(registry.url, owner) as browser:
+        path = f"/{owner.username}/-/robots/{robot.name}"
+        page = browser.get(path)
+        assert "Never expires" in page.text
+        assert browser.post(f"{path}/expiry", {"days": "30"}, page).status_code == 302
+        assert "Never expires" not in browser.get(path).text
     soon = timezone.now() + timedelta(days=6)
     change_robot(robot=robot, actor=SYSTEM, expires_at=timezone.now() + timedelta(30))
     reminders = Event.objects.filter(

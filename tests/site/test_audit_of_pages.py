@@ -152,12 +152,14 @@ def test_a_user_there(browser: Browser) -> None:
     assert user.check_password(PASSWORD + "!")
 
 
-def test_the_only_owner_is_not_switched_off_there(browser: Browser) -> None:
+def test_the_only_owner_is_suspended_there_too(browser: Browser) -> None:
+    """The audit log says which organization has no owner any more."""
     owner = make.user("owner")
-    make.organization(owner=owner)
+    acme = make.organization(owner=owner)
     path = f"/-/admin/accounts/user/{owner.pk}/change/"
-    assert browser.change(path, is_active=None) == []
-    assert User.objects.get(pk=owner.pk).is_active
+    left = {"user": owner.username, "without_owner": [acme.namespace.name]}
+    assert browser.change(path, is_active=None) == [("user.deactivated", left)]
+    assert not User.objects.get(pk=owner.pk).is_active
 
 
 def test_ones_own_password_there(registry: BerthServer) -> None:

@@ -119,6 +119,7 @@ TABLE: dict[str, dict[str, Answers]] = {
     "repositories:robot": {"GET": owner(200)},
     "repositories:robot-token": {"GET": owner(200), "POST": owner(200)},
     "repositories:switch-robot": {"POST": owner(302)},
+    "repositories:robot-expiry": {"POST": owner(400)},
     "repositories:delete-robot": {"GET": owner(200), "POST": owner(302)},
     "repositories:defaults": {"GET": owner(200), "POST": owner(422)},
     "repositories:remove-default": {"GET": owner(200), "POST": owner(302)},

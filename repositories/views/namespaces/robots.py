@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.db import IntegrityError
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +23,7 @@ from accounts.robots import change_robot, create_robot, delete_robot, replace_to
 from accounts.snippets import make_snippets
 from accounts.views.base import ask, tell, was_sent_before
 from repositories.models import Grant
-from repositories.namespace_forms import RobotForm
+from repositories.namespace_forms import ExpiryForm, RobotForm
 from repositories.views.namespaces.page import NamespacePage, open_administered
 
 SNIPPET_NAMES = {  # in the order of the page
@@ -45,7 +46,11 @@ def show_robots(request: HttpRequest, namespace: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             robot, token = create_robot(
-                namespace=page.namespace, actor=page.actor, **form.cleaned_data
+                namespace=page.namespace,
+                actor=page.actor,
+                name=form.cleaned_data["name"],
+                description=form.cleaned_data["description"],
+                expires_at=form.expires_at,
             )
         except IntegrityError:
             form.add_error("name", _("There is a robot of this name."))
@@ -119,6 +124,19 @@ def switch_robot(request: HttpRequest, namespace: str, robot: str) -> HttpRespon
     return redirect(page.address("robot", robot=row.name))
 
 
+@require_POST
+def change_expiry(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
+    """Set when a robot expires."""
+    page = open_administered(request, namespace)
+    row = find_robot(page.namespace, robot)
+    form = ExpiryForm(request.POST)
+    if not form.is_valid():
+        raise BadRequest("there is no such time")
+    change_robot(robot=row, actor=page.actor, expires_at=form.expires_at)
+    tell(request, _("Saved."))
+    return redirect(page.address("robot", robot=row.name))
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove_robot(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
     """Ask, and then delete a robot with its roles."""
@@ -154,6 +172,7 @@ def _render_robot(page: NamespacePage, robot: Robot, token: str = "") -> HttpRes
     grants = Grant.objects.in_namespace(page.namespace).filter(robot=robot)
     context: dict[str, Any] = {
         "robot": robot,
+        "expiry": ExpiryForm(),
         "token": token,
         "teams": list(
             robot.memberships.order_by("team__name").values_list(
