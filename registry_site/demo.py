@@ -2,14 +2,20 @@
 
 Everything goes the way that clients and pages go: blobs into the store, manifests and
 tags by the verbs of a push, rights by grants. Only the clock is set back, so that not
-everything happened just now. What is there already is left as it is.
+everything happened just now. What is there already is left as it is; each run makes
+what is missing.
+
+Workers may run beside it. Whatever they would act on is committed together with the
+mark that it was done, so they find nothing to do.
 """
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Max, Model
 from django.utils import timezone
 
@@ -52,6 +58,7 @@ from webhooks.webhooks import create_webhook
 
 MAIL_DOMAIN = "demo.example"  # by it the demo knows its own people again (RFC 2606)
 DAYS_OF_PULLS = 60
+WEBHOOK_NAME = "Deploy staging"
 SITE_AGE = timedelta(days=240)  # since when there are people and teams
 BETWEEN_PUSHES = timedelta(hours=31)
 
@@ -365,7 +372,7 @@ def taken_names() -> list[str]:
 
 
 def seed(*, password: str | None) -> list[str]:
-    """Make what is missing of the demo; return the names of the repositories made.
+    """Make what is missing of the demo; return the repositories that got something.
 
     In the order in which it is said to have happened, as in a log.
     """
@@ -394,22 +401,26 @@ def seed(*, password: str | None) -> list[str]:
     with _SetBack(began_at + timedelta(days=30), timedelta(days=1)):
         begun = [_begin(image, people, teams, robots, shelves) for image in missing]
     api = Repository.objects.get(namespace=acme.namespace, name="api")
-    webhook = _add_webhook(api, actor_of(people["ana"]))
+    _add_webhook(api, actor_of(people["ana"]))
     _issue_tokens(people["ana"])
     _push_in_order(begun)
-    if webhook is not None:
-        _write_deliveries(webhook)
-    for place, (image, repository, _actor) in enumerate(begun):
-        _give_stars(image, repository, list(people.values()), place)
-        _count_pulls(image, repository)
+    _write_deliveries(api.webhooks.filter(name=WEBHOOK_NAME).first())
+    completed = []
+    for place, image in enumerate(IMAGES):
+        own = _own_repository(image)
+        if own is not None and (
+            _give_stars(image, own, list(people.values()), place)
+            | _count_pulls(image, own)
+        ):
+            completed.append(image.name)
     trends.refresh()
-    return [image.name for image in missing]
+    return list(dict.fromkeys([*(image.name for image in missing), *completed]))
 
 
 class _SetBack:
-    """Say of what is made meanwhile that it was made long ago, one after the other.
+    """Date what is made in it long ago, one after the other, in one transaction.
 
-    Nobody is told of it any more, neither webhooks nor people.
+    Its events are marked as relayed, so neither webhooks nor people are notified.
     """
 
     MADE: tuple[type[Model], ...] = (
@@ -427,10 +438,17 @@ class _SetBack:
         self.first_at, self.step = first_at, step
 
     def __enter__(self) -> None:
+        self.transaction = transaction.atomic()
+        self.transaction.__enter__()
         self.last = {model: _last_pk(model) for model in self.MADE}
         self.last_event = _last_pk(Event)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *failure: Any) -> None:
+        if failure[0] is None:
+            self._set_back()
+        self.transaction.__exit__(*failure)
+
+    def _set_back(self) -> None:
         for model in self.MADE:
             made = model._default_manager.filter(pk__gt=self.last[model])
             for place, pk in enumerate(
@@ -550,12 +568,24 @@ class Version:
     made_at: datetime
 
 
-def _is_there(image: DemoImage) -> bool:
-    """Tell whether all of it is there, or somebody else's of that name."""
+def _find_repository(image: DemoImage) -> Repository | None:
     namespace, _, name = image.name.partition("/")
-    repository = Repository.objects.filter(
+    return Repository.objects.filter(
         namespace__name=namespace, name=name, deleted_at=None
     ).first()
+
+
+def _own_repository(image: DemoImage) -> Repository | None:
+    """Return the repository of the demo; None for another one of that name."""
+    repository = _find_repository(image)
+    if repository is None or repository.description != image.description:
+        return None
+    return repository
+
+
+def _is_there(image: DemoImage) -> bool:
+    """Tell whether all tags are there, or another repository of that name."""
+    repository = _find_repository(image)
     if repository is None:
         return False
     tags = set(repository.tags.values_list("name", flat=True))
@@ -670,46 +700,78 @@ def _push_in_order(begun: list[Begun]) -> None:
             version = Version(image.tags[same], times[same])
             pushes.append((at, len(pushes), image, pusher, tag, version))
     for at, _, image, pusher, tag, version in sorted(pushes, key=lambda push: push[:2]):
-        repository_id = pusher.repository.id
-        event, manifest = _last_pk(Event), _last_pk(Manifest)
-        digest = pusher.push_image(
-            tag=tag,
-            version=version.name,
-            platforms=image.platforms,
-            made_at=version.made_at,
-        )
-        if image.is_signed and tag in image.tags[-2:]:
-            pusher.attach(digest)
-        Event.objects.filter(pk__gt=event).update(at=at, is_relayed=True)
-        Manifest.objects.filter(pk__gt=manifest).update(pushed_at=at)
-        Tag.objects.filter(repository=repository_id, name=tag).update(moved_at=at)
-        moves = TagMove.objects.filter(repository=repository_id, name=tag)
-        moves.update(moved_at=at)
-        Repository.objects.filter(pk=repository_id).update(pushed_at=at)
+        with transaction.atomic():  # no worker sees the events before they are relayed
+            _push(image, pusher, tag, version, at)
+
+
+def _push(
+    image: DemoImage, pusher: DemoPusher, tag: str, version: Version, at: datetime
+) -> None:
+    repository = pusher.repository.id
+    event, manifest = _last_pk(Event), _last_pk(Manifest)
+    digest = pusher.push_image(
+        tag=tag,
+        version=version.name,
+        platforms=image.platforms,
+        made_at=version.made_at,
+    )
+    if image.is_signed and tag in image.tags[-2:]:
+        pusher.attach(digest)
+    events = Event.objects.filter(pk__gt=event, repository=repository)
+    events.update(at=at, is_relayed=True)
+    manifests = Manifest.objects.filter(pk__gt=manifest, repository=repository)
+    manifests.update(pushed_at=at)
+    Tag.objects.filter(repository=repository, name=tag).update(moved_at=at)
+    TagMove.objects.filter(repository=repository, name=tag).update(moved_at=at)
+    Repository.objects.filter(pk=repository).update(pushed_at=at)
 
 
 def _give_stars(
     image: DemoImage, repository: Repository, people: list[User], place: int
-) -> None:
-    """Let the first people star it, some of them in the last days."""
-    for number, user in enumerate(people[: image.stars]):
-        star(repository=repository, user=user)
-        days = 1 + number if number < image.stars_lately else 20 + 3 * number + place
-        Star.objects.filter(repository=repository, user=user).update(
-            created_at=timezone.now() - timedelta(days=days)
-        )
+) -> bool:
+    """Let the first people star it, some of them in the last days; tell if any did."""
+    given = set(
+        Star.objects.filter(repository=repository).values_list("user", flat=True)
+    )
+    missing = [
+        (number, user)
+        for number, user in enumerate(people[: image.stars])
+        if user.pk not in given
+    ]
+    for number, user in missing:
+        with transaction.atomic():
+            star(repository=repository, user=user)
+            days = 1 + number
+            if number >= image.stars_lately:
+                days = 20 + 3 * number + place
+            Star.objects.filter(repository=repository, user=user).update(
+                created_at=timezone.now() - timedelta(days=days)
+            )
+    return bool(missing)
 
 
 # --- pulls
 
 
-def _count_pulls(image: DemoImage, repository: Repository) -> None:
-    """Count pulls of the last weeks, once: fewer at weekends, slowly more."""
-    if repository.daily_pulls.exists():
-        return
+def _count_pulls(image: DemoImage, repository: Repository) -> bool:
+    """Count pulls of the last weeks, once: fewer at weekends, slowly more.
+
+    Real pulls of the last days are no reason to leave them out.
+    """
     today = timezone.now().date()
+    days = repository.daily_pulls.values("day").distinct()
+    if not image.tags or days.count() >= DAYS_OF_PULLS // 4:
+        return False
+    with transaction.atomic():
+        _count_pulls_until(today, image, repository)
+    return True
+
+
+def _count_pulls_until(today: date, image: DemoImage, repository: Repository) -> None:
     digests = dict(repository.tags.values_list("name", "manifest__digest"))
     for place, tag in enumerate(image.tags):
+        if tag not in digests:
+            continue
         fetches = {}
         for ago in range(DAYS_OF_PULLS):
             day = today - timedelta(days=ago)
@@ -734,30 +796,42 @@ def _count_pulls(image: DemoImage, repository: Repository) -> None:
 # --- a webhook
 
 
-def _add_webhook(repository: Repository, actor: Actor) -> Webhook | None:
+def _add_webhook(repository: Repository, actor: Actor) -> None:
     """Add a webhook, unless there is one."""
     if repository.webhooks.exists():
-        return None
+        return
     with _SetBack(timezone.now() - timedelta(days=90), timedelta()):
-        webhook, _secret = create_webhook(
+        create_webhook(
             repository=repository,
             actor=actor,
             url="https://deploy.example.com/hooks/berth",
             events=["push", "delete"],
-            name="Deploy staging",
+            name=WEBHOOK_NAME,
         )
-    return webhook
 
 
-def _write_deliveries(webhook: Webhook) -> None:
-    """Write down that it was told of every push; of one of them twice."""
+def _write_deliveries(webhook: Webhook | None) -> None:
+    """Write a delivery for each push of the demo that has none; one with two attempts.
+
+    A push of anybody else, after the webhook was made, is the worker's.
+    """
+    if webhook is None:
+        return
+    sent = Delivery.objects.filter(webhook=webhook, recorded__isnull=False)
     pushes = list(
         Event.objects.select_related("repository__namespace", "namespace")
-        .filter(repository=webhook.repository, kind=Event.Kind.TAG_PUSHED)
+        .filter(
+            repository=webhook.repository,
+            kind=Event.Kind.TAG_PUSHED,
+            actor_name="acme+ci-deploy",
+            is_relayed=True,
+        )
+        .exclude(pk__in=sent.values("recorded"))
         .order_by("pk")
     )
     for place, event in enumerate(pushes):
-        _write_delivery(webhook, event, (503, 202) if place == 1 else (202,))
+        with transaction.atomic():
+            _write_delivery(webhook, event, (503, 202) if place == 1 else (202,))
     if pushes:
         Webhook.objects.filter(pk=webhook.pk).update(succeeded_at=pushes[-1].at)
 

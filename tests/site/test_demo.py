@@ -11,7 +11,7 @@ from tests.clients.command import Command
 from tests.pages import check_html
 from tests.programs import find_program
 from tests.registry_client import RegistryClient
-from tests.servers import BerthServer
+from tests.servers import BerthServer, Process
 
 pytestmark = pytest.mark.own_database
 
@@ -134,3 +134,41 @@ def test_the_demo_has_a_past_that_nobody_is_told_of(demo: BerthServer) -> None:
     )
     said = demo.manage("shell", "--verbosity=0", "-c", code).split()
     assert said == ["True", "True", "0", "0", "4"]
+
+
+FORGET = """
+from django.db.models import F
+from repositories.models import DailyPulls, Repository, Star
+from repositories.models.pulls import CountedBatch
+java = Repository.objects.get(namespace__name="library", name="java")
+Star.objects.filter(repository=java).delete()
+DailyPulls.objects.filter(repository=java).delete()
+CountedBatch.objects.all().delete()
+java.tags.filter(name="17-jre").delete()
+"""
+COUNT = """
+from repositories.models import DailyPulls, Repository, Star
+from webhooks.models import Delivery
+java = Repository.objects.get(namespace__name="library", name="java")
+print(java.tags.count(), Star.objects.filter(repository=java).count(),
+    DailyPulls.objects.filter(repository=java).values("day").distinct().count(),
+    Delivery.objects.exclude(status="delivered").count(), Delivery.objects.count())
+"""
+
+
+def test_it_is_made_beside_running_workers_and_completed(tmp_path: Path) -> None:
+    """The worker relays nothing of the demo; each run makes what is missing (D1)."""
+    server = BerthServer(data_folder=tmp_path)
+    server.manage("prepare")
+
+    def counted() -> list[str]:
+        return server.manage("shell", "--verbosity=0", "-c", COUNT).split()
+
+    with Process(server, "worker"):
+        assert "made library/java" in server.manage("seed_demo")
+        assert counted() == ["4", "7", "60", "0", "4"]
+        server.manage("shell", "--verbosity=0", "-c", FORGET)
+        assert server.manage("seed_demo").split() == ["made", "library/java"]
+        assert counted() == ["4", "7", "60", "0", "4"]
+        assert "everything of the demo is there" in server.manage("seed_demo")
+    assert "0 problems" in server.manage("fsck_registry")
