@@ -130,7 +130,7 @@ def endpoint(
             if not decide(actor, action, repository):
                 raise challenge(
                     *asked,
-                    error=INSUFFICIENT_SCOPE if token else "",
+                    error=INSUFFICIENT_SCOPE,
                     message=explain_refusal(actor, action, parsed, repository),
                 )
             return function(
@@ -150,7 +150,8 @@ def signed_in(*asked: Scope) -> Callable[[Endpoint], Endpoint]:
         def run(request: HttpRequest, **arguments: Any) -> Answer:
             actor, token = identify(request, *asked)
             if asked and token is not None and not token.may_list:
-                raise challenge(*asked, error=INSUFFICIENT_SCOPE)
+                message = "the token does not hold this scope: ask for a new token"
+                raise challenge(*asked, error=INSUFFICIENT_SCOPE, message=message)
             return function(request, actor, **arguments)
 
         return _declared(run)
@@ -185,7 +186,7 @@ def identify(request: HttpRequest, *asked: Scope) -> tuple[Actor, RegistryToken 
                 address=client_address(request),
             ), None
         except AuthenticationFailed as error:
-            raise challenge(*asked, message=str(error)) from error
+            raise challenge(*asked, error=INVALID_TOKEN, message=str(error)) from error
     try:
         token = verify_token(credentials.text)
     except TokenInvalid as error:
@@ -217,7 +218,8 @@ def _check_token(
     issued_for = token.grants[name.full_name].repository_id
     if issued_for is not None and issued_for != repository.id:
         # The name was given to another repository since: ask again (I15).
-        raise challenge(*asked, error=INVALID_TOKEN)
+        message = "this name belongs to another repository now: ask for a new token"
+        raise challenge(*asked, error=INVALID_TOKEN, message=message)
 
 
 def _check_namespace(name: RepositoryName) -> None:
@@ -245,7 +247,7 @@ def _create(
     if namespace is None or not may_create(actor, namespace):
         raise challenge(
             *asked,
-            error=INSUFFICIENT_SCOPE if token else "",
+            error=INSUFFICIENT_SCOPE,
             message=explain_refusal(actor, action, name, None),
         )
     if not creates:

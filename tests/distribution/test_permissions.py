@@ -525,3 +525,46 @@ def test_a_repository_of_the_same_name_is_another_one(
     assert statuses(alice, name, renewed) == [200, 404, 202]
     path = f"/v2/{name}/blobs/{digest}"
     assert alice.head(path, token=renewed).status_code == 404
+
+
+@pytest.mark.parametrize("by_token", [True, False], ids=["token", "basic"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("HEAD", "manifests/v1"),
+        ("GET", "manifests/v1"),
+        ("HEAD", "blobs/sha256:" + "0" * 64),
+        ("GET", "tags/list"),
+        ("PUT", "manifests/v1"),
+        ("DELETE", "manifests/v1"),
+        ("POST", "blobs/uploads/"),
+    ],
+)
+def test_a_refusal_has_its_reason_in_a_header(
+    carol: RegistryClient,
+    dave: RegistryClient,
+    api: str,
+    method: str,
+    path: str,
+    by_token: bool,
+) -> None:
+    """The answer to a HEAD has no body: RFC 6750's error_description says why (E13)."""
+    client = dave if method in {"HEAD", "GET"} else carol
+    token = client.token(f"repository:{api}:pull,push") if by_token else ""
+    headers = {} if by_token else client.basic
+    refused = client.request(method, f"/v2/{api}/{path}", token=token, headers=headers)
+    assert refused.status_code == 401
+    parameters = parse_challenge(refused).parameters
+    assert parameters["error"] == "insufficient_scope"
+    assert f"because {client.username} has" in parameters["error_description"]
+    assert parameters["error_description"].isascii()
+
+
+def test_a_wrong_password_is_named_in_a_header(dave: RegistryClient, api: str) -> None:
+    wrong = RegistryClient(dave.http, dave.url, make.unique("nobody"), "wrong")
+    refused = wrong.request(
+        "HEAD", f"/v2/{api}/manifests/v1", token="", headers=wrong.basic
+    )
+    parameters = parse_challenge(refused).parameters
+    assert parameters["error"] == "invalid_token"
+    assert parameters["error_description"]
