@@ -43,6 +43,7 @@ screenshots: .venv/dev ## take the pictures in docs/images anew (needs Chromium)
 requirements: .venv/dev ## pin again what pyproject.toml wants
 	$(UV_COMPILE) -o requirements/base.txt
 	$(UV_COMPILE) --group dev -o requirements/dev.txt
+	$(UV_COMPILE:pyproject.toml=) --group clients -o requirements/clients.txt
 
 clean: ## remove what the commands made, except the data
 	rm -rf .venv build .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

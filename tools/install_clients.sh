@@ -3,6 +3,8 @@
 #
 #   Debian's packages    as root, where there is apt-get; no service is started
 #   programs in Go       into .tools/bin, at the versions below, where there is Go
+#   a current docker     into .tools/docker, so that Debian's docker stays the usual one
+#   clients in Python    into .tools/python, as requirements/clients.txt pins them
 #
 # What cannot be had is said and left out; the tests skip it, or fail it with CI=true.
 # Running this again installs only what is missing or has another version.
@@ -11,7 +13,7 @@ set -u
 project=$(cd "$(dirname "$0")/.." && pwd)
 tools=$project/.tools
 
-debian_packages='docker.io skopeo podman buildah strace docker-registry chromium fonts-dejavu-core'
+debian_packages='docker.io skopeo podman buildah strace docker-registry chromium fonts-dejavu-core nginx caddy'
 
 say() {
     printf 'clients: %s\n' "$*"
@@ -86,17 +88,18 @@ find_go() {
     done
 }
 
-install_go_program() {
+install_go_program() { # name, package@version, and another folder than bin
     name=$1
     wanted=$2
-    stamp=$tools/stamps/$name
-    if [ -x "$tools/bin/$name" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    folder=$tools/${3:-bin}
+    stamp=$tools/stamps/${3:+$3-}$name
+    if [ -x "$folder/$name" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         say "$name is installed: $wanted"
         return
     fi
     rm -f "$stamp"
     started=$(date +%s)
-    if GOBIN=$tools/bin GOFLAGS='-p=2' CGO_ENABLED=0 \
+    if GOBIN=$folder GOFLAGS='-p=2' CGO_ENABLED=0 \
         "$go" install -trimpath -ldflags '-s -w' "$wanted"; then
         printf '%s\n' "$wanted" >"$stamp"
         say "installed $name in $(($(date +%s) - started)) s: $wanted"
@@ -105,10 +108,27 @@ install_go_program() {
     fi
 }
 
+build_fetch() { # of tests/clients/go, whose go.sum pins the clients in it
+    wanted=$(cat "$project"/tests/clients/go/*.go "$project"/tests/clients/go/go.* | cksum)
+    stamp=$tools/stamps/fetch
+    if [ -x "$tools/bin/fetch" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        say 'fetch is installed'
+        return
+    fi
+    rm -f "$stamp"
+    if (cd "$project/tests/clients/go" && GOFLAGS='-p=2' CGO_ENABLED=0 \
+        "$go" build -trimpath -ldflags '-s -w' -o "$tools/bin/fetch" .); then
+        printf '%s\n' "$wanted" >"$stamp"
+        say 'built fetch (oras-go, containerd, stargz-snapshotter)'
+    else
+        say 'could not build fetch'
+    fi
+}
+
 install_go_programs() {
     go=$(find_go)
     if [ -z "$go" ]; then
-        say 'no Go here: conformance, crane, oras, regctl, helm and cosign are left out'
+        say 'no Go here: conformance and all clients in Go are left out'
         return
     fi
     say "$("$go" version)"
@@ -120,8 +140,39 @@ install_go_programs() {
     install_go_program regctl github.com/regclient/regclient/cmd/regctl@v0.11.7
     install_go_program helm helm.sh/helm/v4/cmd/helm@v4.3.1
     install_go_program cosign github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3
+    install_go_program ko github.com/google/ko@v0.19.1
+    build_fetch
+    # A current docker: its engine keeps images in containerd, and builds by buildx.
+    install_go_program dockerd github.com/moby/moby/v2/cmd/dockerd@v2.0.0-beta.24 docker
+    install_go_program containerd \
+        github.com/containerd/containerd/v2/cmd/containerd@v2.4.2 docker
+    install_go_program containerd-shim-runc-v2 \
+        github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2@v2.4.2 docker
+    install_go_program buildx github.com/docker/buildx/cmd/buildx@v0.38.2 docker
+}
+
+# --- clients in Python
+
+install_python_clients() {
+    wanted=$(cksum <"$project/requirements/clients.txt")
+    stamp=$tools/stamps/python
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        say 'clients in Python are installed'
+        return
+    fi
+    mkdir -p "$tools/stamps"
+    rm -rf "$stamp" "$tools/python"
+    if "${PYTHON:-python3}" -m venv "$tools/python" &&
+        "$tools/python/bin/python" -m pip install -q --disable-pip-version-check \
+            --require-hashes -r "$project/requirements/clients.txt"; then
+        printf '%s\n' "$wanted" >"$stamp"
+        say 'installed clients in Python (oras, python-dxf)'
+    else
+        say 'could not install clients in Python'
+    fi
 }
 
 install_debian_packages
+install_python_clients
 install_go_programs
 exit 0

@@ -15,7 +15,7 @@ from typing import NoReturn
 import pytest
 
 from accounts.models import Robot, User
-from tests.programs import require_program
+from tests.programs import TOOLS_FOLDER, require_program
 
 TIMEOUT_SECONDS = 240  # below pytest's, so that a hanging program shows its output
 
@@ -79,6 +79,13 @@ class Command:
             timeout=TIMEOUT_SECONDS,
             check=False,
         )
+
+
+def python_for(folder: Path, script: str) -> Command:
+    """Return a script that can import oras and dxf; it takes arguments as sys.argv."""
+    python = TOOLS_FOLDER.parent / "python" / "bin" / "python"
+    # Python asks a proxy for localhost, too, unless it is told otherwise.
+    return Command(str(python), folder, "-c", script, NO_PROXY="localhost,127.0.0.1")
 
 
 def _fail(verdict: str, done: subprocess.CompletedProcess[str]) -> NoReturn:

@@ -1,10 +1,12 @@
 """What every real client wants: the registry's address and people with their logins."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.clients.docker_engine import DockerEngine
 from tests.clients.real_images import greeting_image, write_oci_layout
 from tests.images import Image
 from tests.servers import BerthServer
@@ -14,6 +16,14 @@ from tests.servers import BerthServer
 def host(registry: BerthServer) -> str:
     """The part of an image's name that says where it is kept."""
     return urlsplit(registry.url).netloc
+
+
+@pytest.fixture(scope="session")
+def current_engine() -> Iterator[DockerEngine]:
+    """A docker engine as of 2026, which keeps images in containerd."""
+    engine = DockerEngine(is_current=True)
+    yield engine
+    engine.stop()
 
 
 @pytest.fixture

@@ -13,27 +13,39 @@ from pathlib import Path
 from tests.clients.command import Command
 from tests.clients.greeting import greeting_program
 from tests.clients.real_images import GREETING
-from tests.programs import leave_out, require_program
+from tests.programs import TOOLS_FOLDER, leave_out, require_program
 
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 # The engine's own choice is best; inside a container none but vfs may work.
 STORAGE_CHOICES: tuple[tuple[str, ...], ...] = ((), ("--storage-driver=vfs",))
+# A current engine keeps images in containerd, which calls the same "native".
+CURRENT_STORAGE_CHOICES = ((), ("--storage-driver=native",))
+CURRENT_FOLDER = TOOLS_FOLDER.parent / "docker"  # dockerd, containerd, shim and buildx
 
 
 class DockerEngine:
     """dockerd with a socket in its own folder and without any network."""
 
-    def __init__(self) -> None:
-        """Start it; on a machine that cannot, leave the test out."""
-        program = require_program("dockerd")
+    def __init__(self, *, is_current: bool = False) -> None:
+        """Start Debian's, or a current one; on a machine that cannot, leave it out."""
+        self.environment = dict(os.environ)
+        self.options: tuple[str, ...] = ()
+        if is_current:
+            path = f"{CURRENT_FOLDER}{os.pathsep}{os.environ['PATH']}"
+            # Debian's docker speaks an older API than it takes by itself.
+            self.environment |= {"PATH": path, "DOCKER_MIN_API_VERSION": "1.24"}
+            self.options = ("--ip6tables=false",)
+        program = require_program(
+            str(CURRENT_FOLDER / "dockerd" if is_current else "dockerd")
+        )
         if os.geteuid() != 0:
             leave_out("dockerd wants to be root")
         # A socket's path is short, pytest's own folders are not.
         self.folder = Path(tempfile.mkdtemp(prefix="berth-dockerd-"))
         self.socket = self.folder / "docker.sock"
         self.log_path = self.folder / "dockerd.log"
-        for choice in STORAGE_CHOICES:
+        for choice in CURRENT_STORAGE_CHOICES if is_current else STORAGE_CHOICES:
             if self._start(program, choice):
                 return
         log = self.log_path.read_text(errors="replace")[-4000:]
@@ -61,8 +73,10 @@ class DockerEngine:
                     f"--config-file={self._empty_settings()}",
                     "--iptables=false",
                     "--bridge=none",
+                    *self.options,
                     *storage,
                 ],
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -110,6 +124,14 @@ def docker_for(engine: DockerEngine, folder: Path) -> Command:
         DOCKER_CONFIG=str(folder / "docker-config"),
         DOCKER_BUILDKIT="0",  # the engine's own builder; buildx is a plugin
     )
+
+
+def buildx_for(docker: Command) -> Command:
+    """Return buildx, with docker's engine and logins."""
+    environment = {
+        name: docker.environment[name] for name in ("DOCKER_HOST", "DOCKER_CONFIG")
+    }
+    return Command(str(CURRENT_FOLDER / "buildx"), docker.folder, **environment)
 
 
 def build_image(docker: Command, name: str, layer_count: int = 1) -> None:

@@ -1,5 +1,7 @@
 """Berth behind nginx and Caddy, with exactly the lines of docs/operations.md."""
 
+import base64
+import json
 import os
 import ssl
 import time
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.clients.command import python_for
 from tests.clients.proxies import BUFFERED, documented_site, run_caddy, run_nginx
 from tests.conftest import Cast
 from tests.images import digest_of, some_bytes
@@ -38,6 +41,7 @@ def test_nginx_as_documented_streams(tmp_path: Path, cast: Cast, api: str) -> No
         with run_nginx(tmp_path, port, site) as log:
             trust = ssl.create_default_context(cafile=str(certificate))
             push_and_pull(f"https://localhost:{port}", trust, cast, api)
+            push_with_dxf(tmp_path, f"localhost:{port}", certificate, cast, api)
             assert BUFFERED not in log.read_text()
 
 
@@ -95,6 +99,37 @@ def push_and_pull(
         known = {"If-None-Match": f'"{digest}"'}
         found = bob.get(f"/v2/{name}/blobs/{digest}", headers=known)
         assert found.status_code == 304
+
+
+def push_with_dxf(
+    folder: Path, host: str, certificate: Path, cast: Cast, name: str
+) -> None:
+    """Let dxf, which wants TLS, push and pull with what docker login writes (C3)."""
+    login = f"{cast.bob.username}:{cast.secrets[cast.bob.username]}".encode()
+    auth = base64.b64encode(login).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+    (folder / "cargo.bin").write_bytes(some_bytes(5000))
+    dxf = python_for(folder, WITH_DXF)
+    assert dxf(host, name, str(certificate)).endswith("the same\n")
+
+
+WITH_DXF = """
+import base64, json, pathlib, sys, dxf
+host, name, certificate = sys.argv[1:]
+logins = json.loads(pathlib.Path("config.json").read_text())["auths"]
+username, _, password = base64.b64decode(logins[host]["auth"]).decode().partition(":")
+client = dxf.DXF(
+    host,
+    name,
+    lambda client, response: client.authenticate(username, password, response=response),
+    tlsverify=certificate,
+)
+digest = client.push_blob("cargo.bin")
+client.set_alias("by-dxf", digest)
+[found] = client.get_alias("by-dxf")
+back = b"".join(client.pull_blob(found))
+print("the same" if back == pathlib.Path("cargo.bin").read_bytes() else "differs")
+"""
 
 
 def sent_when_arrived(content: bytes) -> Iterator[bytes]:
