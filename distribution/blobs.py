@@ -110,10 +110,8 @@ def link_blob(
     bytes stay. ``replaces`` is a key whose bytes turned out to be damaged.
     """
     now = prepared_value(Blob, "created_at", timezone.now())
-    made = fetch_row(_MAKE, (str(digest), size_bytes, key, now))
-    if made is not None:
-        _link(repository, made[0], size_bytes, actor)
-        return key
+    fetch_row(_MAKE, (str(digest), size_bytes, key, now))
+    # Read a new row too, so that a blob of elsewhere takes no other statements.
     found = fetch_row(_LOCK + for_update(), (str(digest),))
     if found is None:
         raise IntegrityError(f"{digest} was collected at this moment")
