@@ -6,6 +6,7 @@ Every variable may also be given as ``NAME_FILE``, the path of a file that holds
 import hashlib
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -16,6 +17,10 @@ from environs import EnvError, FileAwareEnv, ValidationError
 env = FileAwareEnv(strip_whitespace=True)  # a file's last newline is not the secret's
 T = TypeVar("T")
 
+SENTENCE_MAX_LENGTH = 300
+# A host as docker reads it in an image's name, or an IPv6 address in brackets.
+LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+HOST = re.compile(rf"({LABEL}(\.{LABEL})*|\[[0-9a-f:.]+\])(:[0-9]+)?")
 PREFIX = "BERTH_"
 TEST_PREFIX = "BERTH_TEST_"  # of the tests, which start Berth
 known_settings: set[str] = set()  # the names that were asked for
@@ -27,6 +32,7 @@ def read(reader: Callable[..., T], name: str, *arguments: Any, **options: Any) -
     """Return a variable's value, else stop with a sentence that names the variable."""
     known_settings.add(name)
     try:
+        os.environ.get(name, "").encode()  # a page could not show what is not UTF-8
         return reader(name, *arguments, **options)
     except (EnvError, ValueError, OSError) as error:
         raise ImproperlyConfigured(_sentence(name, error)) from error
@@ -45,8 +51,10 @@ def unknown_settings() -> list[str]:
 
 
 def _sentence(name: str, error: Exception) -> str:
-    text = str(error)
-    return text if name in text else f"{name}: {text}"
+    text = "not UTF-8" if isinstance(error, UnicodeError) else str(error)
+    text = text if name in text else f"{name}: {text}"
+    is_long = len(text) > SENTENCE_MAX_LENGTH
+    return f"{text[:SENTENCE_MAX_LENGTH]}…" if is_long else text
 
 
 def public_url(text: str) -> str:
@@ -61,11 +69,28 @@ def public_url(text: str) -> str:
         or parts.fragment
     ):
         raise ValidationError("not a URL like https://registry.example.com")
-    try:
-        parts.port  # noqa: B018  # reading it checks it
-    except ValueError as error:
-        raise ValidationError(str(error)) from error
-    return f"{parts.scheme}://{parts.netloc.lower()}"  # clients lower-case it (AUTH-5)
+    host = parts.netloc.lower()  # clients lower-case it (AUTH-5)
+    _check_host(host)
+    return f"{parts.scheme}://{host}"
+
+
+def issuer_url(text: str) -> None:
+    """Refuse what is neither empty nor the http(s) URL of an issuer."""
+    parts = urlsplit(text)
+    if text and parts.scheme not in {"http", "https"}:
+        raise ValidationError("not a URL like https://id.example.com")
+    if text:
+        _check_host(parts.netloc.lower())
+
+
+def _check_host(host: str) -> None:
+    if not HOST.fullmatch(host):
+        raise ValidationError(f"not a host with an optional port: {host[:100]!r}")
+    name, _, port = host.rpartition(":")
+    if name and not host.endswith("]") and not 0 < int(port[:9]) < 65536:
+        raise ValidationError(f"there is no port {port[:9]}")
+    if host.startswith("["):
+        ipaddress.IPv6Address(host[1 : host.index("]")])
 
 
 def default_url(host: str, port: int, *, is_tls: bool) -> str:
@@ -140,7 +165,8 @@ def _split_secret_url(text: str, *, example: str) -> SplitResult:
 def listen_address(text: str) -> tuple[str, int]:
     """Accept host:port, with the brackets of IPv6."""
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+    is_port = port.isascii() and port.isdigit() and 0 < int(port[:9]) < 65536
+    if not colon or not is_port or not HOST.fullmatch(host.lower()):
         raise ValidationError("not an address like 127.0.0.1:8000")
     return host.strip("[]"), int(port)
 
@@ -162,7 +188,8 @@ def rate(text: str) -> tuple[int, int] | None:
     if text == "none":
         return None
     number, _, period = text.partition("/")
-    if not number.isdecimal() or int(number) < 1 or period not in RATE_SECONDS:
+    is_number = number.isascii() and number.isdecimal() and len(number) <= 9
+    if not is_number or int(number) < 1 or period not in RATE_SECONDS:
         raise ValidationError("neither 'none' nor a rate like 600/minute")
     return int(number), RATE_SECONDS[period]
 
@@ -202,11 +229,17 @@ def origin_of(url: str) -> list[str]:
     return [f"{parts.scheme}://{parts.netloc}"] if url else []
 
 
-def at_least(lowest: int) -> Callable[[int], None]:
-    """Refuse numbers below the lowest that works."""
+HOURS_MAX = 876_000  # 100 years; the calendar of computers ends
+DAYS_MAX = 36_500
 
-    def check(number: int) -> None:
+
+def between(lowest: int, highest: int) -> Callable[[float], None]:
+    """Refuse numbers that cannot work, and what is not a number (nan)."""
+
+    def check(number: float) -> None:
         if number < lowest:
             raise ValidationError(f"less than {lowest}")
+        if not number <= highest:
+            raise ValidationError(f"more than {highest}")
 
     return check

@@ -17,7 +17,7 @@ from environs import validate
 from kombu import Exchange, Queue
 
 from registry_site import environment
-from registry_site.environment import at_least, env, read
+from registry_site.environment import DAYS_MAX, HOURS_MAX, between, env, read
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 BERTH_VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())[
@@ -82,33 +82,33 @@ BERTH_ADMIN_PASSWORD = read(env.str, "BERTH_ADMIN_PASSWORD", "")
 # --- the server ---------------------------------------------------------------------
 
 BERTH_WORKERS = read(
-    env.int, "BERTH_WORKERS", len(os.sched_getaffinity(0)), validate=at_least(1)
+    env.int, "BERTH_WORKERS", len(os.sched_getaffinity(0)), validate=between(1, 1000)
 )
-BERTH_THREADS = read(env.int, "BERTH_THREADS", 16, validate=at_least(1))
+BERTH_THREADS = read(env.int, "BERTH_THREADS", 16, validate=between(1, 1000))
 BERTH_HSTS_SECONDS = read(
     env.int,
     "BERTH_HSTS_SECONDS",
     180 * 86400,  # long enough for yearly visitors' browsers to keep it between visits
-    validate=at_least(0),
+    validate=between(0, 10**9),
 )
 BERTH_TRUSTED_PROXIES = environment.networks(
     read(env.str, "BERTH_TRUSTED_PROXIES", "", validate=environment.networks)
 )
 
 BERTH_REQUEST_SECONDS = read(
-    env.float, "BERTH_REQUEST_SECONDS", 15.0, validate=at_least(1)
+    env.float, "BERTH_REQUEST_SECONDS", 15.0, validate=between(1, 3600)
 )
 BERTH_TRANSFER_SECONDS = read(
-    env.float, "BERTH_TRANSFER_SECONDS", 60.0, validate=at_least(1)
+    env.float, "BERTH_TRANSFER_SECONDS", 60.0, validate=between(1, 3600)
 )
 BERTH_TRANSFER_RATE = read(
     env.int,
     "BERTH_TRANSFER_RATE",
     1024,
-    validate=at_least(0),  # bytes a second
+    validate=between(0, 10**9),  # bytes a second
 )
 BERTH_CONNECTIONS_PER_ADDRESS = read(
-    env.int, "BERTH_CONNECTIONS_PER_ADDRESS", 1000, validate=at_least(8)
+    env.int, "BERTH_CONNECTIONS_PER_ADDRESS", 1000, validate=between(8, 10**6)
 )
 
 # --- the registry -------------------------------------------------------------------
@@ -117,7 +117,7 @@ BERTH_TOKEN_TTL_SECONDS = read(
     env.int,
     "BERTH_TOKEN_TTL_SECONDS",
     300,  # long enough for helm's POST and PUT (AUTH-41), short enough to be taken back
-    validate=[at_least(60), validate.Range(max=900)],
+    validate=between(60, 900),
 )
 BERTH_IDENTITY_TOKENS = read(
     env.bool,
@@ -128,7 +128,7 @@ BERTH_MANIFEST_LIMIT_BYTES = read(
     env.int,
     "BERTH_MANIFEST_LIMIT_BYTES",
     4 * 1024 * 1024,  # dist-spec, Pushing Manifests: expect at least 4 megabytes
-    validate=at_least(4 * 1024 * 1024),
+    validate=between(4 * 1024 * 1024, 1024 * 1024 * 1024),
 )
 BERTH_UNKNOWN_MANIFESTS = read(
     env.str,
@@ -153,27 +153,29 @@ BERTH_BLOB_DELIVERY = read(
     env.str, "BERTH_BLOB_DELIVERY", "direct", validate=validate.OneOf(["direct"])
 )
 BERTH_UPLOAD_TTL_HOURS = read(
-    env.int, "BERTH_UPLOAD_TTL_HOURS", 168, validate=at_least(1)
+    env.int, "BERTH_UPLOAD_TTL_HOURS", 168, validate=between(1, HOURS_MAX)
 )
 BERTH_GARBAGE_GRACE_HOURS = read(
     env.int,
     "BERTH_GARBAGE_GRACE_HOURS",
     24,  # a HEAD that a client relied on stays true for hours (DEL-7)
-    validate=at_least(1),
+    validate=between(1, HOURS_MAX),
 )
 BERTH_GARBAGE_CONFIRM_PERCENT = read(
     env.int,
     "BERTH_GARBAGE_CONFIRM_PERCENT",
     25,  # of the store at once: more than clean-up rules, less than a lost database
-    validate=validate.Range(min=1, max=100),
+    validate=between(1, 100),
 )
 BERTH_GARBAGE_CONFIRM_BLOBS = read(
-    env.int, "BERTH_GARBAGE_CONFIRM_BLOBS", 100, validate=at_least(0)
+    env.int, "BERTH_GARBAGE_CONFIRM_BLOBS", 100, validate=between(0, 10**9)
+)
+BERTH_RESTORE_DAYS = read(
+    env.int, "BERTH_RESTORE_DAYS", 7, validate=between(0, DAYS_MAX)
 )
 BERTH_RESERVED_NAME_DAYS = read(
-    env.int, "BERTH_RESERVED_NAME_DAYS", 90, validate=at_least(0)
+    env.int, "BERTH_RESERVED_NAME_DAYS", 90, validate=between(0, DAYS_MAX)
 )
-BERTH_RESTORE_DAYS = read(env.int, "BERTH_RESTORE_DAYS", 7, validate=at_least(0))
 
 # --- audit and limits ---------------------------------------------------------------
 
@@ -181,7 +183,7 @@ BERTH_AUDIT_DAYS = read(
     env.int,
     "BERTH_AUDIT_DAYS",
     365,  # what most rules of trade and states ask for; 0 keeps everything
-    validate=at_least(0),
+    validate=between(0, DAYS_MAX),
 )
 # A CI never sleeps, and its jobs share an account: twenty requests a second, on and on,
 # are no abuse. Without an account, a whole office may stand behind one address.
@@ -218,7 +220,9 @@ BERTH_RATES = environment.rates(
     ),
     _RATES,
 )
-BERTH_OPEN_UPLOADS = read(env.int, "BERTH_OPEN_UPLOADS", 1000, validate=at_least(1))
+BERTH_OPEN_UPLOADS = read(
+    env.int, "BERTH_OPEN_UPLOADS", 1000, validate=between(1, 10**6)
+)
 
 # --- webhooks -----------------------------------------------------------------------
 
@@ -235,7 +239,7 @@ BERTH_WEBHOOK_ALLOWED_NETWORKS = environment.networks(
     )
 )
 BERTH_WEBHOOK_RETENTION_DAYS = read(
-    env.int, "BERTH_WEBHOOK_RETENTION_DAYS", 30, validate=at_least(1)
+    env.int, "BERTH_WEBHOOK_RETENTION_DAYS", 30, validate=between(1, DAYS_MAX)
 )
 
 # --- pages --------------------------------------------------------------------------
@@ -466,15 +470,13 @@ _offer(
     read(env.str, "BERTH_GOOGLE_CLIENT_SECRET", ""),
     "https://accounts.google.com",
 )
-BERTH_OIDC_URL = read(env.str, "BERTH_OIDC_URL", "")
+BERTH_OIDC_URL = read(env.str, "BERTH_OIDC_URL", "", validate=environment.issuer_url)
 BERTH_OIDC_NAME = read(env.str, "BERTH_OIDC_NAME", "Single sign-on")
 BERTH_OIDC_CLIENT_ID = read(env.str, "BERTH_OIDC_CLIENT_ID", "")
 if bool(BERTH_OIDC_URL) != bool(BERTH_OIDC_CLIENT_ID):
     raise ImproperlyConfigured(
         "BERTH_OIDC_URL and BERTH_OIDC_CLIENT_ID: one is set without the other"
     )
-if BERTH_OIDC_URL and urlsplit(BERTH_OIDC_URL).scheme not in {"http", "https"}:
-    raise ImproperlyConfigured("BERTH_OIDC_URL: not a URL like https://id.example.com")
 _offer(
     "openid_connect",
     "BERTH_OIDC",
@@ -576,8 +578,14 @@ SPECTACULAR_SETTINGS = {
 
 
 def _database() -> dict[str, Any]:
-    url = f"sqlite:///{BERTH_DATA / 'berth.sqlite3'}"
-    database: dict[str, Any] = dict(read(env.dj_db_url, "DATABASE_URL", url))
+    database: dict[str, Any] = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": BERTH_DATA / "berth.sqlite3",
+    }
+    if read(env.str, "DATABASE_URL", ""):
+        database = dict(read(env.dj_db_url, "DATABASE_URL"))
+        if database["NAME"] in {"", ":memory:"} and "sqlite" in database["ENGINE"]:
+            raise ImproperlyConfigured("DATABASE_URL: names no file")
     database |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["OPTIONS"] = {
