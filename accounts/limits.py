@@ -19,7 +19,7 @@ import hashlib
 import ipaddress
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import DatabaseError, transaction
 from django.db.models import F
@@ -76,7 +76,7 @@ def _check(counters: list[_Counter]) -> None:
     allowed = {c.key: c.failures_max for c in counters}
     try:
         rows = FailedAttempts.objects.filter(
-            key__in=allowed, window_ends_at__gt=now
+            key__in=allowed, **_open_windows(now)
         ).values_list("key", "failure_count", "window_ends_at")
         ends = [end for key, count, end in rows if count >= allowed[key]]
     except DatabaseError:
@@ -92,7 +92,7 @@ def _record(counters: list[_Counter]) -> None:
         with transaction.atomic():
             for counter in counters:
                 counted = FailedAttempts.objects.filter(
-                    key=counter.key, window_ends_at__gt=now
+                    key=counter.key, **_open_windows(now)
                 ).update(failure_count=F("failure_count") + 1)
                 if not counted:
                     FailedAttempts.objects.update_or_create(
@@ -105,7 +105,12 @@ def _record(counters: list[_Counter]) -> None:
 
 def forget_attempts() -> None:
     """Delete counts whose window is over."""
-    FailedAttempts.objects.filter(window_ends_at__lt=timezone.now()).delete()
+    FailedAttempts.objects.exclude(**_open_windows(timezone.now())).delete()
+
+
+def _open_windows(now: datetime) -> dict[str, datetime]:
+    """Return the filter for windows that count: a clock ahead has made the others."""
+    return {"window_ends_at__gt": now, "window_ends_at__lte": now + WINDOW}
 
 
 def _counters(username: str, address: str) -> list[_Counter]:

@@ -107,9 +107,11 @@ def send_queued_mail() -> int:
 
 def _claim(now: datetime) -> list[QueuedMail]:
     """Take a batch for this worker; until CLAIM is over no other worker takes it."""
+    # A clock that was ahead has made due times beyond every delay.
+    is_due = Q(due_at__lte=now) | Q(due_at__gt=now + max(*DELAYS, CLAIM))
     with transaction.atomic():
         due = QueuedMail.objects.select_for_update(skip_locked=True)
-        rows = list(due.filter(due_at__lte=now).order_by("due_at", "pk")[:BATCH])
+        rows = list(due.filter(is_due).order_by("due_at", "pk")[:BATCH])
         QueuedMail.objects.filter(pk__in=[row.pk for row in rows]).update(
             due_at=now + CLAIM
         )

@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.events import AccountEvent, tell_of_user
 from accounts.models import AccessToken, AccessTokenLimit, Robot, User
+from accounts.outages import optional_write
 from accounts.rates import take
 
 # Sent with ``tokens`` and ``actor`` in the transaction that revokes access tokens.
@@ -186,11 +187,14 @@ def revoke_access_token(*, token: AccessToken, actor: Actor) -> bool:
 def note_use(row: AccessToken | Robot) -> None:
     """Record that the token was used, at most once a minute."""
     now = timezone.now()
-    if row.last_used_at is None or now - row.last_used_at > LAST_USE_INTERVAL:
-        rows = type(row)._default_manager
-        rows.filter(pk=row.pk).filter(
-            Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USE_INTERVAL)
-        ).update(last_used_at=now)
+    if row.last_used_at is None or abs(now - row.last_used_at) > LAST_USE_INTERVAL:
+        rows = type(row)._default_manager.filter(pk=row.pk)
+        with optional_write("the last use of a token"):
+            rows.filter(
+                Q(last_used_at=None)
+                | Q(last_used_at__lt=now - LAST_USE_INTERVAL)
+                | Q(last_used_at__gt=now + LAST_USE_INTERVAL)  # of a clock put back
+            ).update(last_used_at=now)
 
 
 def _checksum(text: str) -> str:

@@ -7,13 +7,14 @@ finds a blob by its digest alone.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.authentication import actor_of_access_token, find_live_access_token
+from accounts.outages import is_disk_full
 from distribution.errors import Denied
 from distribution.models import Blob, BlobLink
 from repositories.crash_points import reach
@@ -91,7 +92,12 @@ def reprieve_blob(blob: LinkedBlob) -> bool:
     Only for a link that the garbage collection has marked: otherwise asking for a blob
     changes nothing (BLOB-2).
     """
-    changed = BlobLink.objects.filter(pk=blob.link_id).update(condemned_at=None)
+    try:
+        changed = BlobLink.objects.filter(pk=blob.link_id).update(condemned_at=None)
+    except OperationalError as error:
+        if not is_disk_full(error):
+            raise
+        return True  # it can be pulled; no push could rely on it now
     return changed == 1
 
 
@@ -183,7 +189,11 @@ def note_reliance(
 ) -> None:
     """Record that a push found the blob here and will not upload it again."""
     if not blob.is_shared and not blob.is_of(actor):
-        _rely_on(repository, blob.blob_id, actor)
+        try:
+            _rely_on(repository, blob.blob_id, actor)
+        except OperationalError as error:
+            if not is_disk_full(error):
+                raise
 
 
 @retry_deadlocks

@@ -44,6 +44,7 @@ from accounts.authentication import AuthenticationFailed, authenticate_basic
 from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.models import NameReserved, Namespace
+from accounts.outages import is_disk_full
 from distribution import errors, scopes
 from distribution.bodies import Receiving, receive
 from distribution.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, challenge
@@ -344,11 +345,11 @@ def as_registry_error(error: Exception) -> errors.RegistryError:
             log.error("the blob store is full: %s", error)
             return errors.StorageFull()
         case StoreError():
-            log.exception("the blob store failed", exc_info=error)
+            log.error("the blob store failed: %s", error)
             return errors.Unavailable()
         case OperationalError() | InterfaceError():
-            log.error("the database is not available: %s", error)
-            if "disk" in str(error) and "full" in str(error):
+            log.error("the database is not available: %s", str(error).strip())
+            if is_disk_full(error):
                 return errors.StorageFull()
             return errors.Unavailable()
         case IntegrityError():

@@ -21,6 +21,7 @@ from accounts.authentication import (
 )
 from accounts.events import AccountEvent, tell_of_user
 from accounts.models import AccessToken, Robot, User
+from accounts.outages import optional_write
 from accounts.tokens import REFRESH_TOKEN_PREFIX, hash_token, is_token, make_token
 from distribution.models import RefreshToken
 
@@ -58,7 +59,8 @@ def authenticate_refresh_token(secret: str) -> Actor:
     actor = None if token is None else _live_actor(token)
     if token is None or actor is None or _mark_of(actor) != token.password_mark:
         raise AuthenticationFailed
-    RefreshToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
+    with optional_write("the last use of a login"):
+        RefreshToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
     return actor
 
 

@@ -142,6 +142,9 @@ def verify_token(text: str) -> RegistryToken:
     if token.expires_at + LEEWAY_SECONDS < now:
         _remembered.pop(text, None)
         raise TokenInvalid("the token has expired")
+    if token.issued_at - LEEWAY_SECONDS > now:  # the clock was ahead when it was made
+        _remembered.pop(text, None)
+        raise TokenInvalid("the token is not valid yet: ask for a new one")
     return token
 
 

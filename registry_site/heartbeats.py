@@ -51,8 +51,8 @@ def last_heard() -> dict[str, datetime | None]:
 
 
 def is_silent(heard_at: datetime | None, now: datetime) -> bool:
-    """Tell whether it is so long ago that whoever it was must be gone."""
-    return heard_at is None or now - heard_at > SILENT_AFTER
+    """Return whether the last heartbeat is too old, or of a clock that was ahead."""
+    return heard_at is None or abs(now - heard_at) > SILENT_AFTER
 
 
 @worker_ready.connect

@@ -25,6 +25,7 @@ from accounts.models import Organization, User
 from distribution.models import Blob, Upload
 from registry_site.heartbeats import SCHEDULER, last_heard
 from registry_site.queues import waiting_messages
+from registry_site.task_health import list_tasks
 from repositories.models import Manifest, Repository, Tag
 from webhooks.backlog import waiting_since
 from webhooks.models import Delivery
@@ -108,6 +109,7 @@ class SiteCollector(Collector):
         )
         yield self.queues()
         yield from self.heartbeats()
+        yield self.tasks()
 
     def repositories(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
@@ -126,6 +128,17 @@ class SiteCollector(Collector):
         )
         for queue, count in waiting_messages().items():
             family.add_metric([queue], count)
+        return family
+
+    def tasks(self) -> GaugeMetricFamily:
+        """Return how long ago each task of the timetable succeeded; +Inf if never."""
+        family = GaugeMetricFamily(
+            "berth_task_success_seconds",
+            "Seconds since the task last succeeded.",
+            labels=["task"],
+        )
+        for task in list_tasks():
+            family.add_metric([task.task], _seconds_since(task.succeeded_at))
         return family
 
     def heartbeats(self) -> Iterator[GaugeMetricFamily]:

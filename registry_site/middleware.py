@@ -23,7 +23,7 @@ from registry_site.kept_forms import (
     is_form_of_a_person,
     page_of,
 )
-from registry_site.pages import api_error, bad_request
+from registry_site.pages import api_error, bad_request, outage
 from registry_site.public_address import PATHS_FOR_MACHINES
 
 # What the page of a new password needs, and the way out.
@@ -107,7 +107,7 @@ class Compression(GZipMiddleware):
 
 
 class Refusals:
-    """Turn what views raise into pages: sign in first, wait, go on there."""
+    """Turn what views raise into pages: sign in first, wait, try again later."""
 
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
@@ -141,7 +141,7 @@ class Refusals:
                 )
                 response["Retry-After"] = str(exception.retry_after_seconds)
                 return response
-        return None
+        return outage(request, exception)
 
 
 def _is_of_json(error: BaseException) -> bool:

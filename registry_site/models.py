@@ -12,3 +12,15 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class TaskRun(models.Model):
+    """When a task of the timetable last succeeded, and last failed."""
+
+    task = models.CharField(max_length=100, primary_key=True)
+    succeeded_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=200, blank=True)  # of the last run, if any
+
+    def __str__(self) -> str:
+        return self.task

@@ -1,18 +1,24 @@
 """The pages that belong to no app, those of errors among them."""
 
 import logging
+import sys
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
 from django.utils.encoding import iri_to_uri
 from django.utils.http import escape_leading_slashes, urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from accounts.outages import RETRY_AFTER_SECONDS, is_disk_full, is_outage
 from accounts.views.base import actor_of_page
+from distribution.storage.base import StoreError, StoreFull
 from registry_site.context import Topbar
 from registry_site.kept_forms import (
     ask_to_sign_in_and_keep,
@@ -117,11 +123,57 @@ def _without_slash(request: HttpRequest) -> str | None:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Say that Berth failed; without a query, for the database may be what failed."""
+    response = outage(request, sys.exc_info()[1])
+    if response is not None:
+        return response
     if is_for_program(request):
         return api_error(500, "error", "Berth failed; its log says why")
-    return render(
-        request, "500.html", {"topbar": Topbar([], 0), "kept_form": None}, status=500
-    )
+    return _render_without_queries(request, "500.html", {}, status=500)
+
+
+def _render_without_queries(
+    request: HttpRequest, template: str, context: dict[str, object], *, status: int
+) -> HttpResponse:
+    """Render a page as for a visitor; the session's rows may not be readable.
+
+    The request keeps its session, else the session's cookie would be deleted.
+    """
+    kept = {name: getattr(request, name, None) for name in ("session", "user")}
+    request.session = SessionStore()
+    request.user = AnonymousUser()
+    try:
+        context = {**context, "topbar": Topbar([], 0), "kept_form": None}
+        return render(request, template, context, status=status)
+    finally:
+        for name, value in kept.items():
+            if value is not None:
+                setattr(request, name, value)
+
+
+def outage(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
+    """Answer a failure of the database or the blob store; None for any other.
+
+    503 with Retry-After, or 507 when there is no space left.
+    """
+    if error is None or not (is_outage(error) or isinstance(error, StoreError)):
+        return None
+    is_full = isinstance(error, StoreFull) or is_disk_full(error)
+    status = 507 if is_full else 503
+    if is_full:
+        reason = _("This registry has no space left. Pulls and pages continue to work.")
+    else:
+        reason = _("A part of this registry does not answer. Try again in a moment.")
+    log.error("%s: %s", type(error).__name__, str(error).strip())
+    if is_for_program(request):
+        code = "full" if is_full else "unavailable"
+        response: HttpResponse = api_error(status, code, str(reason))
+    else:
+        context = {"reason": reason, "is_full": is_full}
+        response = _render_without_queries(request, "503.html", context, status=status)
+    if not is_full:
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark
+    return response
 
 
 def is_for_program(request: HttpRequest) -> bool:

@@ -524,12 +524,15 @@ LOGGING = {
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
     },
-    "filters": {"secrets": {"()": "registry_site.logs.HideSecrets"}},
+    "filters": {
+        "secrets": {"()": "registry_site.logs.HideSecrets"},
+        "repeats": {"()": "registry_site.logs.LimitRepeats"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["secrets"],
+            "filters": ["secrets", "repeats"],
         }
     },
     "root": {"handlers": ["console"], "level": "INFO"},
@@ -676,6 +679,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # else a worker ends in an hour without it
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "registry_site.scheduler:ClockAwareScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # seconds until a jump of the clock is noticed
 CELERY_BEAT_SCHEDULE_FILENAME = str(BERTH_DATA / "broker" / "schedule")
 
 CELERY_BEAT_SCHEDULE = {

@@ -7,14 +7,16 @@ from datetime import datetime
 
 import django
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count, Max, Min, Model, Q, Sum, Value
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from accounts.models import (
     Organization,
@@ -23,10 +25,15 @@ from accounts.models import (
     Robot,
     User,
 )
-from accounts.views.base import signed_in_user
+from accounts.views.base import actor_of_page, signed_in_user
+from distribution.garbage import confirm_collection, held_collection
 from distribution.models import Blob, Upload
+from distribution.tasks import collect_garbage
+from registry_site import health
+from registry_site.disks import written_disks
 from registry_site.heartbeats import SCHEDULER, is_silent, last_heard
 from registry_site.queues import waiting_messages
+from registry_site.task_health import TaskHealth, list_tasks
 from repositories.models import Event, Manifest, Repository, Tag
 from repositories.search_index import has_trigrams
 from webhooks.backlog import DELAYED_AFTER, waiting_since
@@ -53,15 +60,99 @@ def show_state(request: HttpRequest) -> HttpResponse:
     heard = last_heard()
     waiting = waiting_messages()
     due_since = waiting_since()
+    tasks = list_tasks(now)
+    held = held_collection()
+    store_state = health.store_part.state()
     groups = [
         (_("People"), _people(counts)),
         (_("Images"), _images(counts)),
         (_("At work"), _work(heard, waiting, due_since, counts)),
         (_("Mail"), _mail(counts)),
+        (_("Last success of each task"), _last_successes(tasks)),
         (_("Versions"), _versions()),
     ]
-    warnings = _warnings(heard, waiting, due_since, now)
-    return render(request, "site_state.html", {"groups": groups, "warnings": warnings})
+    warnings = [
+        *_store_warnings(store_state),
+        *_disk_warnings(store_state),
+        *_warnings(heard, waiting, due_since, now),
+        *_task_warnings(tasks, now),
+    ]
+    return render(
+        request,
+        "site_state.html",
+        {"groups": groups, "warnings": warnings, "held": held},
+    )
+
+
+@require_POST
+def confirm_held_collection(request: HttpRequest) -> HttpResponse:
+    """Let the garbage collection run that waits for an administrator."""
+    if not signed_in_user(request).is_superuser:
+        raise PermissionDenied(_("only administrators of the site see its state"))
+    if confirm_collection(actor=actor_of_page(request)):
+        transaction.on_commit(collect_garbage.delay, robust=True)
+        messages.success(request, _("The garbage collection starts in a moment."))
+    else:
+        messages.info(request, _("No garbage collection waits any more."))
+    return redirect("site-state")
+
+
+def _store_warnings(state: str) -> list[str]:
+    if state == health.OK:
+        return []
+    problem = {"problem": health.store_part.problem}
+    if state == health.READ_ONLY:
+        return [_("Pushes are refused (%(problem)s).") % problem]
+    return [_("Blobs are neither served nor accepted: %(problem)s.") % problem]
+
+
+def _disk_warnings(store_state: str) -> list[str]:
+    """Say what a full disk stops, once for each disk."""
+    stops = {
+        "blobs": _("pushes are refused, and pulls continue"),
+        "database": _("all changes are refused; pulls and pages continue"),
+        "data": _("pulls are not counted, and restarts may fail"),
+        "broker": _("the worker receives no messages, and tasks wait"),
+        "temporary": _("large forms and downloads may fail"),
+    }
+    disks: dict[int, tuple[str, list[str]]] = {}
+    for disk in written_disks(with_blobs=store_state != health.UNAVAILABLE):
+        if disk.is_full:
+            device = disk.folder.stat().st_dev
+            disks.setdefault(device, (str(disk.folder), []))[1].append(stops[disk.name])
+    return [
+        _("The disk of %(folder)s is full: %(consequences)s.")
+        % {"folder": folder, "consequences": "; ".join(consequences)}
+        for folder, consequences in disks.values()
+    ]
+
+
+def _task_warnings(tasks: list[TaskHealth], now: datetime) -> list[str]:
+    late = [task.title for task in tasks if task.is_late]
+    said = []
+    if late:
+        said.append(
+            _("Late tasks: %(tasks)s. Is the clock of the machine right?")
+            % {"tasks": ", ".join(late)}
+        )
+    said += [
+        _("The task '%(task)s' failed %(time)s ago: %(problem)s")
+        % {
+            "task": task.title,
+            "time": timesince(task.failed_at, now, depth=1),
+            "problem": task.problem,
+        }
+        for task in tasks
+        if task.is_failing and task.failed_at is not None
+    ]
+    return said
+
+
+def _last_successes(tasks: list[TaskHealth]) -> list[Fact]:
+    return [
+        Fact(task.title.capitalize(), _("not yet"), at=task.succeeded_at)
+        for task in tasks
+    ]
 
 
 def _counts(*models: type[Model]) -> dict[type[Model], str]:

@@ -26,6 +26,11 @@ urlpatterns = [
     path("", show_explore, name="home"),
     path("-/admin/site/", state.show_state, name="site-state"),
     path("-/admin/site/test-mail", queue_test_mail, name="test-mail"),
+    path(
+        "-/admin/site/collection/",
+        state.confirm_held_collection,
+        name="site-collection",
+    ),
     path("-/admin/", admin.site.urls),
     path("-/assets/<str:name>", serve_asset, name="asset"),
     path("favicon.ico", pages.favicon),
@@ -46,6 +51,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="api-docs"),
     path("healthz", health.live),
     path("readyz", health.ready),
+    path("readyz/pulls", health.ready_for_pulls),
     path("metrics", metrics.metrics, name="metrics"),
     # Our page of passwords and second factors stands for allauth's.
     path("accounts/2fa/", RedirectView.as_view(pattern_name="accounts:security")),

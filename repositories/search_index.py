@@ -17,7 +17,7 @@ found by reading.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
@@ -206,7 +206,9 @@ def uninstall_triggers() -> None:
             cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
 
 
-def install_after_migrations(*, plan: list[Any], using: str, **signal: Any) -> None:
+def install_after_migrations(
+    *, using: str, plan: Sequence[Any] = (), **signal: Any
+) -> None:
     """Receive post_migrate."""
     if using != connection.alias or not _has_entries():
         return  # migrated back to before the search
@@ -214,7 +216,9 @@ def install_after_migrations(*, plan: list[Any], using: str, **signal: Any) -> N
         install()
 
 
-def make_way_for_migrations(*, plan: list[Any], using: str, **signal: Any) -> None:
+def make_way_for_migrations(
+    *, using: str, plan: Sequence[Any] = (), **signal: Any
+) -> None:
     """Receive pre_migrate."""
     if plan and using == connection.alias and connection.vendor == "sqlite":
         uninstall_triggers()
@@ -279,9 +283,14 @@ def note_image(config: ImageConfig) -> None:
     _keep_labels(repository_id, [config])
 
 
-def note_new_image(*, instance: ImageConfig, created: bool, **signal: Any) -> None:
-    """Receive post_save of a config, in the transaction of the push."""
-    if created:
+def note_new_image(
+    *, instance: ImageConfig, created: bool, raw: bool = False, **signal: Any
+) -> None:
+    """Receive post_save of a config, in the transaction of the push.
+
+    With ``raw``, a fixture is loaded: its rows may come before those they refer to.
+    """
+    if created and not raw:
         note_image(instance)
 
 

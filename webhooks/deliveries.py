@@ -27,14 +27,14 @@ from uuid import UUID, uuid4
 from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from repositories.crash_points import reach
 from repositories.locking import retry_deadlocks
 from webhooks import sender
-from webhooks.backoff import TRIES_MAX, wait_seconds
+from webhooks.backoff import LADDER_SECONDS, TRIES_MAX, wait_seconds
 from webhooks.lanes import REMEMBERED_MAX, Lanes, Target
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.nudges import nudge_delivery
@@ -56,6 +56,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)  # an attempt takes ten at most
 NUDGE_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
+WAIT_MAX = timedelta(seconds=max(LADDER_SECONDS))
+CLOCK_SLACK = timedelta(minutes=1)  # between the clocks of two machines
 CARRY_SECONDS = 60.0
 SWEEP_MAX = 500
 WAITING_MAX = 5000  # webhooks that a statement can name
@@ -392,6 +394,7 @@ def sweep_deliveries() -> int:
     which it remembers nothing come first, however much is older.
     """
     now = timezone.now()
+    _follow_clock(now)
     due = Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now).exclude(
         nudged_at__gt=now - NUDGE_AGAIN
     )
@@ -406,6 +409,17 @@ def sweep_deliveries() -> int:
         connection.close()
         publish_deliveries(ids)
     return len(ids)
+
+
+def _follow_clock(now: datetime) -> None:
+    """Make due what a clock that was ahead has put off beyond every retry."""
+    put_off = Delivery.objects.filter(
+        Q(due_at__gt=now + WAIT_MAX) | Q(nudged_at__gt=now + CLOCK_SLACK),
+        status__in=Delivery.OPEN,
+    )
+    if put_off.exists():
+        put_off.filter(due_at__gt=now + WAIT_MAX).update(due_at=now)
+        put_off.update(nudged_at=None)
 
 
 @retry_deadlocks

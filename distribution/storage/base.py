@@ -108,6 +108,10 @@ class BlobStore(ABC):
         """Raise StoreError unless verify() passes and the store can be written to."""
 
     @abstractmethod
+    def is_writable(self) -> bool:
+        """Return whether uploads can begin; a full disk is another question."""
+
+    @abstractmethod
     def verify(self) -> None:
         """Raise StoreError unless the store is there and is the installation's.
 

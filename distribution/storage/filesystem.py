@@ -68,8 +68,11 @@ class FilesystemStore(BlobStore):
     def check(self) -> None:
         self._verified = None  # both sides are read again
         self.verify()
-        if not os.access(self._uploads, os.W_OK):
+        if not self.is_writable():
             raise StoreError(f"{self._uploads} cannot be written to")
+
+    def is_writable(self) -> bool:
+        return os.access(self._uploads, os.W_OK)
 
     def verify(self) -> None:
         try:

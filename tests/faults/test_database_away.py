@@ -14,6 +14,13 @@ from tests.servers import BerthServer, run_postgres
 pytestmark = pytest.mark.own_database
 
 RECOVERY_SECONDS = 10
+SIGN_IN = """
+from django.conf import settings
+from accounts.models import User
+from tests.pages import session_cookie
+admin = User.objects.get(username="admin")
+print(f"{settings.SESSION_COOKIE_NAME}={session_cookie(admin)}")
+"""
 
 
 @pytest.fixture
@@ -34,14 +41,60 @@ def test_without_its_database_the_registry_says_so_and_recovers(
             pushed = image()
             client.push(f"{name}:v1", pushed)
             client.pull(f"{name}:v1")
+            session = server.manage("shell", "--no-imports", "-c", SIGN_IN).split()[-1]
             postgres.stop()
             assert_unavailable(client, name)
+            assert_pages_are_unavailable(server, client, session)
             assert http.get(f"{server.url}/healthz").status_code == 200
             assert http.get(f"{server.url}/readyz").status_code == 503
             postgres.start()
             wait_until_ready(server, http)
             assert client.pull(f"{name}:v1").payload == pushed.payload
             client.push(f"{name}:v2", image())
+            cookies = {"Cookie": session}
+            assert http.get(f"{server.url}/", headers=cookies).status_code == 200
+
+
+def assert_pages_are_unavailable(
+    server: BerthServer, client: RegistryClient, session: str
+) -> None:
+    """Every route answers 503 with Retry-After, in the shape of its kind (E9)."""
+    page = {"Cookie": session}
+    token = {"Authorization": f"Bearer {client.secret}"}
+    basic = httpx.BasicAuth(client.username, client.secret)
+    for method, path, headers in (
+        ("GET", "/", page),
+        ("GET", "/", {}),
+        ("GET", f"/{ADMIN}", {}),
+        ("GET", f"/{ADMIN}/app", page),
+        ("GET", f"/{ADMIN}/app/-/settings", page),
+        ("POST", f"/{ADMIN}/app/-/settings", page),
+        ("GET", "/no/such/page", {}),
+        ("GET", "/search?q=app", {}),
+        ("GET", "/-/admin/site/", page),
+        ("GET", "/-/admin/", page),
+        ("GET", "/metrics", page),
+        ("GET", "/accounts/email/", page),
+        ("GET", "/api/v1/user", token),
+        ("GET", "/api/v1/repositories", token),
+        ("GET", "/api/v1/repositories", {}),
+        ("POST", "/api/v1/organizations", token),
+        ("GET", "/v1/search?q=app", {}),
+        ("GET", f"/v2/token?service=x&scope=repository:{ADMIN}/app:pull", None),
+    ):
+        with httpx.Client(base_url=server.url, timeout=60) as http:
+            auth = basic if headers is None else None
+            answer = http.request(method, path, headers=headers, auth=auth)
+        if answer.status_code in {403, 404} and method == "POST":
+            continue  # refused before anything was read
+        assert answer.status_code == 503, (method, path, answer.text[-300:])
+        assert int(answer.headers["Retry-After"]) > 0, path
+        if path.startswith("/api/"):
+            [error] = answer.json()["errors"]
+            assert error["code"] == "unavailable"
+        elif not path.startswith(("/v1/", "/v2/")):
+            assert "does not answer" in answer.text, path
+    assert "Traceback" not in server.log_tail()
 
 
 def assert_unavailable(client: RegistryClient, name: str) -> None:

@@ -73,6 +73,20 @@ def heard_seconds(stack: Stack) -> dict[str, float]:
     return {queue or who: float(seconds) for who, queue, seconds in found}
 
 
+def sweep_succeeded_seconds(stack: Stack) -> float:
+    """Return what /metrics says of the sweep's last success: it did its work (E4)."""
+    answer = stack.client.http.get(
+        f"{stack.server.url}/metrics",
+        headers={"Authorization": f"Bearer {stack.client.secret}"},
+    )
+    found = re.search(
+        r'^berth_task_success_seconds\{task="webhooks.tasks.sweep"\} (\S+)$',
+        answer.raise_for_status().text,
+        re.MULTILINE,
+    )
+    return float(found[1]) if found else float("inf")
+
+
 def test_a_worker_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> None:
     with run_receiver() as receiver:
         repository = stack.new_repository()
@@ -81,6 +95,7 @@ def test_a_worker_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> Non
         wait_until(stack, lambda: "has not been heard of" not in stack.page(STATE))
         stack.run_code(GROW_OLD)  # a worker that lives is not taken for dead
         wait_until(stack, lambda: max(heard_seconds(stack).values()) < 60)
+        wait_until(stack, lambda: sweep_succeeded_seconds(stack) < 60)
 
         stack.worker.kill()
         if stack.valkey is not None:

@@ -144,6 +144,11 @@ print(json.dumps({
     )
 }))
 """
+COUNT_ROWS = """
+from distribution.models import Blob
+from repositories.models import ImageConfig, Tag
+print(Blob.objects.count(), Tag.objects.count(), ImageConfig.objects.count())
+"""
 ADOPT, MOVE = "adopt_store", "copy its database first"
 EXPECTED = {
     "nothing": ["ok"],
@@ -238,6 +243,31 @@ def test_another_database_stops_the_start_and_costs_no_blob(
     assert status == 0
     assert "Nothing was changed" in said
     assert stored(server) == before
+
+
+def test_an_installation_moves_with_its_rows_to_another_database(
+    server: BerthServer, tmp_path: Path
+) -> None:
+    """The commands of docs/operations.md: dumpdata, loaddata, and the id too (E2)."""
+    rows = str(tmp_path / "rows.json")
+    other = {"DATABASE_URL": f"sqlite:///{tmp_path}/moved.sqlite3"}
+    here: dict[str, str] = {}
+    dump = "dumpdata --natural-foreign -e contenttypes -e auth.permission -o"
+    for environment, command in (
+        (here, f"{dump} {rows}"),
+        (other, "migrate -v 0"),
+        (other, "flush --no-input -v 0"),
+        (other, f"loaddata {rows} -v 0"),
+        (other, "prepare"),
+        (other, "rebuild_search"),
+        (other, "fsck_registry --deep"),
+    ):
+        status, said = run(server, *command.split(), **environment)
+        assert status == 0, (command, said)
+    assert "0 problems" in said
+    counted = run(server, "shell", "--no-imports", "-c", COUNT_ROWS)
+    assert counted[1].split()[-3] != "0"
+    assert run(server, "shell", "--no-imports", "-c", COUNT_ROWS, **other) == counted
 
 
 def test_a_store_that_is_replaced_while_serving_is_not_used(

@@ -4,7 +4,14 @@ import logging
 
 import pytest
 
-from registry_site.logs import HideSecrets
+from registry_site.logs import (
+    BURST,
+    SHAPE_LENGTH,
+    SHAPES_MAX,
+    WINDOW_SECONDS,
+    HideSecrets,
+    LimitRepeats,
+)
 from tests.pages import PageClient
 from tests.servers import BerthServer
 
@@ -56,3 +63,31 @@ def test_a_line_that_cannot_be_written_fails_nobody() -> None:
     """Whoever logs goes on, as with any handler; it says itself what is wrong."""
     record = logging.LogRecord("x", 30, "x", 1, "%d deleted", ("none",), None)
     assert HideSecrets().filter(record)
+
+
+def test_the_same_message_is_not_repeated_endlessly() -> None:
+    """A few are written, the rest is counted; other lines are not held back (E5)."""
+    limit = LimitRepeats()
+
+    def write(text: str, level: int = logging.ERROR) -> str | None:
+        record = logging.LogRecord("berth", level, "", 0, text, (), None)
+        return record.getMessage() if limit.filter(record) else None
+
+    lines = [
+        write(f"the blob store is full: [Errno 28] '/blobs/uploads/{number:08x}-a'")
+        for number in range(2046)
+    ]
+    written = [line for line in lines if line is not None]
+    assert len(written) == BURST
+    assert "further ones are counted" in written[-1]
+    assert write("the database is away") == "the database is away"
+    for _ in range(50):
+        assert write("a request", logging.INFO) == "a request"
+    [shape] = [shape for shape in limit._windows if "blob store" in shape]
+    began, count, left_out = limit._windows[shape]
+    limit._windows[shape] = (began - WINDOW_SECONDS, count, left_out)
+    line = write("the blob store is full: [Errno 28] '/blobs/uploads/ffffffff-a'")
+    assert line is not None and line.endswith(f"(repeated {2046 - BURST} times before)")
+    for number in range(2 * SHAPES_MAX):
+        write("x" * (number % SHAPE_LENGTH) + "y" * (number // SHAPE_LENGTH))
+    assert len(limit._windows) <= SHAPES_MAX

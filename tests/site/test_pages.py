@@ -1,12 +1,14 @@
 """The few pages there are, and the administration."""
 
 import re
+import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from accounts.models import Namespace, User
+from registry_site import health
 from repositories.models import Repository
 from tests import make
 from tests.conftest import Cast
@@ -111,7 +113,10 @@ def test_the_server_tells_whether_it_lives_and_works(registry: BerthServer) -> N
         "status": "ok",
         "database": "ok",
         "blobs": "ok",
+        "pulls": "ok",
+        "pushes": "ok",
     }
+    assert httpx.get(f"{registry.url}/readyz/pulls", timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -224,3 +229,26 @@ def test_a_new_organization_gets_its_owner(
     assert organization.teams.filter(
         name="owners", memberships__user=cast.dave
     ).exists()
+
+
+def test_a_part_that_hangs_is_reported_and_asked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Readiness does not hang with the disk or database that it asks (E9)."""
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.1)
+    answered = threading.Event()
+    asked: list[int] = []
+
+    def hang() -> str:
+        asked.append(1)
+        answered.wait(60)
+        return health.OK
+
+    part = health.Part("blob store", hang)
+    assert [part.state() for _ in range(3)] == [health.UNAVAILABLE] * 3
+    assert len(asked) == 1, "one thread waits, however often it is asked"
+    assert part.problem == "the blob store does not answer"
+    answered.set()
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 30)
+    assert part.state() == health.OK
+    assert part.problem == ""

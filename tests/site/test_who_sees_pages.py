@@ -61,6 +61,7 @@ TABLE: dict[str, dict[str, Answers]] = {
     "favicon.ico": {"GET": everybody(302), "POST": everybody(302)},
     "healthz": {"GET": everybody(200), "POST": everybody(200)},
     "readyz": {"GET": everybody(200), "POST": everybody(200)},
+    "readyz/pulls": {"GET": everybody(200), "POST": everybody(200)},
     "invitation-page": {"GET": everybody(404), "POST": everybody(404)},
     "metrics": {"GET": (*(401,) * 6, 200, 401)},
     "webhooks:site-list": {"GET": administrator(200), "POST": administrator(422)},
