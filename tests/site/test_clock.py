@@ -21,12 +21,13 @@ from registry_site.heartbeats import is_silent
 from registry_site.models import TaskRun
 from registry_site.scheduler import ClockAwareScheduler
 from registry_site.task_health import TaskHealth, list_tasks, note_run
+from repositories.models import Event
 from tests import make
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient
 from webhooks.deliveries import sweep_deliveries
 from webhooks.models import Delivery
-from webhooks.relay import new_delivery, sample_notice
+from webhooks.relay import new_delivery
 
 NOON = datetime(2026, 3, 4, 12, 0, 3, tzinfo=UTC)
 TWO_DAYS = timedelta(days=2)
@@ -157,8 +158,8 @@ def test_a_retry_put_off_by_a_wrong_clock_goes_at_the_next_sweep(
     """No retry waits longer than the schedule's longest (E4)."""
     webhook, _ = make.webhook("http://127.0.0.1:9/", namespace=cast.acme.namespace)
     ahead = timezone.now() + TWO_DAYS
-    delivery = new_delivery(webhook, sample_notice(webhook), recorded=None)
-    delivery.due_at = delivery.nudged_at = ahead
+    delivery = new_delivery(webhook, Event(kind=Event.Kind.TAG_PUSHED), now=ahead)
+    delivery.nudged_at = ahead
     delivery.save()
     sweep_deliveries()
     delivery.refresh_from_db()
