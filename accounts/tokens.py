@@ -158,6 +158,15 @@ def issue_access_token(
     return token, secret
 
 
+def with_made(token: AccessToken) -> list[AccessToken]:
+    """Return a token and all the tokens that it made, or one of those."""
+    found = made = [token]
+    rows = AccessToken.objects.select_related("user")
+    while made := list(rows.filter(made_with__in=made)):
+        found = [*found, *made]
+    return found
+
+
 def revoke_access_token(*, token: AccessToken, actor: Actor) -> bool:
     """Revoke a token, the tokens that it made, and the invitations that they made.
 
@@ -169,9 +178,7 @@ def revoke_access_token(*, token: AccessToken, actor: Actor) -> bool:
         # Locked, so that it makes no other one in between.
         if live.select_for_update(of=("self",)).filter(pk=token.pk).first() is None:
             return False
-        ended = made = [token]
-        while made := list(live.filter(made_with__in=made).select_related("user")):
-            ended = [*ended, *made]
+        ended = [one for one in with_made(token) if one.revoked_at is None]
         live.filter(pk__in=[one.pk for one in ended]).update(revoked_at=timezone.now())
         for one in ended:
             detail = {"token": one.name}

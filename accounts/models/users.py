@@ -54,7 +54,8 @@ class User(AbstractUser):
             super().save(*args, **options)
         else:
             fields = options.pop("update_fields", None)
-            names = {f.name for f in self._meta.concrete_fields} - {"id", "epoch"}
+            columns = {f.name for f in self._meta.concrete_fields}
+            names = columns - {"id", "epoch"} - self.get_deferred_fields()
             written = names if fields is None else set(fields)
             if "password" in written and self.password != self._kept_password:
                 self.epoch += 1

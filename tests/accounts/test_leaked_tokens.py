@@ -10,8 +10,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.actors import SYSTEM
-from accounts.authentication import AuthenticationFailed, authenticate_basic
+from accounts.authentication import (
+    AuthenticationFailed,
+    actor_of_access_token,
+    authenticate_basic,
+)
 from accounts.models import AccessToken, Robot, User
+from accounts.robots import create_robot
 from accounts.tokens import (
     ACCESS_TOKEN_PREFIX,
     ROBOT_TOKEN_PREFIX,
@@ -180,3 +185,30 @@ def test_who_may_only_look_revokes_nothing(registry: BerthServer, cast: Cast) ->
         assert helpers.get(LIST).status_code == 403
     token.refresh_from_db()
     assert token.revoked_at is None
+
+
+def test_the_command_ends_what_a_leaked_token_made(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokens, and the robots' tokens of those, which may have leaked too (D9)."""
+    row, secret = issue(cast.alice, "deploy")
+    made, made_secret = issue_access_token(
+        user=cast.alice,
+        name="made",
+        actions="admin",
+        actor=actor_of_access_token(row),
+    )
+    robot, token = create_robot(
+        namespace=cast.acme.namespace,
+        name=make.unique("robby"),
+        actor=actor_of_access_token(made),
+    )
+    said = revoke(monkeypatch, secret)
+    assert f"with the token of the robot {robot.username}" in said
+    for login, gone in (
+        (cast.alice.username, secret),
+        (cast.alice.username, made_secret),
+        (robot.username, token),
+    ):
+        with pytest.raises(AuthenticationFailed):
+            authenticate_basic(login, gone)

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.management.commands import changepassword
 
 from accounts.actors import COMMAND_LINE
+from accounts.credentials import forget_unconfirmed
 from accounts.models import User
 from accounts.users import note_new_password
 
@@ -20,5 +21,6 @@ class Command(changepassword.Command):
         said = super().handle(*args, **options)
         user = users.get()
         if user.password != before:  # no transaction: somebody is typing in between
+            forget_unconfirmed(user)
             note_new_password(user=user, actor=COMMAND_LINE)
         return said

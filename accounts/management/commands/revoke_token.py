@@ -15,6 +15,7 @@ from accounts.tokens import (
     find_tokens,
     hash_token,
     revoke_access_token,
+    with_made,
 )
 
 
@@ -60,7 +61,8 @@ def _end_access_token(token: str, *, is_dry_run: bool) -> str:
     if is_dry_run:
         return f"{whose}, would be revoked"
     is_first = revoke_access_token(token=row, actor=COMMAND_LINE)
-    for robot in Robot.objects.filter(token_made_with=row).select_related("namespace"):
+    robots = Robot.objects.filter(token_made_with__in=with_made(row))
+    for robot in robots.select_related("namespace"):
         replace_token(robot=robot, actor=COMMAND_LINE)
         whose += f", with the token of the robot {robot.username}"
     return f"{whose}, {'revoked' if is_first else 'was revoked already'}"
