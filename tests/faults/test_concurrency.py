@@ -316,6 +316,36 @@ def test_of_many_that_create_a_tag_on_condition_one_succeeds(
         assert len(_unbroken(api, tag)) == 1
 
 
+def test_of_many_that_change_a_tag_on_condition_one_succeeds(
+    alice: RegistryClient, api: str
+) -> None:
+    """If-Match of one digest holds for one push or deletion of a tag only (C6)."""
+    moved = [images.image() for _ in range(5)]
+    for image in moved:
+        alice.push(api, image)
+    path = f"/v2/{api}/manifests"
+    for serial in range(5):
+        first = images.image()
+        alice.push(f"{api}:moving-{serial}", first)
+        tag, headers = f"moving-{serial}", {"If-Match": f'"{first.digest}"'}
+        steps: list[Callable[[], int]] = [
+            lambda image=image, tag=tag, headers=headers: (
+                alice.put_manifest(api, tag, image, headers=headers).status_code
+            )
+            for image in moved
+        ]
+        steps += [
+            lambda tag=tag, headers=headers: (
+                alice.delete(f"{path}/{tag}", headers=headers).status_code
+            )
+        ] * 2
+        answers = sorted(at_once(random.sample(steps, len(steps))))
+        # Behind a deletion that came first, there is no tag: 404 for the other one.
+        assert len([status for status in answers if status < 300]) == 1, answers
+        assert set(answers) <= {201, 202, 404, 412}
+        _unbroken(api, tag)
+
+
 def test_the_same_manifest_pushed_by_many(bob: RegistryClient, api: str) -> None:
     """R-43: docker/buildx#3722; one manifest, one move, one event."""
     image = images.image()
