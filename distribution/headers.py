@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from distribution.conditions import Conditions, Verdict
+from accounts.conditions import Conditions, Verdict
 from distribution.errors import PreconditionFailed
 from repositories.oci.digests import Digest
 from repositories.oci.media_types import is_media_type

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.actions import Action
 from accounts.actors import Actor
-from distribution.conditions import UNCONDITIONAL, Conditions
+from accounts.conditions import UNCONDITIONAL, Conditions
 from distribution.errors import (
     Denied,
     ManifestBlobUnknown,

@@ -15,7 +15,7 @@ from typing import Any
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import Response, SlicedFile, StaticFile
 
-from distribution.conditions import Conditions, Verdict
+from accounts.conditions import Conditions, Verdict
 from distribution.ranges import RangeUnsatisfiable, Span, ranges_of
 
 

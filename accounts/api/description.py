@@ -11,10 +11,11 @@ from functools import lru_cache
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
-from django.utils.http import parse_etags
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+
+from accounts.conditions import Conditions, Verdict
 
 MAX_AGE_SECONDS = 300
 _making = threading.Lock()
@@ -33,17 +34,16 @@ class Description:
 def send_description(request: HttpRequest) -> HttpResponse:
     """Send the document, as YAML unless JSON is asked for."""
     found = _described("json" if _wants_json(request) else "yaml")
-    etags = parse_etags(request.headers.get("If-None-Match", ""))
-    weak = [etag.removeprefix("W/") for etag in etags]
-    if "*" in weak or found.etag in weak:
-        response = HttpResponse(status=304)
+    verdict = Conditions.read(request.META).judge(found.etag, is_read=True)
+    if verdict is not Verdict.PROCEED:
+        response = HttpResponse(status=304 if verdict is Verdict.NOT_MODIFIED else 412)
     else:
         response = HttpResponse(
             b"" if request.method == "HEAD" else found.content,
             content_type=found.content_type,
         )
     response["ETag"] = found.etag
-    response["Vary"] = "Accept"
+    response["Vary"] = "Accept, Accept-Encoding"  # of a 304 as well, see Compression
     response["Cache-Control"] = f"public, max-age={MAX_AGE_SECONDS}"
     return response
 

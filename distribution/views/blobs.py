@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from accounts.actions import Action
+from accounts.conditions import Conditions
 from distribution.blobs import (
     LinkedBlob,
     find_blob,
@@ -15,7 +16,6 @@ from distribution.blobs import (
     reprieve_blob,
     unlink_blob,
 )
-from distribution.conditions import Conditions
 from distribution.endpoints import Call, endpoint
 from distribution.errors import BlobUnknown, DigestInvalid, RangeInvalid, Unsupported
 from distribution.headers import (

@@ -7,10 +7,10 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
 from accounts.actions import Action
+from accounts.conditions import Conditions
 from distribution import manifests as verbs
 from distribution.bodies import Body, Receiving
 from distribution.clients import client_kind
-from distribution.conditions import Conditions
 from distribution.endpoints import Call, endpoint, text_response
 from distribution.errors import (
     Denied,

@@ -61,6 +61,14 @@ def test_a_client_that_has_it_gets_it_no_second_time(
         again = http.get(url, headers={"If-None-Match": known})
         assert (again.status_code, again.content) == (304, b"")
     assert http.get(url, headers={"If-None-Match": '"other"'}).status_code == 200
+    # Its other conditions (C6): it has no date.
+    for condition, status in (
+        ({"If-Match": f'"other", {etag}'}, 200),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-Unmodified-Since": "Tue, 15 Nov 1994 12:45:26 GMT"}, 200),
+        ({"If-Modified-Since": "Fri, 31 Dec 2100 23:59:59 GMT"}, 200),
+    ):
+        assert http.get(url, headers=condition).status_code == status, condition
     in_json = http.get(url, headers={"Accept": "application/json"})
     assert in_json.json()["openapi"] and etag not in in_json.headers["ETag"]
     head = http.head(url)

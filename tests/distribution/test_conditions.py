@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from distribution.conditions import Conditions, Verdict
+from accounts.conditions import Conditions, Verdict
 from tests import images
 from tests.images import digest_of, some_bytes
 from tests.registry_client import RegistryClient, error_codes
