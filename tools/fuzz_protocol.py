@@ -148,7 +148,8 @@ class HostileRequest:
         if authorization:
             headers.append(("Authorization", authorization))
         if self.is_chunked:
-            headers.append(("Transfer-Encoding", "chunked"))
+            if "Transfer-Encoding" not in names:
+                headers.append(("Transfer-Encoding", "chunked"))
         elif "Content-Length" not in names and (
             self.body or self.method in METHODS[2:]
         ):
@@ -328,12 +329,15 @@ def requests(
     )
     query = draw(queries(digests))
     body = draw(bodies(kind))
+    chosen = draw(headers(kind, method))
     return HostileRequest(
         method,
         path + query,
-        draw(headers(kind, method)),
+        chosen,
         body,
-        draw(st.sampled_from([False, False, False, bool(body)])),
+        # A body that is promised in chunks has to come in chunks.
+        "chunked" in dict(chosen).get("Transfer-Encoding", "")
+        or draw(st.sampled_from([False, False, False, bool(body)])),
     )
 
 

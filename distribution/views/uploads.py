@@ -24,6 +24,7 @@ from distribution.errors import (
     DigestInvalid,
     NameUnknown,
     RangeInvalid,
+    RequestInvalid,
 )
 from distribution.headers import (
     CONTENT_DIGEST,
@@ -206,6 +207,8 @@ def _parse_content_range(call: Call, upload: Upload) -> ContentRange | None:
     text = call.request.META.get("HTTP_CONTENT_RANGE")
     if text is None:
         return None
+    if not text.isascii():
+        raise RequestInvalid("Content-Range holds characters that are not ASCII")
     headers = _progress_headers(call.name, upload)
     match = _content_range.fullmatch(text.strip())
     if match is None:

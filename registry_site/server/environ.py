@@ -19,6 +19,9 @@ _COMMON = {
 }
 _keys = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 KEYS_REMEMBERED_MAX = 500
+# Stands for a value that is not ASCII: RSGI leaves it out and names only the header.
+# A view must not take it for a header that was not sent.
+UNREADABLE = "\xff"
 
 
 def make_environ(scope: Any) -> Environ:
@@ -38,8 +41,8 @@ def make_environ(scope: Any) -> Environ:
         "REMOTE_ADDR": client.strip("[]"),
         "REMOTE_PORT": client_port,
         "REQUEST_METHOD": scope.method,
-        "PATH_INFO": path if path.isascii() else path.encode().decode("latin-1"),
-        "QUERY_STRING": scope.query_string,
+        "PATH_INFO": _as_wsgi(path),
+        "QUERY_STRING": _as_wsgi(scope.query_string),
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": BytesIO(),
     }
@@ -49,9 +52,18 @@ def make_environ(scope: Any) -> Environ:
             environ[key] += f"; {value}" if name == "cookie" else f",{value}"
         elif key:
             environ[key] = value
+    for name in scope.headers.keys():  # noqa: SIM118  # it is not a dict
+        key = _keys.get(name) or _key_of(name)
+        if key and key not in environ:
+            environ[key] = UNREADABLE
     if "HTTP_HOST" not in environ:
         environ["HTTP_HOST"] = scope.authority or ""
     return environ
+
+
+def _as_wsgi(text: str) -> str:
+    """Return UTF-8 as WSGI has it: one character for each byte."""
+    return text if text.isascii() else text.encode().decode("latin-1")
 
 
 def has_body(environ: Environ) -> bool:

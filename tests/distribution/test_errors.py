@@ -470,6 +470,41 @@ def test_a_put_that_names_thousands_of_tags_is_refused(
     assert alice.post(f"/v2/{api}/blobs/uploads/?{tags}").status_code in {400, 414}
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "header", "status"),
+    [
+        ("GET", "/v2/token", "Authorization: Basic \u0661", 401),
+        ("GET", "/v1/search?q=a", "Authorization: Bearer \xe9", 401),
+        ("GET", "/v2/", "Cookie: a=\xe9", 401),
+        ("GET", "/", "Cookie: a=\u202e", 200),
+        ("GET", "/v1/_ping", "X-Forwarded-For: \u0661", 200),
+        ("GET", "/v1/_ping", "User-Agent: \xe9", 200),
+    ],
+)
+def test_a_header_that_is_not_ascii_is_not_an_absent_one(
+    anonymous: RegistryClient, method: str, path: str, header: str, status: int
+) -> None:
+    """Wrong credentials are never taken for none (AUTH-11, B6)."""
+    with RawConnection(anonymous.url) as connection:
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: {connection.host}\r\n{header}\r\n\r\n"
+        )
+        connection.send(head.encode())
+        assert connection.receive(method).status == status
+
+
+@pytest.mark.parametrize("query", ["q=\u00e9", "\u202e=\U0001f600", "n=\uffff"])
+@pytest.mark.parametrize("path", ["/v2/_catalog", "/v1/search", "/v2/token", "/"])
+def test_a_query_need_not_be_escaped(
+    anonymous: RegistryClient, path: str, query: str
+) -> None:
+    """Bytes of UTF-8 are read as such, and never fail (B7)."""
+    with RawConnection(anonymous.url) as connection:
+        head = f"GET {path}?{query} HTTP/1.1\r\nHost: {connection.host}\r\n\r\n"
+        connection.send(head.encode())
+        assert connection.receive().status in {200, 400, 401}
+
+
 def test_no_answer_runs_in_a_browser(alice: RegistryClient, api: str) -> None:
     """Other people's bytes are shown as their type says, in a sandbox (B2)."""
     image = images.image()
