@@ -33,7 +33,9 @@ from django.conf import settings
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
+LISTEN_SECONDS = 0.05  # until the worker listens
 IDLE_SECONDS = 3.0  # without a byte in either direction; less is in use
+UNSENT_BYTES = 256 * 1024
 _TCP_INFO_BYTES = 160
 _ESTABLISHED = 1
 
@@ -69,7 +71,30 @@ class Connections:
         else:
             log.warning("slow readers are not noticed on %s", sys.platform)
 
+    def _bound_what_the_kernel_keeps(self) -> bool:
+        """Let no connection have more than UNSENT_BYTES that were never sent.
+
+        Otherwise the kernel takes megabytes for each client that does not read, and a
+        thousand of them use up the memory that it has for all connections. Connections
+        inherit the option from the socket that listens; False if it does not yet.
+        """
+        is_found = False
+        for descriptor in _descriptors():
+            with suppress(OSError), _borrowed(descriptor) as listener:
+                if (
+                    listener.family in {socket.AF_INET, socket.AF_INET6}
+                    and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                    and listener.getsockname()[1] == self._port
+                ):
+                    listener.setsockopt(
+                        socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES
+                    )
+                    is_found = True
+        return is_found
+
     def _watch(self) -> None:
+        while not self._bound_what_the_kernel_keeps():
+            time.sleep(LISTEN_SECONDS)
         while True:
             time.sleep(LOOK_SECONDS)
             try:
