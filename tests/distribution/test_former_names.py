@@ -173,7 +173,8 @@ def test_only_a_repository_made_on_purpose_takes_the_name(
     old, new = rename(private_api, cast)
     token = alice.token(f"repository:{old}:pull,push")
     assert alice.get(f"/v2/{old}/manifests/v1", token=token).status_code == 200
-    make.repository(cast.acme.namespace, old.partition("/")[2])
+    name = old.partition("/")[2]
+    make.repository(cast.acme.namespace, name, actor=actor_of(cast.alice))
     refused = alice.get(f"/v2/{old}/manifests/v1", token=token)
     assert refused.status_code == 401
     assert "invalid_token" in refused.headers["WWW-Authenticate"]
