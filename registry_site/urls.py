@@ -6,7 +6,7 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from accounts.api.description import send_description
 from accounts.views.invitations import invitation_page
-from registry_site import health, metrics, pages, state
+from registry_site import docs_pages, health, metrics, pages, state
 from registry_site.assets import serve_asset
 from registry_site.kept_forms import SignInView
 from registry_site.mail_check import queue_test_mail
@@ -24,6 +24,8 @@ handler500 = "registry_site.pages.server_error"
 
 urlpatterns = [
     path("", show_explore, name="home"),
+    path("-/docs/", docs_pages.show_doc, name="docs"),
+    path("-/docs/<slug:name>", docs_pages.show_doc, name="docs-page"),
     path("-/admin/site/", state.show_state, name="site-state"),
     path("-/admin/site/test-mail", queue_test_mail, name="test-mail"),
     path(

@@ -92,10 +92,11 @@ def _say_visibility(event: Event, detail: dict[str, Any]) -> SafeString:
     return _say_of_repository("made {name} private")(event, detail)
 
 
-def _say_of_member(words: str) -> "Say":
+def _say_of_member(words: str, of_oneself: str) -> "Say":
     def say(event: Event, detail: dict[str, Any]) -> SafeString:
+        is_own = event.actor_name == detail.get("member")
         return format_html(
-            _(words),
+            _(of_oneself if is_own else words),
             member=format_html("<b>{}</b>", detail.get("member", "")),
             team=format_html("<b>{}</b>", detail.get("team", "")),
         )
@@ -113,29 +114,29 @@ Say = Callable[[Event, dict[str, Any]], SafeString]
 _OF_REPOSITORIES: dict[str, tuple[str, Say]] = {
     Event.Kind.TAG_PUSHED: ("arrow-up-from-line", _say_of_tag("pushed {image}")),
     Event.Kind.TAG_DELETED: ("trash-2", _say_deleted),
-    Event.Kind.TAG_RESTORED: ("undo-2", _say_of_tag("brought {image} back")),
+    Event.Kind.TAG_RESTORED: ("undo-2", _say_of_tag("restored {image}")),
     Event.Kind.REPOSITORY_CREATED: (
         "package-plus",
         _say_of_repository("created {name}"),
     ),
     Event.Kind.REPOSITORY_RENAMED: (
         "pencil",
-        _say_of_repository("gave {name} its name"),
+        _say_of_repository("renamed a repository to {name}"),
     ),
     Event.Kind.REPOSITORY_VISIBILITY: ("eye", _say_visibility),
 }
 _OF_PEOPLE: dict[str, tuple[str, Say]] = {
     AccountEvent.MEMBER_ADDED: (
         "user-plus",
-        _say_of_member("added {member} to {team}"),
+        _say_of_member("added {member} to {team}", "joined {team}"),
     ),
     AccountEvent.MEMBER_REMOVED: (
         "user-minus",
-        _say_of_member("removed {member} from {team}"),
+        _say_of_member("removed {member} from {team}", "left {team}"),
     ),
 }
 _OF_ROBOTS: dict[str, tuple[str, Say]] = {
-    AccountEvent.ROBOT_CREATED: ("bot", _say_of_robot("made {robot}")),
+    AccountEvent.ROBOT_CREATED: ("bot", _say_of_robot("created robot {robot}")),
     AccountEvent.ROBOT_TOKEN_REPLACED: (
         "key-round",
         _say_of_robot("replaced the token of {robot}"),

@@ -68,9 +68,9 @@ class JoinForm(forms.Form):
     """Somebody to join a team: by name at once, or by an invitation."""
 
     who = forms.CharField(
-        label=_("Username, robot or e-mail"),
+        label=_("Username, robot or email"),
         max_length=254,
-        help_text=_("An invitation can be declined; who is added is in at once."),
+        help_text=_("Invited people must accept. “Add now” takes effect immediately."),
         widget=forms.TextInput(attrs=_MACHINE_WORD),
     )
 
@@ -89,9 +89,26 @@ class JoinForm(forms.Form):
         kind = "robot" if "+" in who else "user"
         found = find_subject_in(self.namespace, kind, who)
         if not isinstance(found, User | Robot):
-            raise ValidationError(_("There is nobody of this name."))
+            raise ValidationError(_("No user with this name."))
         self.member = found
         return who
+
+
+class InviteForm(JoinForm):
+    """A person or a robot to join one of an organization's teams."""
+
+    team = forms.ModelChoiceField(
+        queryset=Team.objects.none(), label=_("Team"), to_field_name="name"
+    )
+    field_order = ("who", "team")
+
+    def __init__(self, *args: Any, namespace: Namespace, **kwargs: Any) -> None:
+        super().__init__(*args, namespace=namespace, **kwargs)
+        teams: Any = self.fields["team"]
+        teams.queryset = Team.objects.filter(
+            organization=namespace.organization_id
+        ).order_by("name")
+        teams.empty_label = None
 
 
 class ExpiryForm(forms.Form):
@@ -169,7 +186,7 @@ class DefaultForm(forms.Form):
             kind = "robot" if "+" in name else "user"
             found = find_subject_in(self.namespace, kind, name)
             if not isinstance(found, User | Robot):
-                raise ValidationError(_("There is nobody of this name."))
+                raise ValidationError(_("No user with this name."))
             self.found_creator = found
         return name
 
@@ -180,7 +197,7 @@ class DefaultForm(forms.Form):
                 self.namespace, fields["kind"], fields["name"]
             )
             if self.subject is None:
-                self.add_error("name", _("There is nobody of this name."))
+                self.add_error("name", _("No user with this name."))
         return fields
 
 

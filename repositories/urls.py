@@ -66,6 +66,7 @@ urlpatterns = [
         name="withdraw-invitation",
     ),
     path(f"{SPACE}/-/people", people.show_people, name="people"),
+    path(f"{SPACE}/-/people/invite", teams.invite_person, name="invite"),
     path(f"{SPACE}/-/people/remove", people.remove_person, name="remove-person"),
     path(f"{SPACE}/-/robots", robots.show_robots, name="robots"),
     path(f"{SPACE}/-/robots/<str:robot>", robots.show_robot, name="robot"),

@@ -108,12 +108,16 @@ class Notice:
 
     @property
     def summary(self) -> str:
-        """One plain sentence without the names, for messages: "alice pushed"."""
+        """One plain sentence without the names, for messages: "alice pushed".
+
+        A test says that it is one, in every message.
+        """
         who = self.actor or "somebody"
         words = {
             "repository.visibility": f"made {self.detail.get('visibility', 'changed')}"
         }
-        return f"{who} {words.get(self.kind, self.action)}"
+        test = "Test from Berth: " if self.is_test else ""
+        return f"{test}{who} {words.get(self.kind, self.action)}"
 
 
 def seconds_of(time: str) -> int:

@@ -101,7 +101,7 @@ def test_the_question_mark_lists_the_keys(open_browser: OpenBrowser) -> None:
     page = open_browser()
     page.goto("/")
     page.keyboard.press("?")
-    page.get_by_role("dialog", name="Keys").wait_for()
+    page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
     check_page(page)
 
 

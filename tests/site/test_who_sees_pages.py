@@ -58,6 +58,8 @@ INVITED: Answers = (404, 404, 404, 404, 400, SIGN_IN, 404, SIGN_IN)
 TABLE: dict[str, dict[str, Answers]] = {
     "home": {"GET": everybody(200), "POST": everybody(200)},
     "asset": {"GET": everybody(200), "POST": everybody(200)},
+    "docs": {"GET": everybody(200)},
+    "docs-page": {"GET": everybody(404)},
     "favicon.ico": {"GET": everybody(302), "POST": everybody(302)},
     "healthz": {"GET": everybody(200), "POST": everybody(200)},
     "readyz": {"GET": everybody(200), "POST": everybody(200)},
@@ -115,6 +117,7 @@ TABLE: dict[str, dict[str, Answers]] = {
     "repositories:leave-team": {"GET": owner(404), "POST": owner(404)},
     "repositories:withdraw-invitation": {"GET": owner(200), "POST": owner(302)},
     "repositories:people": {"GET": MEMBERS},
+    "repositories:invite": {"GET": owner(200), "POST": owner(422)},
     "repositories:remove-person": {"GET": owner(404), "POST": owner(404)},
     "repositories:robots": {"GET": owner(200), "POST": owner(422)},
     "repositories:robot": {"GET": owner(200)},

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models.fields import LineField
-from webhooks.payloads import FORMATS
+from webhooks.payloads import FORMATS, FORMATS_OF_PROGRAMS
 from webhooks.payloads.writing import write_json
 from webhooks.sealing import seal, unseal
 
@@ -166,7 +166,10 @@ class Webhook(models.Model):
 
     def render(self, notice: Any) -> str:
         """Return the body for a notice, in ASCII; raises PayloadTooLarge."""
-        return write_json(FORMATS[self.format].render(notice, self.options))
+        payload = FORMATS[self.format].render(notice, self.options)
+        if notice.is_test and self.format in FORMATS_OF_PROGRAMS:
+            payload = {**payload, "test": True}
+        return write_json(payload)
 
     @property
     def content_type(self) -> str:

@@ -70,6 +70,11 @@ FORMATS: dict[str, Format] = {
     "custom": Format(frozenset(EventName), custom.render),
 }
 
+# A test has a field of its own in these; chat formats and "native" have their words.
+FORMATS_OF_PROGRAMS = frozenset(
+    {"dockerhub", "quay", "harbor", "harbor-cloudevents", "distribution", "acr"}
+)
+
 
 def can_tell(format_name: str, event: str) -> bool:
     """Tell whether the format has a shape for the event."""

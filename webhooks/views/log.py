@@ -1,11 +1,12 @@
 """What a webhook's page shows of its log."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -28,7 +29,8 @@ class Badge:
     icon: str = ""
 
 
-def badge_of_webhook(webhook: Webhook) -> Badge:
+def badge_of_webhook(webhook: Webhook, newest: Delivery | None) -> Badge:
+    """Return the state of a webhook, by its own columns and its newest delivery."""
     if not webhook.is_active and webhook.switched_off_reason:
         return Badge(_("Switched off"), "danger", "circle-x")
     if not webhook.is_active:
@@ -37,7 +39,30 @@ def badge_of_webhook(webhook: Webhook) -> Badge:
         return Badge(_("Failing"), "danger", "circle-x")
     if webhook.succeeded_at is not None:
         return Badge(_("Working"), "ok", "circle-check")
-    return Badge(_("Nothing sent yet"), "", "circle")
+    # Only an end of real deliveries is written on the webhook itself; tests and what
+    # is on its way are in the log alone.
+    if newest is None:
+        return Badge(_("Nothing sent yet"), "", "circle")
+    if newest.is_test:
+        return Badge(_("Only tests so far"), "", "circle")
+    if newest.problem:
+        return Badge(_("Failing"), "danger", "circle-x")
+    if newest.status == Delivery.Status.DELIVERED:
+        return Badge(_("Working"), "ok", "circle-check")
+    return Badge(_("Sending"), "live", "loader-circle")
+
+
+def newest_of_each(webhooks: Iterable[Webhook]) -> dict[int, Delivery]:
+    """Return the newest delivery of each webhook by its id. One query."""
+    newest = (
+        Delivery.objects.filter(webhook__in=list(webhooks))
+        .values("webhook")
+        .annotate(last=Max("pk"))
+        .order_by()
+        .values("last")
+    )
+    found = Delivery.objects.filter(pk__in=newest).defer("body")
+    return {delivery.webhook_id: delivery for delivery in found}
 
 
 def badge_of_delivery(delivery: Delivery, status_code: int | None) -> Badge:

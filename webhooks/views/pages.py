@@ -29,6 +29,7 @@ from webhooks.views.log import (
     badge_of_webhook,
     counts_of,
     exchange_of,
+    newest_of_each,
     row_of,
     rows_of,
 )
@@ -212,13 +213,17 @@ def _render_list(
     status: int = 200,
     **context: Any,
 ) -> HttpResponse:
-    webhooks = here.place.webhooks.order_by("pk")
+    webhooks = list(here.place.webhooks.order_by("pk"))
+    newest = newest_of_each(webhooks)
     return render(
         here.request,
         "webhooks/webhooks.html",
         {
             **here.context,
-            "webhooks": [(webhook, badge_of_webhook(webhook)) for webhook in webhooks],
+            "webhooks": [
+                (webhook, badge_of_webhook(webhook, newest.get(webhook.pk)))
+                for webhook in webhooks
+            ],
             "form": form,
             "has_more": _has_more(form),
             **context,
@@ -256,7 +261,9 @@ def _render_webhook(
             **here.context,
             "webhook": webhook,
             "address": address(place, webhook),
-            "badge": badge_of_webhook(webhook),
+            "badge": badge_of_webhook(
+                webhook, newest_of_each([webhook]).get(webhook.pk)
+            ),
             "is_readable": is_readable,
             "former_secret_until": webhook.former_secret_until(now),
             "backlog": backlog_of(webhook),

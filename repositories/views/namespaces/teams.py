@@ -34,7 +34,7 @@ from accounts.views.base import (
 )
 from repositories.access import count_of_each
 from repositories.models import Grant, Repository
-from repositories.namespace_forms import JoinForm, TeamForm
+from repositories.namespace_forms import InviteForm, JoinForm, TeamForm
 from repositories.views.namespaces.page import (
     NamespacePage,
     open_namespace,
@@ -61,7 +61,7 @@ def show_teams(request: HttpRequest, namespace: str) -> HttpResponse:
         except IntegrityError:
             form.add_error("name", _("There is a team of this name."))
         else:
-            tell(request, _("Team %(name)s is there.") % {"name": team.name})
+            tell(request, _("Team %(name)s created.") % {"name": team.name})
             return redirect(page.address("team", team=team.name))
     return _render_teams(page, form)
 
@@ -112,25 +112,46 @@ def show_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
     return _render_team(page, find_team(page.organization, team), form=form)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+def invite_person(request: HttpRequest, namespace: str) -> HttpResponse:
+    """Show a form that invites somebody to one of the teams, and take it."""
+    page = open_organization(request, namespace)
+    form = InviteForm(
+        request.POST if request.method == "POST" else None,
+        namespace=page.namespace,
+        initial={"team": request.GET.get("team", "")},
+    )
+    if form.is_valid() and (done := _join(page, form.cleaned_data["team"], form)):
+        return done
+    status = 422 if form.is_bound else 200
+    return page.render("invite.html", "people", {"form": form}, status=status)
+
+
 @require_POST
 def join_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
     """Invite somebody to a team, or add them at once."""
     page = open_organization(request, namespace)
     row = find_team(page.organization, team)
     form = JoinForm(request.POST, namespace=page.namespace)
+    return _join(page, row, form) or _render_team(page, row, join=form)
+
+
+def _join(page: NamespacePage, row: Team, form: JoinForm) -> HttpResponse | None:
+    """Do what the form says; None with the reason in the form."""
+    request = page.request
     if form.is_valid():
         if form.member is not None and (
             "add" in request.POST or isinstance(form.member, Robot)
         ):
             _add(page, row, form.member)
-            tell(request, _("%(who)s is in the team.") % {"who": form.member.username})
+            tell(request, _("%(who)s added.") % {"who": form.member.username})
             return redirect(page.address("team", team=row.name))
         if "add" in request.POST:
             form.add_error("who", _("An e-mail address can only be invited."))
         elif _invite(page, row, form):
-            tell(request, _("%(who)s is invited.") % {"who": form.cleaned_data["who"]})
+            tell(request, _("%(who)s invited.") % {"who": form.cleaned_data["who"]})
             return redirect(page.address("team", team=row.name))
-    return _render_team(page, row, join=form)
+    return None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -168,7 +189,7 @@ def remove_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse
         except OwnersTeamStays as error:
             messages.warning(request, str(error))
         else:
-            tell(request, _("Team %(name)s is deleted.") % {"name": row.name})
+            tell(request, _("Team %(name)s deleted.") % {"name": row.name})
         return redirect(page.address("teams"))
     return ask(
         request,

@@ -1,0 +1,38 @@
+"""The documentation as pages: /-/docs/guide shows docs/guide.md of this version."""
+
+from pathlib import Path
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
+
+from repositories.readme import render_readme
+
+FOLDER: Path = settings.BASE_DIR / "docs"
+FIRST = "guide"  # the page that the footer leads to
+
+
+@require_safe
+def show_doc(request: HttpRequest, name: str = FIRST) -> HttpResponse:
+    """Show one page of the documentation, with links to all others."""
+    titles = {path.stem: title_of(path) for path in sorted(FOLDER.glob("*.md"))}
+    if name not in titles:
+        raise Http404
+    context = {"name": name, "titles": titles, "html": _html_of(name, titles)}
+    return render(request, "docs.html", context)
+
+
+def title_of(path: Path) -> str:
+    """Return the first heading of a page."""
+    first, _, _ = path.read_text().partition("\n")
+    return first.removeprefix("# ").strip()
+
+
+def _html_of(name: str, titles: dict[str, str]) -> SafeString:
+    """Render a page; links to other pages of the folder lead to their pages."""
+    _title, _, text = (FOLDER / f"{name}.md").read_text().partition("\n")
+    for other in titles:
+        text = text.replace(f"]({other}.md", f"](/-/docs/{other}")
+    return render_readme(text)
