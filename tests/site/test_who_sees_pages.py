@@ -61,6 +61,8 @@ TABLE: dict[str, dict[str, Answers]] = {
     "docs": {"GET": everybody(200)},
     "docs-page": {"GET": everybody(404)},
     "favicon.ico": {"GET": everybody(302), "POST": everybody(302)},
+    "robots.txt": {"GET": everybody(200)},
+    ".well-known/change-password": {"GET": everybody(302), "POST": everybody(302)},
     "healthz": {"GET": everybody(200), "POST": everybody(200)},
     "readyz": {"GET": everybody(200), "POST": everybody(200)},
     "readyz/pulls": {"GET": everybody(200), "POST": everybody(200)},
