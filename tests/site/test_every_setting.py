@@ -11,9 +11,10 @@ import os
 import re
 import runpy
 import secrets
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +227,10 @@ def make_start(
     if values["front"] == "tls":
         certificate, key = write_certificate(folder)
         environment |= {"BERTH_TLS_CERT": str(certificate), "BERTH_TLS_KEY": str(key)}
-        url, options = f"https://localhost:{port}", {"verify": str(certificate)}
+        url, options = (
+            f"https://localhost:{port}",
+            {"verify": ssl.create_default_context(cafile=str(certificate))},
+        )
     elif values["front"] == "proxy":
         environment["BERTH_URL"] = PUBLIC
         url, options = PUBLIC, {"transport": Hop(port)}
@@ -268,6 +272,8 @@ def test_it_works_from_prepare_to_a_push(
     assert bool(one_time) == (given == ABSENT)
     password = one_time[1] if one_time else given
     with start.server, start.http() as http:
+        if values["BERTH_ABSOLUTE_URLS"] == "true":
+            http.event_hooks["response"].append(partial(make_relative, start.url))
         client = RegistryClient(http, start.url, username, password)
         pushed = image(some_bytes(), some_bytes())
         client.push(f"{username}/app:v1", pushed)
@@ -282,6 +288,14 @@ def test_it_works_from_prepare_to_a_push(
             assert probe.status_code == 200, probe.text
     log = start.server.log_tail()
     assert "Traceback" not in log, log
+
+
+def make_relative(url: str, response: httpx.Response) -> None:
+    """Check that an address begins with BERTH_URL, and leave the path to the client."""
+    location = response.headers.get("Location")
+    if location is not None and "/v2/" in location:
+        assert location.startswith(f"{url}/v2/")
+        response.headers["Location"] = location.removeprefix(url)
 
 
 def check_pages(
