@@ -7,12 +7,13 @@ fetched for all of them at once. Nothing here asks who may see it.
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q
 
+from repositories.cutting import Cut, cut, cut_pairs, cut_text, cut_texts
 from repositories.models import (
     ImageConfig,
     Manifest,
@@ -41,7 +42,14 @@ from repositories.pictures import HUES, Segment, bar_segments
 from repositories.sources import SourceFiles, source_files
 
 ALSO_SHOWN = 5  # other names of the same image
-ATTACHMENTS_MAX = 100
+NAMES_LOOKED_AT = 2000  # of all images in a list
+IMAGES_LISTED = 10  # of an index, in a list of tags
+IMAGES_SHOWN = 100  # on its own page
+STEPS_SHOWN = 200
+ATTACHMENTS_SHOWN = 50
+KINDS_SHOWN = 5  # of one attachment
+ATTACHED_LOOKED_AT = 2000  # kinds of attachments of all images in a list
+READ_MAX_BYTES = 64 * 1024  # of an attachment whose layers say more than its type
 MOVES_SHOWN = 20
 ANNOTATED_MAX_BYTES = 256 * 1024  # of a manifest that is read for its annotations
 
@@ -62,25 +70,27 @@ class ShownTag:
 
     tag: Tag
     images: list[ShownImage]
+    more_images: int
     also: list[str]  # other tags of the same manifest
     more_also: int
     attached: list[ArtifactKind]
 
 
 def describe_tags(repository: Repository, tags: Sequence[Tag]) -> list[ShownTag]:
-    """Return what a list says of tags that came ``with_content``. Two queries."""
+    """Return what a list says of tags that came ``with_content``. Four queries."""
     children, attached = _children_and_attached(
         repository,
         children={
             reference.digest
             for tag in tags
             if tag.manifest.is_index
-            for reference in tag.manifest.references.all()
+            for reference in _first_references(tag)
         },
         others={tag.manifest.digest for tag in tags},
     )
     also = _names_by_manifest(repository, {tag.manifest_id for tag in tags})
     images = {tag.pk: _images_of(tag, children) for tag in tags}
+    named_alike = _counts_of_names({tag.manifest_id for tag in tags})
     described = []
     for tag in tags:
         names = [name for name in also[tag.manifest_id] if name != tag.name]
@@ -91,8 +101,11 @@ def describe_tags(repository: Repository, tags: Sequence[Tag]) -> list[ShownTag]
             ShownTag(
                 tag=tag,
                 images=images[tag.pk],
+                more_images=max(0, tag.manifest.reference_count - IMAGES_LISTED)
+                if tag.manifest.is_index
+                else 0,
                 also=names[:ALSO_SHOWN],
-                more_also=max(0, len(names) - ALSO_SHOWN),
+                more_also=max(0, named_alike[tag.manifest_id] - 1 - ALSO_SHOWN),
                 attached=[kind for kind in ArtifactKind if kind in kinds],
             )
         )
@@ -104,8 +117,12 @@ def _images_of(tag: Tag, children: dict[str, Manifest]) -> list[ShownImage]:
     if not manifest.is_index:
         platform = manifest.image_config.platform if manifest.image_config else ""
         return [ShownImage(manifest.digest, platform, tag.content_bytes)]
-    references = sorted(manifest.references.all(), key=lambda row: row.position)
-    return list(_entries(references, children))
+    return list(_entries(_first_references(tag), children))
+
+
+def _first_references(tag: Tag) -> list[ManifestReference]:
+    references = tag.manifest.references.all()
+    return sorted(references, key=lambda row: row.position)[:IMAGES_LISTED]
 
 
 def _entries(
@@ -142,9 +159,15 @@ def _names_by_manifest(
 ) -> dict[int, list[str]]:
     names: dict[int, list[str]] = defaultdict(list)
     rows = Tag.objects.filter(repository=repository, manifest__in=manifest_ids)
-    for manifest_id, name in rows.order_by("name").values_list("manifest_id", "name"):
+    named = rows.order_by("name").values_list("manifest_id", "name")
+    for manifest_id, name in named[:NAMES_LOOKED_AT]:
         names[manifest_id].append(name)
     return names
+
+
+def _counts_of_names(manifest_ids: Collection[int]) -> dict[int, int]:
+    counted = Tag.objects.filter(manifest__in=manifest_ids).order_by()
+    return dict(counted.values_list("manifest").annotate(count=Count("pk")))
 
 
 def _children_and_attached(
@@ -154,12 +177,13 @@ def _children_and_attached(
     found: dict[str, Manifest] = {}
     kinds: dict[str, set[ArtifactKind]] = defaultdict(set)
     about = {*children, *others}
-    rows = Manifest.objects.with_content().filter(repository=repository)
-    for row in rows.filter(Q(digest__in=children) | Q(subject_digest__in=about)):
-        if row.digest in children:
-            found[row.digest] = row
-        if row.subject_digest in about:
-            kinds[row.subject_digest].add(kind_of(row.artifact_type))
+    here = Manifest.objects.filter(repository=repository)
+    for row in here.with_content().filter(digest__in=children):
+        found[row.digest] = row
+    attached = here.filter(subject_digest__in=about).order_by()
+    types = attached.values_list("subject_digest", "artifact_type").distinct()
+    for subject, artifact_type in types[:ATTACHED_LOOKED_AT]:
+        kinds[subject].add(kind_of(artifact_type))
     return found, kinds
 
 
@@ -191,16 +215,16 @@ class ShownManifest:
     """A manifest and, of an index, the one image that was asked for."""
 
     manifest: Manifest
-    images: list[ShownImage]  # the platforms of an index
+    images: Cut[ShownImage]  # the platforms of an index
     image: Manifest | None  # whose layers and config are shown
-    steps: list[ShownStep]
+    steps: Cut[ShownStep]
     layer_count: int
     size_bytes: int
     config: "ConfigFacts | None"
-    labels: list[tuple[str, str]]
+    labels: Cut[tuple[str, str]]
     about: About
-    attachments: list[Attachment]
-    annotations: list[tuple[str, str]] = field(default_factory=list)
+    attachments: Cut[Attachment]
+    annotations: Cut[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,22 +239,28 @@ class ConfigFacts:
     user: str
     directory: str
     stop_signal: str
-    ports: list[str]
-    volumes: list[str]
-    environment: list[tuple[str, str]]
+    ports: Cut[str]
+    volumes: Cut[str]
+    environment: Cut[tuple[str, str]]
 
 
 def describe_manifest(
     repository: Repository, manifest: Manifest, platform: str
 ) -> ShownManifest:
     """Return what the page of a manifest says, for one platform of an index."""
-    images: list[ShownImage] = []
+    images: Cut[ShownImage] = Cut([])
     image: Manifest | None = manifest
     if manifest.is_index:
-        entries = _descriptors_of(manifest)
+        every = _descriptors_of(manifest)
+        entries = [
+            entry
+            for place, entry in enumerate(every)
+            if place < IMAGES_SHOWN or platform in (entry.platform, str(entry.digest))
+        ]
         children = _children_of(repository, {str(entry.digest) for entry in entries})
-        images = list(_entries(entries, children))
-        image = _chosen(images, children, platform)
+        shown = list(_entries(entries, children))
+        images = Cut(shown[: IMAGES_SHOWN + 1], len(every) - len(entries))
+        image = _chosen(shown, children, platform)
     config = image.image_config if image is not None else None
     layers = _layers_of(image) if image is not None else []
     labels = labels_of(config)
@@ -241,14 +271,18 @@ def describe_manifest(
         manifest=manifest,
         images=images,
         image=image,
-        steps=_shown_steps(layers, config),
+        steps=cut(
+            _shown_steps(layers, config),
+            lambda shown: len(shown.step.text),
+            most=STEPS_SHOWN,
+        ),
         layer_count=len(layers),
         size_bytes=sum(layer.size_bytes for layer in layers),
         config=_config_facts(config),
-        labels=sorted(labels.items()),
+        labels=cut_pairs(sorted(labels.items())),
         about=about(labels | annotations),
         attachments=_attachments(repository, manifest, image),
-        annotations=sorted(annotations.items()),
+        annotations=cut_pairs(sorted(annotations.items())),
     )
 
 
@@ -302,20 +336,20 @@ def _config_facts(config: ImageConfig | None) -> ConfigFacts | None:
         created_at=config.created_at
         if config.created_at and is_build_time(config.created_at)
         else None,
-        author=config.document.get("author", ""),
-        entrypoint=_command(settings.get("Entrypoint", [])),
-        command=_command(settings.get("Cmd", [])),
-        user=settings.get("User", ""),
-        directory=settings.get("WorkingDir", ""),
-        stop_signal=settings.get("StopSignal", ""),
-        ports=list(settings.get("ExposedPorts", {})),
-        volumes=list(settings.get("Volumes", {})),
-        environment=[
+        author=cut_text(config.document.get("author", "")),
+        entrypoint=cut_text(_command(settings.get("Entrypoint", []))),
+        command=cut_text(_command(settings.get("Cmd", []))),
+        user=cut_text(settings.get("User", "")),
+        directory=cut_text(settings.get("WorkingDir", "")),
+        stop_signal=cut_text(settings.get("StopSignal", "")),
+        ports=cut_texts(settings.get("ExposedPorts", {})),
+        volumes=cut_texts(settings.get("Volumes", {})),
+        environment=cut_pairs(
             (name, value)
             for name, _, value in (
                 line.partition("=") for line in settings.get("Env", [])
             )
-        ],
+        ),
     )
 
 
@@ -328,7 +362,7 @@ def _command(words: list[str]) -> str:
 
 def _attachments(
     repository: Repository, manifest: Manifest, image: Manifest | None
-) -> list[Attachment]:
+) -> Cut[Attachment]:
     """Return referrers, BuildKit's attestations and what cosign's tags point to."""
     subjects = {manifest.digest}
     attestations: list[str] = []
@@ -349,15 +383,26 @@ def _attachments(
                 )
             )
         )
-        .order_by("-pk")[:ATTACHMENTS_MAX]
+        .order_by("-pk")
     )
-    return [
+    newest = list(rows.defer("payload")[:ATTACHMENTS_SHOWN])
+    small = [row.pk for row in newest if row.size_bytes <= READ_MAX_BYTES]
+    payloads = dict(Manifest.objects.filter(pk__in=small).values_list("pk", "payload"))
+    attached = [
         Attachment(
-            artifact.kind, artifact.type, row.digest, row.size_bytes, row.pushed_at
+            artifact.kind,
+            cut_text(artifact.type),
+            row.digest,
+            row.size_bytes,
+            row.pushed_at,
         )
-        for row in rows
-        for artifact in read_artifacts(bytes(row.payload), row.artifact_type)
+        for row in newest
+        for artifact in read_artifacts(
+            bytes(payloads.get(row.pk, b"{}")), row.artifact_type
+        )[:KINDS_SHOWN]
     ]
+    more = rows.count() - len(newest) if len(newest) == ATTACHMENTS_SHOWN else 0
+    return Cut(attached, more)
 
 
 # --- what became of a tag

@@ -11,7 +11,6 @@ says the same rule as a set, and a test holds the two against each other.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache, partial
 from typing import Any
 
@@ -30,6 +29,7 @@ from accounts.actors import Actor
 from accounts.decisions import Decision
 from accounts.models import Namespace, Team
 from repositories.models import Repository, RepositoryFacts
+from repositories.oci.globs import matches
 from repositories.sql import fetch_rows
 
 # Stands for the tag of a manifest that has none; only a glob like * matches it.
@@ -62,7 +62,7 @@ class Right:
             return True
         if action not in TAG_ACTIONS:
             return False
-        return tag is None or fnmatchcase(tag, self.tag_glob)
+        return tag is None or matches(self.tag_glob, tag)
 
 
 def decide(

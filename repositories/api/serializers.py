@@ -116,6 +116,15 @@ class RestoredNameSerializer(serializers.Serializer[Any]):
     name = RepositoryNameField(required=False)
 
 
+class ListedRepositorySerializer(RepositorySerializer):
+    """A repository in a list: without its README, of which 200 are 20 MB."""
+
+    class Meta(RepositorySerializer.Meta):
+        fields = tuple(  # type: ignore[assignment]
+            name for name in RepositorySerializer.Meta.fields if name != "readme"
+        )
+
+
 class FoundRepositorySerializer(RepositorySerializer):
     """A repository as a search lists it: with its platforms, without its readme."""
 
@@ -290,6 +299,10 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
     platforms = serializers.ListField(
         source="manifest.platforms", child=serializers.CharField()
     )
+    more_platform_count = serializers.IntegerField(
+        source="manifest.more_platform_count",
+        help_text="Entries of an index beyond the first 100, which are not listed.",
+    )
     pushed_at = serializers.DateTimeField(source="moved_at")
     pushed_by = serializers.CharField(source="moved_by")
 
@@ -301,6 +314,7 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
             "media_type",
             "size_bytes",
             "platforms",
+            "more_platform_count",
             "pushed_at",
             "pushed_by",
             "last_pulled_at",

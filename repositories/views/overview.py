@@ -11,6 +11,7 @@ from accounts.actions import Action
 from accounts.moved import Moved
 from accounts.views.base import actor_of_page
 from repositories.contents import featured_config, labels_of, readme_source
+from repositories.cutting import cut_texts
 from repositories.models import Repository, Tag
 from repositories.oci.annotations import about
 from repositories.pictures import spark
@@ -96,7 +97,7 @@ def show_overview(request: HttpRequest, namespace: str, name: str) -> HttpRespon
             "latest_tags": tags,
             "pull": _pull_command(page, tags),
             "clients": CLIENTS,
-            "platforms": sorted(platforms),
+            "platforms": cut_texts(sorted(platforms)),
             "about": about(labels_of(config)),
             "days": days,
             "pulls_lately": sum(day.pull_count for day in days),

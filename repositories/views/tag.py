@@ -19,6 +19,7 @@ from accounts.actions import Action
 from accounts.views.base import ask, tell
 from repositories.colours import CODE_MAX_LENGTH, colour_code
 from repositories.contents import describe_manifest, describe_moves
+from repositories.cutting import cut_text
 from repositories.manifests import DeletionRefused
 from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.models import Manifest, Tag
@@ -28,6 +29,7 @@ from repositories.tags import tag_manifest
 from repositories.views.page import RepositoryPage, open_page
 
 LOSSES_SHOWN = 20  # tags that a question names
+ALSO_MAX = 9  # other tags of the same manifest
 
 
 class TagForm(forms.Form):
@@ -161,7 +163,7 @@ def _show(
     repository = page.repository
     platform = page.request.GET.get("platform", "")
     shown = describe_manifest(repository, manifest, platform)
-    names = manifest.tags.order_by("name").values_list("name", flat=True)
+    names = manifest.tags.order_by("name").values_list("name", flat=True)[:ALSO_MAX]
     also = [name for name in names if tag is None or name != tag.name]
     remarks = (
         remarks_on(repository, {tag.name: manifest.digest})[tag.name]
@@ -196,4 +198,4 @@ def _in_colours(raw: str) -> str:
         text = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
     except ValueError:
         text = raw
-    return colour_code(text[: CODE_MAX_LENGTH * 5], "json")
+    return colour_code(cut_text(text, CODE_MAX_LENGTH * 2), "json")

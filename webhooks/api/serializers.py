@@ -15,6 +15,9 @@ from webhooks.sealing import SealBroken
 EVENT_CHOICES = [name.value for name in EventName]
 
 
+ATTEMPTS_SHOWN = 20  # of one delivery, the newest; each has up to 64 KiB of a response
+
+
 class WebhookSerializer(serializers.ModelSerializer[Webhook]):
     url = serializers.SerializerMethodField()
     tags = serializers.CharField(source="tag_glob")
@@ -164,7 +167,7 @@ class WholeDeliverySerializer(DeliverySerializer):
         return {"content_type": delivery.content_type, "body": shown_body(delivery)}
 
     def get_log(self, delivery: Delivery) -> list[dict[str, Any]]:
-        attempts = delivery.attempts.order_by("-number")
+        attempts = delivery.attempts.order_by("-number")[:ATTEMPTS_SHOWN]
         return list(AttemptSerializer(attempts, many=True).data)
 
 

@@ -1,13 +1,13 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 
 from accounts.models.fields import LineField
+from repositories.oci.globs import matches
 from webhooks.payloads import FORMATS, FORMATS_OF_PROGRAMS
 from webhooks.payloads.writing import write_json
 from webhooks.sealing import seal, unseal
@@ -142,7 +142,7 @@ class Webhook(models.Model):
         """Tell whether it asked for this; a glob is about events that have a tag."""
         if event not in self.events or event not in FORMATS[self.format].events:
             return False
-        return not self.tag_glob or not tag or fnmatchcase(tag, self.tag_glob)
+        return not self.tag_glob or not tag or matches(self.tag_glob, tag)
 
     def has_place(self, *, repository_id: int | None, namespace_id: int | None) -> bool:
         """Tell whether what happens there reaches it."""

@@ -131,6 +131,9 @@ def counts_of(webhook: Webhook) -> dict[str, int]:
     return counts
 
 
+ATTEMPTS_SHOWN = 50
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """An opened delivery: its attempts, and request and answer of one of them."""
@@ -157,7 +160,8 @@ class Exchange:
 
 def exchange_of(delivery: Delivery, number: int | None) -> Exchange:
     """Open a delivery at one of its attempts; without such a one, the last."""
-    attempts = list(delivery.attempts.order_by("-number"))
+    newest = delivery.attempts.order_by("-number").defer("response_body")
+    attempts = list(newest[:ATTEMPTS_SHOWN])
     chosen = next((one for one in attempts if one.number == number), None)
     status_code = attempts[0].status_code if attempts else None
     return Exchange(

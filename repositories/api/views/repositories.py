@@ -26,6 +26,7 @@ from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import (
     ChangedRepositorySerializer,
     DeletedRepositorySerializer,
+    ListedRepositorySerializer,
     NewRepositorySerializer,
     RepositorySerializer,
     RestoredNameSerializer,
@@ -47,7 +48,7 @@ from repositories.permissions import decide, may_create
 class RepositoriesView(ApiView):
     """The repositories that one may see."""
 
-    serializer_class = RepositorySerializer
+    serializer_class = ListedRepositorySerializer
     is_list = True
     for_anonymous = True
     parameters = [OpenApiParameter("namespace", OpenApiTypes.STR)]
@@ -57,7 +58,7 @@ class RepositoriesView(ApiView):
         name = request.query_params.get("namespace", "").replace("\0", "")
         if name:
             rows = rows.filter(namespace=find_namespace(name))
-        return self.answer_list(rows, RepositorySerializer)
+        return self.answer_list(rows.defer("readme"), ListedRepositorySerializer)
 
     @extend_schema(
         request=NewRepositorySerializer, responses={201: RepositorySerializer}

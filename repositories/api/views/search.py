@@ -21,7 +21,7 @@ from repositories.api.readings import RepositoryPathView
 from repositories.api.serializers import (
     FoundPageSerializer,
     FoundRepositorySerializer,
-    RepositorySerializer,
+    ListedRepositorySerializer,
     StarredSerializer,
 )
 from repositories.models import Repository
@@ -113,7 +113,7 @@ class StarView(RepositoryPathView):
 class StarredView(ApiView):
     """The repositories that one starred, and may still see."""
 
-    serializer_class = RepositorySerializer
+    serializer_class = ListedRepositorySerializer
     is_list = True
 
     def get(self, request: Request) -> Response:
@@ -121,7 +121,8 @@ class StarredView(ApiView):
         if user_id is None:
             raise PermissionDenied("a robot has no stars")
         rows = Repository.objects.visible_to(self.actor).with_full_name()
-        return self.answer_list(rows.filter(stars__user=user_id), RepositorySerializer)
+        starred = rows.filter(stars__user=user_id).defer("readme")
+        return self.answer_list(starred, ListedRepositorySerializer)
 
 
 def marking_user(actor: Actor) -> User:

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from accounts.api.base import ApiView
 from repositories.access import visible_repository
 from repositories.api.readings import RepositoryPathView
-from repositories.api.serializers import RepositorySerializer, WatchedSerializer
+from repositories.api.serializers import ListedRepositorySerializer, WatchedSerializer
 from repositories.api.views.search import marking_user
 from repositories.models import Repository
 from repositories.watches import unwatch, watch
@@ -41,7 +41,7 @@ class WatchView(RepositoryPathView):
 class WatchedView(ApiView):
     """The repositories that one watches, and may still see."""
 
-    serializer_class = RepositorySerializer
+    serializer_class = ListedRepositorySerializer
     is_list = True
 
     def get(self, request: Request) -> Response:
@@ -50,5 +50,6 @@ class WatchedView(ApiView):
             raise PermissionDenied("a robot watches nothing")
         rows = Repository.objects.visible_to(self.actor).with_full_name()
         return self.answer_list(
-            rows.filter(watches__user=user_id), RepositorySerializer
+            rows.filter(watches__user=user_id).defer("readme"),
+            ListedRepositorySerializer,
         )
