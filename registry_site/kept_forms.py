@@ -133,4 +133,6 @@ class SignInView(LoginView):  # type: ignore[misc]  # allauth is untyped
 
 def is_form_of_a_person(request: HttpRequest) -> bool:
     """Tell whether a POST of nobody is worth keeping: it has more than its token."""
-    return request.method == "POST" and bool(keep(request).fields)
+    # Only a form of a page: what leads nowhere is answered without reading its body.
+    is_of_page = request.method == "POST" and request.resolver_match is not None
+    return is_of_page and bool(keep(request).fields)

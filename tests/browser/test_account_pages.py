@@ -105,7 +105,7 @@ def test_a_fresh_token_is_in_order(
     page.get_by_role("link", name="Revoke build-vm-3").click()
     check_page(page)
     page.get_by_role("button", name="Revoke token").click()
-    page.get_by_text("build-vm-3 is revoked.").wait_for()
+    page.get_by_text("Token build-vm-3 revoked.").wait_for()
     check_page(page)
 
 

@@ -93,7 +93,7 @@ def test_a_purge_is_asked_for_and_then_done(
     repository = deleted_in(guild, cast)
     path = f"{list_of(guild)}/{repository.pk}/purge"
     page = alice.get(path)
-    assert f"Delete {repository.full_name} for good?" in page.text
+    assert f"Delete {repository.full_name} permanently?" in page.text
     assert Repository.objects.filter(pk=repository.pk).exists()
     assert alice.post(path, {}, page).headers["Location"] == list_of(guild)
     assert not Repository.objects.filter(pk=repository.pk).exists()

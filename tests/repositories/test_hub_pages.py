@@ -125,8 +125,8 @@ def test_filters_count_what_is_in_the_namespace_that_is_asked_for(
 
 def test_what_only_looks_like_a_filter_is_explained(nobody: PageClient) -> None:
     page = nobody.get("/search?q=is%3Abogus<b>")
-    assert "<code>is:bogus&lt;b&gt;</code> is no filter" in page.text
-    assert "is no filter" not in nobody.get("/search?q=nothing-at-all").text
+    assert "<code>is:bogus&lt;b&gt;</code> isn\u2019t a filter" in page.text
+    assert "isn\u2019t a filter" not in nobody.get("/search?q=nothing-at-all").text
 
 
 def test_pages_of_results(nobody: PageClient, cast: Cast) -> None:

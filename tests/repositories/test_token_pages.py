@@ -142,7 +142,7 @@ def test_revoking_asks_first_and_then_ends_the_token(
     token = AccessToken.objects.get(user=person)
     path = f"{PATH}/{token.pk}/revoke"
     asked = yara.get(path)
-    assert title_of(asked) == "Revoke laptop · Berth"
+    assert title_of(asked) == "Revoke laptop? · Berth"
     client = RegistryClient(anonymous.http, anonymous.url, person.username, secret)
     assert client.token_answer().status_code == 200
     done = yara.post(path, {}, asked)
@@ -170,7 +170,7 @@ def test_an_expired_token_is_listed_as_such(yara: PageClient, person: User) -> N
     make.access_token(person, expires_at=timezone.now() + timedelta(days=3))
     page = yara.get(PATH)
     assert "Expired" in page.text
-    assert "in 2 days" in page.text
+    assert "in 3 days" in page.text
     assert "badge-warn" in page.text
 
 

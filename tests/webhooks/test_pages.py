@@ -327,7 +327,7 @@ def test_the_pages_need_few_queries(
     client.force_login(cast.alice)
     path = path_of(webhook)
     for shown in (path.rpartition("/")[0], f"{path}?delivery={opened.uuid}"):
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(13):
             assert client.get(shown).status_code == 200
 
 

@@ -109,7 +109,7 @@ def test_a_deleted_repository_is_brought_back(
     client = browse("alice")
     wrong = client.post(f"{path}/delete", {"confirmation": "yes"}, client.get(path))
     assert wrong.status_code == 422
-    assert "This is not its name" in wrong.text
+    assert "Doesn&#x27;t match." in wrong.text
     name = private_api.full_name
     done = client.post(f"{path}/delete", {"confirmation": name}, client.get(path))
     assert done.headers["Location"] == f"/{name}"

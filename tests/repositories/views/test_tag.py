@@ -220,5 +220,8 @@ def test_an_index_whose_images_are_gone_still_has_its_page(
     one = image()
     alice.push(f"{api}:v1", index(one))
     alice.delete(f"/v2/{api}/manifests/{one.digest}")
-    assert "No image of this index is here" in browse("carol").get(f"/{api}:v1").text
+    assert (
+        "None of this index\u2019s images are stored here"
+        in browse("carol").get(f"/{api}:v1").text
+    )
     assert "not here" in browse("carol").get(f"/{api}/-/tags").text
