@@ -436,7 +436,7 @@ def load_settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str
     return runpy.run_path(str(PROJECT_FOLDER / "registry_site" / "settings.py"))
 
 
-@pytest.mark.parametrize("name", ILLEGAL)
+@pytest.mark.parametrize("name", sorted(ILLEGAL))
 def test_a_value_that_cannot_work_is_refused_in_one_line(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -451,7 +451,7 @@ def test_a_value_that_cannot_work_is_refused_in_one_line(
         assert len(sentence) < 400
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("name", sorted(NUMBERS))
 def test_both_edges_of_a_number_are_taken(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
