@@ -285,7 +285,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -565,16 +564,13 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "accounts.api.errors.handle",
 }
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Berth",
+    "TITLE": "Berth API",
     "VERSION": "1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "PREPROCESSING_HOOKS": ["accounts.api.schema.leave_out_exact_paths"],
     "COMPONENT_SPLIT_REQUEST": True,  # what is only read is in no request
     "ENFORCE_NON_BLANK_FIELDS": True,
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 # --- database -----------------------------------------------------------------------

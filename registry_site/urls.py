@@ -2,11 +2,10 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from accounts.api.description import send_description
 from accounts.views.invitations import invitation_page
-from registry_site import docs_pages, health, metrics, pages, state
+from registry_site import api_reference, docs_pages, health, metrics, pages, state
 from registry_site.assets import serve_asset
 from registry_site.kept_forms import SignInView
 from registry_site.mail_check import queue_test_mail
@@ -50,7 +49,7 @@ urlpatterns = [
     path("api/v1/", include("repositories.api.urls")),
     path("api/v1/<path:rest>", pages.api_not_found),
     path("api/schema/", send_description, name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="api-docs"),
+    path("api/docs/", api_reference.show_reference, name="api-docs"),
     path("healthz", health.live),
     path("readyz", health.ready),
     path("readyz/pulls", health.ready_for_pulls),

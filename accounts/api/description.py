@@ -8,6 +8,7 @@ import hashlib
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
@@ -56,6 +57,12 @@ def _wants_json(request: HttpRequest) -> bool:
     return "json" in accepted and "yaml" not in accepted
 
 
+def api_document() -> dict[str, Any]:
+    """Return the document itself, which nobody may change."""
+    with _making:
+        return _document()
+
+
 def _described(format_name: str) -> Description:
     with _making:
         return _make(format_name)
@@ -70,10 +77,10 @@ def _make(format_name: str) -> Description:
 
 
 @lru_cache(maxsize=1)
-def _document() -> dict[str, object]:
+def _document() -> dict[str, Any]:
     with translation.override("en"):
         generator = SchemaGenerator()  # type: ignore[no-untyped-call]
-        document: dict[str, object] = generator.get_schema(  # type: ignore[no-untyped-call]
+        document: dict[str, Any] = generator.get_schema(  # type: ignore[no-untyped-call]
             public=True
         )
     return document

@@ -265,4 +265,3 @@ def test_the_schema_describes_every_path(api_of: Api) -> None:
     client = api_of("anonymous")
     schema = client.http.get(f"{client.url}/api/schema/?format=json").json()
     assert "/api/v1/repositories/{namespace}/{name}/grants" in schema["paths"]
-    assert client.http.get(f"{client.url}/api/docs/").status_code == 200

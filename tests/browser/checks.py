@@ -64,9 +64,9 @@ def watch(context: BrowserContext, own_url: str) -> Page:
 def check_page(page: Page, *, is_ours: bool = True, has_scripts: bool = True) -> None:
     """Hold a loaded page to the promises above.
 
-    The administration and the API reference are made by others (``is_ours=False``): of
-    them only the console, the policy and the requests are asked. A page that runs no
-    scripts (``has_scripts=False``) is not asked by axe, whose own would never end.
+    The administration is made by others (``is_ours=False``): of it only the console,
+    the policy and the requests are asked. A page that runs no scripts
+    (``has_scripts=False``) is not asked by axe, whose own would never end.
     """
     page.wait_for_load_state("networkidle")
     seen = _seen[page]
