@@ -63,7 +63,9 @@ def test_nothing_that_was_written_runs(
         annotations={CANARY: CANARY, "org.opencontainers.image.url": "data:x"},
     )
     alice.push(f"{name}:v1", pushed)
-    alice.push(name, artifact(pushed, artifact_type=CANARY))
+    alice.push(name, artifact(pushed))
+    # A push with it is refused today; it may have come in by older rules.
+    private_api.manifests.exclude(subject_digest="").update(artifact_type=CANARY)
     TagMove.objects.create(
         repository=private_api,
         name="v1",
