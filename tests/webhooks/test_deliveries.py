@@ -30,8 +30,9 @@ from repositories.models import Event, Repository
 from repositories.tags import delete_tag, restore_tag
 from tests import images, make
 from tests.conftest import Cast
+from tests.pages import PageClient
 from tests.registry_client import RegistryClient
-from tests.servers import free_port
+from tests.servers import BerthServer, free_port
 from tests.webhooks.receivers import LOST, Receiver
 from webhooks import deliveries, sender
 from webhooks.backoff import LADDER_SECONDS, TRIES_MAX
@@ -120,6 +121,34 @@ def test_an_image_for_several_platforms_is_told_once(
     told = json.loads(carried(delivery).body)["data"]
     assert told["digest"] == index.digest
     assert told["platforms"] == ["linux/amd64", "linux/arm64"]
+
+
+def test_platforms_are_those_of_the_api(
+    alice: RegistryClient,
+    cast: Cast,
+    private_api: Repository,
+    receiver: Receiver,
+    registry: BerthServer,
+) -> None:
+    """Of one image, of an index, and of what is no image (D17)."""
+    hook, _ = make.webhook(f"{receiver.url}/ok", repository=private_api)
+    arm = json.dumps({"os": "linux", "architecture": "arm64"}).encode()
+    contents = {
+        "one": images.image(config=arm),
+        "both": images.index(images.image(), images.image(config=arm)),
+        "none": images.artifact(),
+    }
+    for tag, content in contents.items():
+        alice.push(f"{private_api.full_name}:{tag}", content)
+    told = {
+        delivery.tag: json.loads(carried(delivery).body)["data"]["platforms"]
+        for delivery in of(hook)
+    }
+    with PageClient(registry.url, cast.alice) as client:
+        path = f"/api/v1/repositories/{private_api.full_name}/tags"
+        tags = client.get(path).json()["results"]
+    assert told == {tag["name"]: tag["platforms"] for tag in tags}
+    assert told["one"] == ["linux/arm64"]
 
 
 def test_each_tag_is_told(

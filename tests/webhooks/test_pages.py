@@ -356,3 +356,36 @@ def test_what_waits_for_the_worker_is_called_delayed(
     made.update(at=long_ago)
     assert "2 deliveries are delayed" in owner.get(path).text, "it asked for pushes"
     made.update(is_relayed=True)
+
+
+@pytest.mark.parametrize(
+    ("sent", "word"),
+    [
+        ([], "Nothing sent yet"),
+        (["test failed"], "Only tests so far"),
+        (["test delivered"], "Only tests so far"),
+        (["waiting"], "Sending"),
+        (["failed"], "Failing"),
+        (["delivered"], "Working"),
+        (["failed", "delivered"], "Working"),
+        (["delivered", "failed"], "Failing"),
+        (["failed", "test delivered"], "Failing"),
+        (["delivered", "test failed"], "Working"),
+    ],
+)
+def test_the_badge_agrees_with_what_was_sent(
+    owner: PageClient, private_api: Repository, sent: list[str], word: str
+) -> None:
+    """In the header and in the list, before the webhook's own columns know (F13)."""
+    webhook, _ = make.webhook(URL, repository=private_api, name="Deploy")
+    for what in sent:
+        delivery = delivery_of(webhook, what.removeprefix("test "))
+        delivery.is_test = what.startswith("test ")
+        delivery.save()
+    path = path_of(webhook)
+    header = owner.get(path).text.partition('id="webhook-badge"')[2].partition("h1")[0]
+    listed = owner.get(path.rpartition("/")[0]).text.partition("Deploy</a>")[2]
+    for shown in (header, listed):
+        badge = shown.partition('<span class="badge')[2].partition("</span>\n")[0]
+        words = re.sub(r"<[^>]*>", "", badge.partition(">")[2]).split()
+        assert " ".join(words) == word, (path, shown[:400])

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from webhooks.models import Webhook
 from webhooks.notices import EventName, Notice
 from webhooks.payloads import FORMATS
 from webhooks.payloads.custom import NAMES, TemplateInvalid, check_template
@@ -368,3 +369,27 @@ def test_a_value_cannot_break_out_of_its_string() -> None:
 def test_a_template_that_cannot_be_used_is_refused(template: str, why: str) -> None:
     with pytest.raises(TemplateInvalid, match=why):
         check_template(template)
+
+
+# --- a test says that it is one
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_test_is_marked_in_every_format(format_name: str) -> None:
+    """Of every event, and nothing else is marked (F12)."""
+    template = '{"said": "{{ summary }}", "is": "{{ is_test }}"}'
+    options = {"template": template} if format_name == "custom" else {}
+    webhook = Webhook(format=format_name, options=options)
+    told = [n for n in NOTICES.values() if n.event in FORMATS[format_name].events]
+    assert told
+    for notice in told:
+        assert is_marked(webhook.render(replace(notice, is_test=True))), notice.event
+        assert not is_marked(webhook.render(notice)), notice.event
+
+
+def is_marked(body: str) -> bool:
+    """Tell whether people or programs can see in a body that it is a test."""
+    read = json.loads(body)
+    fields = [read, read.get("data")] if isinstance(read, dict) else []
+    in_field = any(isinstance(f, dict) and f.get("test") is True for f in fields)
+    return in_field or "Test from Berth: " in body

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -53,11 +54,14 @@ def badge_of_webhook(webhook: Webhook, newest: Delivery | None) -> Badge:
 
 
 def newest_of_each(webhooks: Iterable[Webhook]) -> dict[int, Delivery]:
-    """Return the newest delivery of each webhook by its id. One query."""
+    """Return the newest delivery of each webhook by its id. One query.
+
+    A test is only it where nothing else was sent.
+    """
     newest = (
         Delivery.objects.filter(webhook__in=list(webhooks))
         .values("webhook")
-        .annotate(last=Max("pk"))
+        .annotate(last=Coalesce(Max("pk", filter=Q(is_test=False)), Max("pk")))
         .order_by()
         .values("last")
     )
