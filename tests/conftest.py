@@ -156,6 +156,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.line(f"     database of this run: {TEST_DATABASE}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the second database would only repeat."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        fixtures = getattr(item, "fixturenames", ())
+        if folder in {"browser", "clients"} or "django_db_setup" not in fixtures:
+            item.add_marker("once")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
     """Remember where the server's log stood before the test."""
