@@ -91,6 +91,7 @@ class _StreamedBody:
             self._run(_step(self._receiving, piece))
         except BaseException:
             _fail(self._proto)
+            self._let_go()
 
     def _run(self, step: Callable[[], int]) -> None:
         """Run the view until it has to wait or is done."""
@@ -110,6 +111,9 @@ class _StreamedBody:
                 step = _step(self._receiving, piece)
         except StopIteration as done:
             _send_protocol(self._proto, self._request, done.value)
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._reader is not None:
             self._reader.let_go()
 
