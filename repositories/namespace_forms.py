@@ -231,6 +231,9 @@ class NewNameForm(forms.Form):
         label=_("Name"),
         max_length=NAMESPACE_MAX_LENGTH,
         validators=[validate_claimed_field],
-        help_text=_("The old name leads here until somebody takes it."),
+        help_text=_(
+            "The old name redirects here. "
+            "If its images are in use, it stays reserved until you free it."
+        ),
         widget=forms.TextInput(attrs=_MACHINE_WORD),
     )

@@ -1,11 +1,14 @@
 """One's own account in a browser: every page in order, passkeys, tokens, phones."""
 
+import itertools
 import re
 
 import pytest
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
+from accounts.authentication import actor_of
+from accounts.invitations import invite
 from accounts.models import User
 from tests import make
 from tests.browser.checks import check_page
@@ -84,6 +87,51 @@ def test_forms_with_errors_are_in_order_and_say_so_first(
         expect(page).to_have_title(re.compile("^Error: "))
         expect(page.get_by_role("alert")).to_be_focused()
         check_page(page)
+
+
+def test_bullets_of_errors_are_beside_their_first_line(
+    open_browser: OpenBrowser, ines: User
+) -> None:
+    """Also where an error takes several lines (F10)."""
+    page = open_browser(ines, width=320)
+    page.goto("/organizations/new")
+    page.get_by_label("Name", exact=True).fill("Not A Name!")
+    page.get_by_role("button", name="Create organization").click()
+    page.get_by_role("alert").wait_for()
+    links = page.locator(".fixes a")
+    heights = links.evaluate_all("all => all.map(a => a.parentElement.offsetHeight)")
+    lines = links.evaluate_all("all => all.map(a => a.getClientRects().length)")
+    assert max(heights) > 40, "one of them takes several lines"
+    assert all(
+        count > 1 for count, height in zip(lines, heights, strict=True) if height > 40
+    )
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+def test_an_invitation_is_in_order(
+    open_browser: OpenBrowser, width: int, scheme: Scheme
+) -> None:
+    """The first page that a colleague sees: in the middle, with space around (F5)."""
+    owner, guest = make.user("olga"), make.user("gus")
+    organization = make.organization(owner=owner, name="haven")
+    team = make.team(organization)
+    _, secret = invite(team=team, actor=actor_of(owner), email="gus@example.com")
+    for user in (None, guest):
+        page = open_browser(user, width=width, scheme=scheme)
+        page.goto(f"/invitations/{secret}")
+        check_page(page)
+        bar, heading = page.get_by_role("banner"), page.get_by_role("heading", level=1)
+        above, box = bar.bounding_box(), heading.bounding_box()
+        assert above is not None and box is not None
+        assert box["y"] - (above["y"] + above["height"]) >= 32
+        assert abs(box["x"] + box["width"] / 2 - width / 2) < 10
+        tops = [
+            place["y"]
+            for part in page.locator("main h1, main p, main .btn").all()
+            if (place := part.bounding_box())
+        ]
+        gaps = [below - top for top, below in itertools.pairwise(tops)]
+        assert len(tops) >= 4 and min(gaps) > 20, tops
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
