@@ -50,7 +50,7 @@ def revoke(monkeypatch: pytest.MonkeyPatch, text: str, **options: Any) -> str:
 def test_the_documented_pattern_and_checksum_are_those_of_every_token(
     prefix: str,
 ) -> None:
-    pattern = re.search(r"^    (\\bberth_\S+)$", DOCS, re.MULTILINE)
+    pattern = re.search(r"^(\\bberth_\S+)$", DOCS, re.MULTILINE)
     program = re.search(r"```python\n(.*?)```", DOCS, re.DOTALL)
     assert pattern and program
     names: dict[str, Any] = {}

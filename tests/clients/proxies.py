@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,10 +21,10 @@ def documented_site(first_line: str) -> str:
     """Return the block of docs/operations.md that begins with this line."""
     page = (PROJECT_FOLDER / "docs" / "operations.md").read_text()
     match = re.search(
-        rf"^    {re.escape(first_line)}\n(?:(?:    .*)?\n)+?    }}$", page, re.MULTILINE
+        rf"^```\w+\n({re.escape(first_line)}\n.*?)^```$", page, re.MULTILINE | re.DOTALL
     )
     assert match is not None, f"no '{first_line}' in docs/operations.md"
-    return textwrap.dedent(match[0])
+    return match[1]
 
 
 @contextmanager

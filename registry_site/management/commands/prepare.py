@@ -29,7 +29,7 @@ BANNER = """
   administrator:      {username}
 {password}
   docker login {registry}
-  docker tag hello-world {registry}/{username}/hello-world
+  tar -cf - -C /etc hosts | docker import - {registry}/{username}/hello-world
   docker push {registry}/{username}/hello-world
 """
 
