@@ -83,7 +83,7 @@ def test_robots_are_told_of_to_administrators_only(
     for person in (cast.alice, cast.bob, cast.dave):
         with PageClient(registry.url, person) as client:
             words[person] = text_of(client.get(f"/{guild.namespace.name}").text)
-    assert f"made {robot.username}" in words[cast.alice]
+    assert f"created robot {robot.username}" in words[cast.alice]
     assert f"added {cast.bob.username} to" in words[cast.bob]
     for person in (cast.bob, cast.dave):
         assert robot.username not in words[person]
