@@ -131,5 +131,5 @@ class NewOrganizationForm(forms.Form):
         label=_("Display name"),
         max_length=100,
         required=False,
-        help_text=_("As people write it, such as Acme Incorporated."),
+        help_text=_("Shown to people, for example Acme Incorporated."),
     )

@@ -66,7 +66,7 @@ def show_state(request: HttpRequest) -> HttpResponse:
     groups = [
         (_("People"), _people(counts)),
         (_("Images"), _images(counts)),
-        (_("At work"), _work(heard, waiting, due_since, counts)),
+        (_("Background jobs"), _work(heard, waiting, due_since, counts)),
         (_("Mail"), _mail(counts)),
         (_("Last success of each task"), _last_successes(tasks)),
         (_("Versions"), _versions()),
@@ -285,11 +285,11 @@ def _work(
         *workers,
         *(queues or [Fact(_("Tasks that wait"), _("the broker does not answer"))]),
         Fact(
-            _("Oldest webhook that waits"),
+            _("Oldest queued delivery"),
             _("none"),
             at=due_since,
         ),
-        Fact(_("Uploads going on"), counts[Upload]),
+        Fact(_("Uploads in progress"), counts[Upload]),
         Fact(_("Last event"), _("none"), at=newest),
         Fact(
             _("Search"),

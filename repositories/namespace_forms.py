@@ -152,7 +152,7 @@ class RobotForm(ExpiryForm):
         label=_("What is it for?"),
         max_length=500,
         required=False,
-        help_text=_("So that the next person knows."),
+        help_text=_("Helps your teammates."),
     )
 
 

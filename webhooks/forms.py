@@ -63,12 +63,12 @@ class FormatForm(forms.Form):
     format = forms.ChoiceField(
         label=_("Payload"),
         choices=[
-            ("native", _("Berth: everything, as CloudEvents")),
+            ("native", _("Berth (CloudEvents)")),
             (
                 _("As other registries send it"),
                 [
                     ("dockerhub", _("Docker Hub")),
-                    ("dockerhub-with-host", _("Docker Hub, with our host's name")),
+                    ("dockerhub-with-host", _("Docker Hub (with this host)")),
                     ("quay", _("Quay")),
                     ("harbor", _("Harbor")),
                     ("harbor-cloudevents", _("Harbor, as CloudEvents")),
@@ -85,7 +85,7 @@ class FormatForm(forms.Form):
                     ("discord", "Discord"),
                 ],
             ),
-            ("custom", _("Your own template, below")),
+            ("custom", _("Custom template")),
         ],
         widget=forms.Select(attrs={"class": "wide"}),
     )
@@ -142,7 +142,7 @@ class WebhookForm(FormatForm):
         label=_("Only for tags"),
         max_length=128,
         required=False,
-        help_text=_("A glob, such as release-*"),
+        help_text=_("Pattern, for example release-*"),
         widget=forms.TextInput(attrs=_MACHINE_WORD),
     )
     headers = forms.CharField(
@@ -173,7 +173,7 @@ class WebhookForm(FormatForm):
             kwargs.setdefault("initial", settings_of(webhook))
         super().__init__(*args, **kwargs)
         self.fields["secret"].help_text = (
-            _("Signs each request. Empty: one is made, and shown once.")
+            _("Signs each request. Leave empty to generate one; it is shown once.")
             if webhook is None
             else _("Signs each request. Never shown again; type whsec_… to replace it.")
         )

@@ -39,7 +39,7 @@ WORDS = {
     Problem.SETTINGS: "Unusable settings",
     Problem.PAYLOAD: "No payload",
     Problem.SWITCHED_OFF: "Switched off",
-    Problem.FAULT: "Our fault",
+    Problem.FAULT: "Berth error",
 }
 ADVICE = {
     Problem.NAME: "Is the host of the URL spelled right, and does this server's DNS "
@@ -55,8 +55,7 @@ ADVICE = {
     "in all.",
     Problem.BROKEN: "Does an HTTP server listen on this port, and not one for https?",
     Problem.REDIRECT: "Give the webhook the URL that it leads to.",
-    Problem.STATUS: "The receiver was reached and did not want it; its answer and its "
-    "log say why.",
+    Problem.STATUS: "The receiver returned an error; its answer and its log say why.",
     Problem.GONE: "The receiver said for good that it wants nothing any more.",
     Problem.INTERRUPTED: "Nothing is wrong with the receiver, as far as is known. Send "
     "it again.",

@@ -28,7 +28,7 @@ def new_organization(request: HttpRequest) -> HttpResponse:
             form.add_error("name", _("A user or an organization has this name."))
         else:
             name = organization.namespace.name
-            tell(request, _("%(name)s is founded.") % {"name": name})
+            tell(request, _("%(name)s created.") % {"name": name})
             return redirect(f"/{name}")
     return render(
         request,

@@ -567,14 +567,14 @@ def test_wrong_codes_are_limited_for_all_processes(registry: BerthServer) -> Non
 @pytest.mark.parametrize(
     ("path", "heading"),
     [
-        ("inactive/", "This account is switched off"),
-        ("confirm-email/", "Look into your mail"),
+        ("inactive/", "This account is disabled"),
+        ("confirm-email/", "Confirm your address"),
         ("confirm-email/nothing/", "Confirm your e-mail address"),
-        ("password/reset/done/", "Look into your mail"),
+        ("password/reset/done/", "Check your email"),
         ("password/reset/key/1-nothing/", "This link no longer works"),
         ("password/reset/key/done/", "The password is changed"),
         ("3rdparty/login/cancelled/", "Not signed in"),
-        ("3rdparty/login/error/", "Not signed in"),
+        ("3rdparty/login/error/", "Sign-in failed"),
     ],
 )
 def test_an_end_is_told_in_our_words(
@@ -586,7 +586,7 @@ def test_an_end_is_told_in_our_words(
 
 @pytest.mark.parametrize(
     ("path", "heading"),
-    [("3rdparty/", "Linked accounts"), ("email/", "E-mail addresses")],
+    [("3rdparty/", "Linked accounts"), ("email/", "Email addresses")],
 )
 def test_settings_of_the_account_are_in_our_words(
     registry: BerthServer, path: str, heading: str

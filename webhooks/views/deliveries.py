@@ -57,7 +57,7 @@ def send_again(
     except WebhookIsOff as error:
         messages.error(request, _("Nothing was sent: %s.") % error)
     else:
-        tell(request, _("It is sent again."))
+        tell(request, _("Redelivery started."))
     return redirect(address(place, webhook, row))
 
 
@@ -73,7 +73,7 @@ def send_failed_again(
     webhook = find_webhook(place, int(webhook_id))
     form = SinceForm(request.POST)
     if not form.is_valid():
-        messages.error(request, _("Nothing was sent: that is no time to choose."))
+        messages.error(request, _("Choose a time range. Nothing was sent."))
         return redirect(address(place, webhook))
     take("redeliveries", actor_of_page(request))
     since = timezone.now() - timedelta(hours=form.cleaned_data["hours"])

@@ -47,7 +47,7 @@ def open_place(
     if namespace is None:
         actor = actor_of_page(request)
         place = place_of_page(actor, None, None)
-        state = Tab(reverse("site-state"), _("State of the site"), "arrow-left", False)
+        state = Tab(reverse("site-state"), _("Site status"), "arrow-left", False)
         webhooks = Tab(place.url, _("Webhooks"), "webhook", True)
         return PlacePage(request, actor, place, [state, webhooks])
     if name is None:
