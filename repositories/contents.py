@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q, Window
+from django.db.models.functions import RowNumber
 
 from repositories.cutting import Cut, cut, cut_pairs, cut_text, cut_texts
 from repositories.models import (
@@ -42,7 +43,6 @@ from repositories.pictures import HUES, Segment, bar_segments
 from repositories.sources import SourceFiles, source_files
 
 ALSO_SHOWN = 5  # other names of the same image
-NAMES_LOOKED_AT = 2000  # of all images in a list
 IMAGES_LISTED = 10  # of an index, in a list of tags
 IMAGES_SHOWN = 100  # on its own page
 STEPS_SHOWN = 200
@@ -77,7 +77,7 @@ class ShownTag:
 
 
 def describe_tags(repository: Repository, tags: Sequence[Tag]) -> list[ShownTag]:
-    """Return what a list says of tags that came ``with_content``. Four queries."""
+    """Return what a list says of tags that came ``with_content``. Two queries."""
     children, attached = _children_and_attached(
         repository,
         children={
@@ -88,12 +88,12 @@ def describe_tags(repository: Repository, tags: Sequence[Tag]) -> list[ShownTag]
         },
         others={tag.manifest.digest for tag in tags},
     )
-    also = _names_by_manifest(repository, {tag.manifest_id for tag in tags})
+    named = _names_by_manifest(repository, {tag.manifest_id for tag in tags})
     images = {tag.pk: _images_of(tag, children) for tag in tags}
-    named_alike = _counts_of_names({tag.manifest_id for tag in tags})
     described = []
     for tag in tags:
-        names = [name for name in also[tag.manifest_id] if name != tag.name]
+        first_names, name_count = named.get(tag.manifest_id, ([], 1))
+        names = [name for name in first_names if name != tag.name]
         kinds = set(attached[tag.manifest.digest])
         for image in images[tag.pk]:
             kinds |= attached[image.digest]
@@ -105,7 +105,7 @@ def describe_tags(repository: Repository, tags: Sequence[Tag]) -> list[ShownTag]
                 if tag.manifest.is_index
                 else 0,
                 also=names[:ALSO_SHOWN],
-                more_also=max(0, named_alike[tag.manifest_id] - 1 - ALSO_SHOWN),
+                more_also=max(0, name_count - 1 - ALSO_SHOWN),
                 attached=[kind for kind in ArtifactKind if kind in kinds],
             )
         )
@@ -156,34 +156,47 @@ def _children_of(
 
 def _names_by_manifest(
     repository: Repository, manifest_ids: Collection[int]
-) -> dict[int, list[str]]:
-    names: dict[int, list[str]] = defaultdict(list)
-    rows = Tag.objects.filter(repository=repository, manifest__in=manifest_ids)
-    named = rows.order_by("name").values_list("manifest_id", "name")
-    for manifest_id, name in named[:NAMES_LOOKED_AT]:
-        names[manifest_id].append(name)
-    return names
+) -> dict[int, tuple[list[str], int]]:
+    """Return the first names of each manifest, and how many it has. One query.
 
-
-def _counts_of_names(manifest_ids: Collection[int]) -> dict[int, int]:
-    counted = Tag.objects.filter(manifest__in=manifest_ids).order_by()
-    return dict(counted.values_list("manifest").annotate(count=Count("pk")))
+    One name more than a list shows: the tag that the others are named beside is one.
+    """
+    found: dict[int, tuple[list[str], int]] = {}
+    named = (
+        Tag.objects.filter(repository=repository, manifest__in=manifest_ids)
+        .annotate(
+            place=Window(RowNumber(), partition_by="manifest", order_by="name"),
+            count=Window(Count("pk"), partition_by="manifest"),
+        )
+        .filter(place__lte=ALSO_SHOWN + 1)
+        .order_by("name")
+    )
+    for manifest_id, name, count in named.values_list("manifest_id", "name", "count"):
+        found.setdefault(manifest_id, ([], count))[0].append(name)
+    return found
 
 
 def _children_and_attached(
     repository: Repository, *, children: Collection[str], others: Collection[str]
 ) -> tuple[dict[str, Manifest], dict[str, set[ArtifactKind]]]:
-    """Return the children that are here, and what is attached to them and to others."""
+    """Return the children that are here, and what is attached to them and to others.
+
+    One query. Of thousands of attachments of one kind to an image it reads one.
+    """
     found: dict[str, Manifest] = {}
     kinds: dict[str, set[ArtifactKind]] = defaultdict(set)
     about = {*children, *others}
     here = Manifest.objects.filter(repository=repository)
-    for row in here.with_content().filter(digest__in=children):
-        found[row.digest] = row
     attached = here.filter(subject_digest__in=about).order_by()
-    types = attached.values_list("subject_digest", "artifact_type").distinct()
-    for subject, artifact_type in types[:ATTACHED_LOOKED_AT]:
-        kinds[subject].add(kind_of(artifact_type))
+    by_kind = attached.values("subject_digest", "artifact_type")
+    one_of_each = by_kind.annotate(first=Min("pk")).values("first")[:ATTACHED_LOOKED_AT]
+    for row in here.with_content().filter(
+        Q(digest__in=children) | Q(pk__in=one_of_each)
+    ):
+        if row.digest in children:
+            found[row.digest] = row
+        if row.subject_digest in about:
+            kinds[row.subject_digest].add(kind_of(row.artifact_type))
     return found, kinds
 
 
