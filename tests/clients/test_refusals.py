@@ -101,7 +101,7 @@ def test_a_removed_member_is_refused_at_the_next_request(
     missing = (
         "role on *{0}*, or there is no such repository"
         if visibility == "private"
-        else "role with *push* on *{0}*"
+        else "role on *{0}*; *push* needs *write*"
     )
     why = missing.format(repository.full_name)
     assert f"denied: push: refused, because {person.username} has no {why}" in said
