@@ -110,7 +110,7 @@ def take_all(browser: Browser) -> dict[str, int]:
 def sign_in(context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(f"{ADDRESS}/accounts/login/")
-    page.get_by_label("Username or e-mail").fill(PERSON)
+    page.get_by_label("Username or email").fill(PERSON)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.keyboard.press("Enter")
     page.get_by_text(f"{PERSON}, account menu").wait_for()
