@@ -61,8 +61,8 @@ def test_why_is_answered_where_it_is_asked(
     page = open_browser(cast.alice)
     page.goto(f"/{organization.namespace.name}/-/teams")
     page.get_by_label("User or robot").fill(cast.bob.username)
-    page.get_by_label("Where").fill("api")
-    page.get_by_role("button", name="Ask").click()
+    page.get_by_label("Repository", exact=True).fill("api")
+    page.get_by_role("button", name="Check", exact=True).click()
     expect(page.locator("#why-answer")).to_contain_text("Yes")
     check_page(page)
 
