@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -152,20 +163,32 @@ class Exchange:
 
     @property
     def response_body(self) -> str:
-        return self.attempt.response_body[:SHOWN_MAX_LENGTH] if self.attempt else ""
+        return self._whole_response_body[:SHOWN_MAX_LENGTH]
+
+    @property
+    def _whole_response_body(self) -> str:
+        body: str = getattr(
+            self.attempt, "shown_body", ""
+        )  # of all attempts, one has it
+        return body
 
     @property
     def is_cut(self) -> bool:
         return self.attempt is not None and (
             self.attempt.is_truncated
-            or len(self.attempt.response_body) > SHOWN_MAX_LENGTH
+            or len(self._whole_response_body) > SHOWN_MAX_LENGTH
         )
 
 
 def exchange_of(delivery: Delivery, number: int | None) -> Exchange:
     """Open a delivery at one of its attempts; without such a one, the last."""
-    newest = delivery.attempts.order_by("-number").defer("response_body")
-    attempts = list(newest[:ATTEMPTS_SHOWN])
+    newest = delivery.attempts.order_by("-number")
+    is_shown = Q(number=number or 0) | Q(number=Subquery(newest.values("number")[:1]))
+    attempts = list(
+        newest.defer("response_body").annotate(
+            shown_body=Case(When(is_shown, then=F("response_body")), default=Value(""))
+        )[:ATTEMPTS_SHOWN]
+    )
     chosen = next((one for one in attempts if one.number == number), None)
     status_code = attempts[0].status_code if attempts else None
     return Exchange(
