@@ -84,5 +84,7 @@ def test_a_certificate_that_is_not_there_stops_the_start(tmp_path: Path) -> None
         BERTH_TLS_CERT=str(tmp_path / "chain.pem"),
         BERTH_TLS_KEY=str(tmp_path / "key.pem"),
     )
-    with pytest.raises(RuntimeError, match="BERTH_TLS_CERT"):
-        server.manage("check")
+    for command in ("run", "serve"):
+        with pytest.raises(RuntimeError, match="BERTH_TLS_CERT: cannot read"):
+            server.manage(command)
+    assert not list(tmp_path.glob("*.sqlite3"))  # it stopped before any change
