@@ -57,8 +57,13 @@ def keep_former_name(row: Repository, namespace: Namespace, name: str) -> None:
     )
 
 
-def take_own_name(namespace: Namespace, name: str, actor: Actor) -> None:
-    """Free a former name that the actor can free, who is about to take it."""
+def take_own_name(
+    namespace: Namespace, name: str, actor: Actor, taker: Repository | None = None
+) -> None:
+    """Free a former name that the actor can free, who is about to take it.
+
+    A repository that takes its own former name back (``taker``) frees it for no other.
+    """
     former = (
         FormerRepositoryName.objects.filter(
             _freed_by(actor), namespace=namespace, name=name, freed_at=None
@@ -66,7 +71,9 @@ def take_own_name(namespace: Namespace, name: str, actor: Actor) -> None:
         .select_related("namespace", "repository")
         .first()
     )
-    if former is not None and former.is_kept:
+    if former is None or (taker is not None and former.repository_id == taker.pk):
+        return
+    if former.is_kept:
         _free_repository_name(former, actor)
 
 

@@ -249,7 +249,7 @@ def restore_repository(
         old_name = row.full_name
         row.name = name or row.name
         row.deleted_at, row.deleted_by = None, ""
-        take_own_name(row.namespace, row.name, actor)
+        take_own_name(row.namespace, row.name, actor, row)
         _save_name(row, "deleted_at", "deleted_by")
         renamed = {} if old_name == row.full_name else {"from": old_name}
         record_event(
@@ -344,7 +344,7 @@ def _give_name(row: Repository, namespace: Namespace, name: str, actor: Actor) -
     """Change a locked repository's name, keep the old one, and return that in full."""
     old_namespace, old_name, old_full_name = row.namespace, row.name, row.full_name
     row.namespace, row.name = namespace, name
-    take_own_name(namespace, name, actor)
+    take_own_name(namespace, name, actor, row)
     _save_name(row, "namespace")
     keep_former_name(row, old_namespace, old_name)
     return old_full_name

@@ -108,6 +108,10 @@ TABLE: list[Row] = [
         [("robot.created", {"robot": "{owner}+own"})],
     ),
     (
+        *("PATCH", "/user/robots/own", {"description": "d"}),
+        [("robot.changed", {"robot": "{owner}+own", "changed": ["description"]})],
+    ),
+    (
         *("POST", "/user/robots/own/token", None),
         [("robot.token_replaced", {"robot": "{owner}+own"})],
     ),
@@ -118,6 +122,10 @@ TABLE: list[Row] = [
     (
         *("POST", f"{ORG}/robots", {"name": "new"}),
         [("robot.created", {"robot": "{org}+new"})],
+    ),
+    (
+        *("PATCH", f"{ORG}/robots/new", {"is_active": False}),
+        [("robot.changed", {"robot": "{org}+new", "is_active": False})],
     ),
     (
         *("POST", f"{ORG}/robots/new/token", None),
@@ -182,6 +190,7 @@ TABLE: list[Row] = [
         *("PATCH", "/organizations/{guild}", {"name": "{guild}x"}),
         [("organization.renamed", {"from": "{guild}", "to": "{guild}x"})],
     ),
+    ("DELETE", "/former-names/{guild}", None, [("name.freed", {})]),
     (
         *("DELETE", "/organizations/{guild}x", None),
         [("organization.deleted", {}), ("repository.purged", {})],  # what it had
@@ -195,6 +204,18 @@ TABLE: list[Row] = [
     (
         *("DELETE", f"{ORG}/defaults/{{default}}", None),
         [("default.removed", {"role": "write", "creator": "{bob}"})],
+    ),
+    ("POST", f"{ORG}/teams", TEAM, [("team.created", {})]),
+    (  # which answers the open invitation
+        *("PUT", f"{ORG}/teams/testers/members/{{bob}}", None),
+        [("member.added", {}), ("invitation.withdrawn", {"user": "{bob}"})],
+    ),
+    (  # with every right, through teams and by defaults
+        *("DELETE", f"{ORG}/members/{{bob}}", None),
+        [
+            ("member.removed", {"team": "testers", "member": "{bob}"}),
+            ("default.removed", {"role": "read", "creator": None}),
+        ],
     ),
 ]
 # Routes that are not in the table, and why.
