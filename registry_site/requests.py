@@ -1,23 +1,35 @@
-"""The request that pages and the API get: UTF-8 without NUL, whatever is declared.
+"""The request that pages and the API get: UTF-8, whatever is declared.
 
 Django reads parameters by the charset that a client declares, before any middleware,
 and some charsets are no text ("zlib_codec"). Forms and links of today are UTF-8.
-PostgreSQL takes no NUL in a parameter, and no name or word has one.
+PostgreSQL takes no NUL in a parameter: pages read parameters without it, and the API
+refuses it by name (accounts/api/base.py).
 """
 
 from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.core.handlers.wsgi import WSGIRequest
+from django.http import QueryDict
+from django.utils.functional import cached_property
 from django.utils.http import parse_header_parameters
 
 
 class PageRequest(WSGIRequest):
     """Django's, for clients that declare what they like."""
 
-    def __init__(self, environ: dict[str, Any]) -> None:
-        environ["QUERY_STRING"] = environ.get("QUERY_STRING", "").replace("%00", "")
-        super().__init__(environ)
+    @cached_property
+    def GET(self) -> QueryDict:  # Django's name
+        """Return the parameters; the API gets NUL characters too, and refuses them."""
+        sent: QueryDict = super().GET
+        if self.path_info.startswith("/api/"):
+            return sent
+        read = QueryDict(mutable=True)
+        for name, values in sent.lists():
+            clean = [value.replace("\0", "") for value in values]
+            read.setlist(name.replace("\0", ""), clean)
+        read._mutable = False
+        return read
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         try:

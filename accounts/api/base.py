@@ -64,7 +64,7 @@ class ApiView(GenericAPIView[Any]):
             self.check_query()
 
     def check_query(self) -> None:
-        """Raise ValidationError for a parameter that nobody would listen to."""
+        """Raise ValidationError for unknown parameters and for values with a NUL."""
         if self.takes_unknown:
             return
         known = self.known_parameters(self.request.method or "")
@@ -72,6 +72,14 @@ class ApiView(GenericAPIView[Any]):
         if unknown:
             code, what = "unknown_parameter", "parameter"
             raise exceptions.ValidationError(_unknown(unknown, known, code, what))
+        unusable = [
+            name
+            for name, values in self.request.query_params.lists()
+            if any("\0" in value for value in values)
+        ]
+        if unusable:  # PostgreSQL takes none in a parameter
+            message = "NUL characters are not allowed"
+            raise exceptions.ValidationError(dict.fromkeys(unusable, message))
 
     def known_parameters(self, method: str) -> set[str]:
         """Return the names that a method takes in the query."""

@@ -55,7 +55,7 @@ class RepositoriesView(ApiView):
 
     def get(self, request: Request) -> Response:
         rows = Repository.objects.visible_to(self.actor).with_full_name()
-        name = request.query_params.get("namespace", "").replace("\0", "")
+        name = request.query_params.get("namespace", "")
         if name:
             rows = rows.filter(namespace=find_namespace(name))
         return self.answer_list(rows.defer("readme"), ListedRepositorySerializer)
@@ -168,7 +168,7 @@ class DeletedRepositoriesView(ApiView):
 
     def get(self, request: Request) -> Response:
         rows = Repository.objects.restorable_by(self.actor).with_full_name()
-        name = request.query_params.get("namespace", "").replace("\0", "")
+        name = request.query_params.get("namespace", "")
         if name:
             rows = rows.filter(namespace=find_namespace(name))
         return self.answer_list(rows, DeletedRepositorySerializer, "-deleted_at", "-pk")

@@ -53,7 +53,7 @@ class TagsView(RepositoryPathView):
     def get(self, request: Request, namespace: str, name: str) -> Response:
         repository = visible_repository(self.actor, namespace, name)
         tags = Tag.objects.with_content().filter(repository=repository)
-        words = request.query_params.get("q", "").replace("\0", "")
+        words = request.query_params.get("q", "")
         if words:
             tags = tags.filter(name__contains=words)
         sort = request.query_params.get("sort", "-pushed_at")
