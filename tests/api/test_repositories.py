@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from accounts.authentication import actor_of
+from accounts.models.namespaces import NameReserved
 from repositories.models import Event, Repository
 from tests import make
 from tests.api.conftest import ApiClient
@@ -206,7 +208,10 @@ def test_a_deleted_repository_is_gone_and_old_tokens_open_no_new_one(
     assert api_of("alice").delete(f"/repositories/{name}").status_code == 204
     assert alice.get(f"/v2/{name}/manifests/v1").status_code == 404
     assert api_of("carol").get(f"/repositories/{name}").status_code == 404
-    make.repository(cast.acme.namespace, private_api.name)
+    with pytest.raises(NameReserved):  # its images were in use
+        make.repository(cast.acme.namespace, private_api.name)
+    owner = actor_of(cast.alice)
+    make.repository(cast.acme.namespace, private_api.name, actor=owner)
     assert alice.get(f"/v2/{name}/tags/list", token=token).status_code == 401
     deleted = Event.objects.filter(
         repository_name=name, kind=Event.Kind.REPOSITORY_DELETED
