@@ -97,19 +97,24 @@ def test_ending_a_watch_names_nothing_that_is_hidden_now(
 def test_an_invitation_is_answered_there(browse: Browse, cast: Cast) -> None:
     reader = make.user("reader")
     team = make.team(cast.acme)
-    other = make.team(cast.acme)
-    for one in (team, other):
-        invite(team=one, actor=actor_of(cast.alice), user=reader)
+    elsewhere = make.team(make.organization(owner=cast.alice))
+    forms = []
+    for one in (team, elsewhere, make.team(cast.acme)):
+        sent, _ = invite(team=one, actor=actor_of(cast.alice), user=reader)
+        forms.append(f"{INBOX}/invitations/{sent.pk}")
     client = browse(reader)
-    assert bell(client) == "Notifications, 2 new"
+    assert bell(client) == "Notifications, 3 new"
     page = client.get(INBOX)
     assert f"Join {team.name} of {cast.acme.namespace.name}" in page.text
-    forms = re.findall(rf'action="({INBOX}/invitations/\d+)"', page.text)
+    found = re.findall(rf'action="({INBOX}/invitations/\d+)"', page.text)
+    assert sorted(found) == sorted(forms)
     stranger = browse("dave")
     refused = stranger.post(forms[0], {"answer": "accept"}, stranger.get(INBOX))
     assert refused.status_code == 404
     assert client.post(forms[0], {"answer": "maybe"}, page).status_code == 400
     assert client.post(forms[0], {"answer": "accept"}, page).status_code == 302
+    # Joining withdraws what else is open in that organization (E8), and only there.
+    assert client.post(forms[2], {"answer": "accept"}, page).status_code == 404
     assert client.post(forms[1], {"answer": "decline"}, page).status_code == 302
     assert Membership.objects.filter(user=reader).count() == 1
     assert bell(client) == "Notifications"
