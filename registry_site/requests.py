@@ -19,7 +19,7 @@ class PageRequest(WSGIRequest):
     """Django's, for clients that declare what they like."""
 
     @cached_property
-    def GET(self) -> QueryDict:  # Django's name
+    def GET(self) -> QueryDict:  # type: ignore[override]  # as Django does
         """Return the parameters; the API gets NUL characters too, and refuses them."""
         sent: QueryDict = super().GET
         if self.path_info.startswith("/api/"):
