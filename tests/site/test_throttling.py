@@ -77,8 +77,8 @@ def test_a_stranger_does_not_become_another_by_a_header(strict: BerthServer) -> 
         for status in statuses(strict, 1, **{"X-Forwarded-For": f"203.0.113.{number}"})
     ]
     assert got == [200] * (MAX // 2) + [429] * (MAX - MAX // 2)
-    # The reference costs more than any other page.
-    assert httpx.get(f"{strict.url}/api/schema/", timeout=60).status_code == 429
+    # The OpenAPI document is made once and kept, so it costs less than a refusal.
+    assert httpx.get(f"{strict.url}/api/schema/", timeout=60).status_code == 200
 
 
 def test_a_cache_that_is_away_refuses_nobody(
