@@ -53,7 +53,7 @@ ROUTES = [
     (WRITE, "PUT", "manifests/{image}", 201),
     (WRITE, "DELETE", "manifests/v1", 202),
     (WRITE, "DELETE", "manifests/{image}", 202),
-    (WRITE, "DELETE", "blobs/{layer}", 202),
+    (WRITE, "DELETE", "blobs/{own}", 202),
 ]
 
 # Routes that name no repository: the status for whoever signs in (Basic), for nobody,
@@ -134,6 +134,7 @@ def test_who_may_do_what(
     words = {
         "image": image.digest,
         "layer": digest_of(image.blobs[1]),
+        "own": owner.push_blob(name, some_bytes()),
         "empty": digest_of(b""),
         "session": owner.start_upload(name).removeprefix(f"/v2/{name}/"),
     }
@@ -192,6 +193,8 @@ def test_every_route_is_in_a_table() -> None:
         bare = path.partition("?")[0].removeprefix("/")
         matching = (p.pattern.regex for p in urlpatterns if p.pattern.regex.match(bare))
         asked.add((next(matching), method))
+    # HEAD runs the function of GET where it has none of its own (test_errors.py).
+    asked |= {(regex, "HEAD") for regex, method in asked if method == "GET"}
     assert routes == asked
 
 
@@ -203,7 +206,15 @@ def test_every_route_is_in_a_table() -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        (m, p.format(image=ABSENT_DIGEST, layer=ABSENT_DIGEST, empty=ABSENT_DIGEST))
+        (
+            m,
+            p.format(
+                image=ABSENT_DIGEST,
+                layer=ABSENT_DIGEST,
+                own=ABSENT_DIGEST,
+                empty=ABSENT_DIGEST,
+            ),
+        )
         for _, m, p, _ in ROUTES
         if "{session}" not in p
     ],
@@ -275,9 +286,11 @@ def test_a_refusal_names_the_token_that_is_too_narrow(
 ) -> None:
     """E-4: the owner's token is the reason, for what is there and what is not."""
     name = 'n\u00e4h"\\\r\nX-Evil: 1'  # a token's name is anybody's text
-    secret = issue_access_token(
-        user=cast.alice, name=name, actor=SYSTEM, **{"actions": "admin", **limits}
-    )[1]
+    issued, secret = issue_access_token(
+        user=cast.alice, name="new", actor=SYSTEM, **{"actions": "admin", **limits}
+    )
+    # Such a name is refused today; older rows may have one.
+    AccessToken.objects.filter(pk=issued.pk).update(name=name)
     client = RegistryClient(alice.http, alice.url, alice.username, secret)
     for repository in (api, f"{api}-absent"):
         token = client.token(f"repository:{repository}:pull,push")
