@@ -15,6 +15,7 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
+    TextField,
     Value,
     When,
 )
@@ -186,7 +187,11 @@ def exchange_of(delivery: Delivery, number: int | None) -> Exchange:
     is_shown = Q(number=number or 0) | Q(number=Subquery(newest.values("number")[:1]))
     attempts = list(
         newest.defer("response_body").annotate(
-            shown_body=Case(When(is_shown, then=F("response_body")), default=Value(""))
+            shown_body=Case(
+                When(is_shown, then=F("response_body")),
+                default=Value(""),
+                output_field=TextField(),
+            )
         )[:ATTEMPTS_SHOWN]
     )
     chosen = next((one for one in attempts if one.number == number), None)

@@ -21,7 +21,7 @@ def test_the_description_is_changed(
     done = client.post(path, {"description": "Orders & bills"}, client.get(path))
     assert done.headers["Location"] == path
     page = browse("carol").get(private_api.get_absolute_url())
-    assert "<p>Orders &amp; bills</p>" in page.text
+    assert '<p dir="auto">Orders &amp; bills</p>' in page.text
     long = client.post(path, {"description": "x" * 201}, client.get(path))
     assert long.status_code == 422
     assert "One thing to fix" in long.text
