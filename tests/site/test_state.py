@@ -42,7 +42,7 @@ def test_it_counts_what_is_there(
         ("Robots", Robot.objects.count()),
         ("Tags", Tag.objects.count()),
         ("Manifests", Manifest.objects.count()),
-        ("Uploads going on", Upload.objects.count()),
+        ("Uploads in progress", Upload.objects.count()),
     ):
         assert re.search(rf"{title}\s+{rows:,}\s", text), title
 

@@ -208,6 +208,7 @@ def place(cast: Cast) -> Iterator[Place]:
         }
         for kind, one in (("namespace", hook), ("site", of_site))
     }
+    hooks["docs"] = {"name": "absent"}
     yield Place(
         {
             "owner": owner,
