@@ -13,7 +13,7 @@ It is a process of the standard library alone, since it stays as long as Berth r
 
 Signals are flags that the loop reads, and lines are written by a thread of their own.
 So neither a signal in the middle of a line nor a terminal that is paused delays an end
-(docs/decisions/0010-supervisor.md).
+(docs/decisions/0009-supervisor.md).
 """
 
 import http.client
