@@ -62,6 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BerthServer]:
         database_url=database_url,
         BERTH_ADMIN_PASSWORD="a password for a server that is asked a lot",
         BERTH_WORKERS="1",
+        BERTH_RATES="exports=none",  # each is asked for more often than people may
     )
     server.manage("prepare")
     with server:

@@ -36,8 +36,8 @@ HOOK = {"url": "https://example.com/hook", "events": ["push"], "active": False}
 # Routes whose row in the table is about what is not there, which is said first.
 DEEPER = {
     ("own-invitation", "POST"),
-    ("own-robot-token", "POST"),
-    ("robot-token", "POST"),
+    *((f"{robot}-token", "POST") for robot in ("own-robot", "robot")),
+    *((robot, "PATCH") for robot in ("own-robot", "robot")),
     *(
         (f"{place}-webhook{rest}", method)
         for place in ("repository", "organization", "site")

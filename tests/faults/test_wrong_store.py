@@ -14,7 +14,7 @@ from tests import images
 from tests.faults.conftest import ADMIN, MakeServer, admin_of
 from tests.images import digest_of, some_bytes
 from tests.registry_client import RegistryClient, error_codes
-from tests.servers import PROJECT_FOLDER, BerthServer
+from tests.servers import PROJECT_FOLDER, BerthServer, free_port
 
 NAME = f"{ADMIN}/app"
 # Every way in which rows and bytes can part, in one process: each case changes the
@@ -223,6 +223,7 @@ def test_another_database_stops_the_start_and_costs_no_blob(
     other = {
         "DATABASE_URL": f"sqlite:///{tmp_path}/typo.sqlite3",
         "BERTH_GARBAGE_GRACE_HOURS": "1",
+        "BERTH_LISTEN": f"127.0.0.1:{free_port()}",
     }
     status, said = run(server, "prepare", **other)
     assert status != 0

@@ -52,7 +52,7 @@ def test_the_first_start_shows_all_and_the_second_changes_nothing(
     assert re.search(r"administrator: +admin", screen)
     password = re.search(r"one-time password: +(\S+)", screen)
     assert password
-    for command in ("docker login", "docker tag", "docker push"):
+    for command in ("docker login", "docker import", "docker push"):
         assert f"{command} " in screen
     before = snapshot(data_folder)
     again = make_run.prepare()
