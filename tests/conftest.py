@@ -280,7 +280,7 @@ class Cast:
 
 
 @pytest.fixture(scope="session")
-def cast(django_db_setup: None) -> Cast:
+def cast(django_db_setup: None) -> Iterator[Cast]:
     """Make the people once; what they may do is each test's own repository."""
     alice, bob, carol, dave = (
         make.user(name) for name in ("alice", "bob", "carol", "dave")
@@ -293,7 +293,9 @@ def cast(django_db_setup: None) -> Cast:
         for person in (alice, bob, carol, dave)
     }
     secrets[robby.username] = robot_token
-    return Cast(alice, bob, carol, dave, robby, acme, backend, secrets)
+    yield Cast(alice, bob, carol, dave, robby, acme, backend, secrets)
+    left = backend.memberships.exclude(user=bob)
+    assert not left, f"a test left members in everybody's team: {list(left)}"
 
 
 def _client(cast: Cast, registry: BerthServer, http: httpx.Client, who: Any) -> Any:

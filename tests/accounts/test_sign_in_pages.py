@@ -175,8 +175,9 @@ def test_an_invitation_makes_one_account_which_alone_answers_it(
     invite_only: BerthServer, cast: Cast
 ) -> None:
     """One mailed link makes one account, and that one joins by it (D12)."""
+    team = make.team(cast.acme)
     invitation, secret = invite(
-        team=cast.backend,
+        team=team,
         email=f"{make.unique('viv')}@example.com",
         actor=actor_of(cast.alice),
     )
@@ -194,7 +195,7 @@ def test_an_invitation_makes_one_account_which_alone_answers_it(
     assert invitation.user == made[0]
     answered = visitors[0].post(f"/invitations/{secret}", {"answer": "accept"})
     assert answered.status_code == 302
-    assert cast.backend.memberships.filter(user=made[0]).exists()
+    assert team.memberships.filter(user=made[0]).exists()
     for visitor in visitors:
         visitor.http.close()
 

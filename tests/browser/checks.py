@@ -1,8 +1,8 @@
 """What is asked of every page in a browser: check_page(page).
 
-axe-core finds nothing, the console is quiet, the Content-Security-Policy had nothing to
-refuse, no request left the site, nothing is wider than the window, and nothing jumped
-while the page was built.
+axe-core finds nothing in light or dark, the console is quiet, the
+Content-Security-Policy had nothing to refuse, no request left the site, nothing is
+wider than the window, and nothing jumped while the page was built.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page
 
 LAYOUT_SHIFT_MAX = 0.01  # less than an eye sees
+# All that differs between light and dark; the page itself is the same.
+ONLY_COLORS = {"runOnly": ["color-contrast"], "resultTypes": ["violations"]}
 
 _WATCH = """
 window.refusedByPolicy = [];
@@ -87,7 +89,15 @@ def check_page(page: Page, *, is_ours: bool = True, has_scripts: bool = True) ->
     assert shift <= LAYOUT_SHIFT_MAX, f"{page.url}: the layout shifted by {shift}"
     if not has_scripts:
         return
-    found = Axe().run(page).response["violations"]
+    _check_by_axe(page, {"resultTypes": ["violations"]})
+    was_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    page.emulate_media(color_scheme="light" if was_dark else "dark")
+    _check_by_axe(page, ONLY_COLORS)
+    page.emulate_media(color_scheme="dark" if was_dark else "light")
+
+
+def _check_by_axe(page: Page, options: dict[str, Any]) -> None:
+    found = Axe().run(page, options=options).response["violations"]
     assert not found, f"{page.url}:\n" + "\n".join(map(_describe, found))
 
 

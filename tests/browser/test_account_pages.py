@@ -12,7 +12,7 @@ from accounts.invitations import invite
 from accounts.models import User
 from tests import make
 from tests.browser.checks import check_page
-from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
+from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 from tests.pages import code_of
 
@@ -50,32 +50,32 @@ def sign_in(page: Page, person: User, target: str = "/settings/security") -> Non
     page.wait_for_url(f"**{target}")
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_the_pages_before_the_sign_in_are_in_order(
-    open_browser: OpenBrowser, width: int, scheme: Scheme
+    open_browser: OpenBrowser, width: int
 ) -> None:
-    page = open_browser(width=width, scheme=scheme)
+    page = open_browser(width=width)
     for path in FOR_NOBODY:
         page.goto(path)
         check_page(page)
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_the_pages_of_the_account_are_in_order(
-    open_browser: OpenBrowser, ines: User, width: int, scheme: Scheme
+    open_browser: OpenBrowser, ines: User, width: int
 ) -> None:
-    page = open_browser(ines, width=width, scheme=scheme)
+    page = open_browser(ines, width=width)
     for path in FOR_PEOPLE:
         page.goto(path)
         assert "/accounts/login/" not in page.url, path
         check_page(page)
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_forms_with_errors_are_in_order_and_say_so_first(
-    open_browser: OpenBrowser, ines: User, width: int, scheme: Scheme
+    open_browser: OpenBrowser, ines: User, width: int
 ) -> None:
-    page = open_browser(ines, width=width, scheme=scheme)
+    page = open_browser(ines, width=width)
     for path, button in (
         ("/settings/tokens", "Create token"),
         ("/new", "Create repository"),
@@ -107,17 +107,15 @@ def test_bullets_of_errors_are_beside_their_first_line(
     )
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_an_invitation_is_in_order(
-    open_browser: OpenBrowser, width: int, scheme: Scheme
-) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_invitation_is_in_order(open_browser: OpenBrowser, width: int) -> None:
     """The first page that a colleague sees: in the middle, with space around (F5)."""
     owner, guest = make.user("olga"), make.user("gus")
     organization = make.organization(owner=owner, name="haven")
     team = make.team(organization)
     _, secret = invite(team=team, actor=actor_of(owner), email="gus@example.com")
     for user in (None, guest):
-        page = open_browser(user, width=width, scheme=scheme)
+        page = open_browser(user, width=width)
         page.goto(f"/invitations/{secret}")
         check_page(page)
         bar, heading = page.get_by_role("banner"), page.get_by_role("heading", level=1)
@@ -134,12 +132,10 @@ def test_an_invitation_is_in_order(
         assert len(tops) >= 4 and min(gaps) > 20, tops
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_a_fresh_token_is_in_order(
-    open_browser: OpenBrowser, width: int, scheme: Scheme
-) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_fresh_token_is_in_order(open_browser: OpenBrowser, width: int) -> None:
     person = make.user("nora")
-    page = open_browser(person, width=width, scheme=scheme)
+    page = open_browser(person, width=width)
     page.goto("/settings/tokens")
     page.get_by_label("Name", exact=True).fill("build-vm-3")
     page.get_by_role("button", name="Create token").click()
@@ -235,12 +231,12 @@ def test_a_passkey_is_added_and_signs_in(open_browser: OpenBrowser) -> None:
     page.wait_for_url("**/settings/tokens")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [VIEWS[0], VIEWS[3]])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_the_second_factor_pages_are_in_order(
-    open_browser: OpenBrowser, width: int, scheme: Scheme
+    open_browser: OpenBrowser, width: int
 ) -> None:
     person = make.user("rosa", password=PASSWORD)
-    page = open_browser(width=width, scheme=scheme)
+    page = open_browser(width=width)
     sign_in(page, person)
     page.get_by_role("link", name="Set up an authenticator app").click()
     page.wait_for_url("**/2fa/totp/activate/")

@@ -8,7 +8,7 @@ from repositories import stars, trends
 from repositories.models import Category, Repository, SearchEntry
 from tests import make
 from tests.browser.checks import check_page
-from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
+from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 
 
@@ -31,12 +31,12 @@ def word(cast: Cast) -> str:
     return word
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_the_pages_are_in_order(
-    open_browser: OpenBrowser, cast: Cast, word: str, width: int, scheme: Scheme
+    open_browser: OpenBrowser, cast: Cast, word: str, width: int
 ) -> None:
     for user in (None, cast.dave):
-        page = open_browser(user, width=width, scheme=scheme)
+        page = open_browser(user, width=width)
         for path in (
             "/",
             f"/search?q={word}",
@@ -48,12 +48,10 @@ def test_the_pages_are_in_order(
             check_page(page)
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_the_state_page_is_in_order(
-    open_browser: OpenBrowser, width: int, scheme: Scheme
-) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_state_page_is_in_order(open_browser: OpenBrowser, width: int) -> None:
     root: User = make.user("root", is_superuser=True, is_staff=True)
-    page = open_browser(root, width=width, scheme=scheme)
+    page = open_browser(root, width=width)
     page.goto("/-/admin/site/")
     check_page(page)
 

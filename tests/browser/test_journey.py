@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests import make
 from tests.browser.checks import check_page
-from tests.browser.conftest import VIEWS, open_window
+from tests.browser.conftest import WIDTHS, open_window
 from tests.clients.command import Command
 from tests.clients.docker_engine import DockerEngine, build_image, docker_for
 from tests.servers import MakeRun
@@ -59,8 +59,8 @@ class Newcomer:
 
 
 @pytest.fixture(
-    params=[*((*view, True) for view in VIEWS), (1280, "light", False)],
-    ids=lambda param: "{}-{}-{}".format(*param[:2], "scripts" if param[2] else "plain"),
+    params=[*((width, True) for width in WIDTHS), (1280, False)],
+    ids=lambda param: f"{param[0]}-{'scripts' if param[1] else 'plain'}",
 )
 def me(
     request: pytest.FixtureRequest,
@@ -69,10 +69,8 @@ def me(
     berth: MakeRun,
     tmp_path: Path,
 ) -> Iterator[Newcomer]:
-    width, scheme, has_scripts = request.param
-    page = open_window(
-        chromium, berth.url, width=width, scheme=scheme, scripts=has_scripts
-    )
+    width, has_scripts = request.param
+    page = open_window(chromium, berth.url, width=width, scripts=has_scripts)
     yield Newcomer(
         page=page,
         docker=docker_for(engine, tmp_path / "home"),

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from accounts.models import Organization
 from tests import make
 from tests.browser.checks import check_page
-from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
+from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 
 PAGES = {
@@ -37,16 +37,15 @@ def guild(cast: Cast) -> tuple[Organization, dict[str, str]]:
     return organization, {"team": team.name, "robot": robot.name}
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_the_pages_of_an_organization_are_in_order(
     open_browser: OpenBrowser,
     cast: Cast,
     guild: tuple[Organization, dict[str, str]],
     width: int,
-    scheme: Scheme,
 ) -> None:
     organization, names = guild
-    page = open_browser(cast.alice, width=width, scheme=scheme)
+    page = open_browser(cast.alice, width=width)
     for path in PAGES.values():
         page.goto(f"/{organization.namespace.name}{path.format(**names)}")
         check_page(page)

@@ -10,7 +10,7 @@ from repositories.models import Event, Repository
 from repositories.watches import watch
 from tests import make
 from tests.browser.checks import check_page
-from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
+from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
@@ -41,11 +41,11 @@ def reader(cast: Cast, alice: RegistryClient, public_api: Repository) -> User:
     return person
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_is_in_order(
-    open_browser: OpenBrowser, reader: User, width: int, scheme: Scheme
+    open_browser: OpenBrowser, reader: User, width: int
 ) -> None:
-    page = open_browser(reader, width=width, scheme=scheme)
+    page = open_browser(reader, width=width)
     page.goto("/settings/notifications")
     bell = page.get_by_role("link", name="Notifications, 3 new")
     expect(bell).to_be_visible()

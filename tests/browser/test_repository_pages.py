@@ -9,7 +9,7 @@ from accounts.actors import ANONYMOUS
 from repositories.lifecycle import describe_repository
 from repositories.models import Repository
 from tests.browser.checks import check_page
-from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
+from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 from tests.images import Image, artifact, image, index
 from tests.registry_client import RegistryClient
@@ -79,11 +79,11 @@ def filled(private_api: Repository, alice: RegistryClient, cast: Cast) -> str:
     return f"/{name}"
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_is_in_order(
-    open_browser: OpenBrowser, cast: Cast, filled: str, width: int, scheme: Scheme
+    open_browser: OpenBrowser, cast: Cast, filled: str, width: int
 ) -> None:
-    page = open_browser(cast.alice, width=width, scheme=scheme)
+    page = open_browser(cast.alice, width=width)
     for rest in (
         *("", ":v1", "/-/tags", "/-/tags?deleted=gone", "/-/activity", "/-/settings"),
         *("/-/access", f"/-/access?who={cast.carol.username}&action=push"),
@@ -94,12 +94,12 @@ def test_every_page_is_in_order(
         assert page.title() != "broken"
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_an_empty_repository_is_in_order(
-    open_browser: OpenBrowser, cast: Cast, api: str, width: int, scheme: Scheme
+    open_browser: OpenBrowser, cast: Cast, api: str, width: int
 ) -> None:
     for user in (cast.bob, cast.carol):
-        page = open_browser(user, width=width, scheme=scheme)
+        page = open_browser(user, width=width)
         page.goto(f"/{api}")
         check_page(page)
 

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from accounts.models import User
 from tests import make
 from tests.browser.checks import check_page
-from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
+from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 
 
@@ -15,21 +15,21 @@ def administrator(django_db_setup: None) -> User:
     return make.user("root", is_superuser=True, is_staff=True)
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_the_first_page_is_in_order(
-    open_browser: OpenBrowser, cast: Cast, width: int, scheme: Scheme
+    open_browser: OpenBrowser, cast: Cast, width: int
 ) -> None:
     for user in (None, cast.alice):
-        page = open_browser(user, width=width, scheme=scheme)
+        page = open_browser(user, width=width)
         page.goto("/")
         check_page(page)
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_a_page_that_is_not_there_is_in_order(
-    open_browser: OpenBrowser, width: int, scheme: Scheme
+    open_browser: OpenBrowser, width: int
 ) -> None:
-    page = open_browser(width=width, scheme=scheme)
+    page = open_browser(width=width)
     page.goto("/nobody/nothing")
     check_page(page)
 
@@ -43,12 +43,10 @@ def test_the_administration_works_under_the_policy(
     check_page(page, is_ours=False)
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_the_api_reference_is_in_order(
-    open_browser: OpenBrowser, width: int, scheme: Scheme
-) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_api_reference_is_in_order(open_browser: OpenBrowser, width: int) -> None:
     """Also where an operation and an object are open (F15)."""
-    page = open_browser(width=width, scheme=scheme)
+    page = open_browser(width=width)
     page.goto("/api/docs/")
     check_page(page)
     page.get_by_text("Issue a token; this answer").click()

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests import images, make
 from tests.browser.checks import check_page
-from tests.browser.conftest import VIEWS, OpenBrowser, Scheme
+from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient
 from tests.webhooks.test_pages import URL, delivery_of, path_of
@@ -16,12 +16,12 @@ from webhooks.models import Delivery
 from webhooks.reports import record_report
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_the_pages_of_webhooks_are_in_order(
-    open_browser: OpenBrowser, cast: Cast, width: int, scheme: Scheme
+    open_browser: OpenBrowser, cast: Cast, width: int
 ) -> None:
     api = make.repository(cast.acme.namespace, make.unique("api"))
-    page = open_browser(cast.alice, width=width, scheme=scheme)
+    page = open_browser(cast.alice, width=width)
     page.goto(f"/{api.full_name}/-/webhooks")
     check_page(page)
     webhook, _secret = make.webhook(URL, repository=api, name="Deploy staging")
@@ -55,13 +55,12 @@ def test_a_preview_comes_with_and_without_scripts(
     expect(page.locator("#preview")).to_contain_text(f'"{api.full_name}"')
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_what_was_reported_and_what_is_delayed_are_in_order(
     open_browser: OpenBrowser,
     cast: Cast,
     alice: RegistryClient,
     width: int,
-    scheme: Scheme,
 ) -> None:
     api = make.repository(cast.acme.namespace, make.unique("api"))
     image = images.image()
@@ -81,7 +80,7 @@ def test_what_was_reported_and_what_is_delayed_are_in_order(
             context=context,
             target_url=link,
         )
-    page = open_browser(cast.alice, width=width, scheme=scheme)
+    page = open_browser(cast.alice, width=width)
     for shown in (f"/{api.full_name}/-/tags", f"/{api.full_name}:v1"):
         page.goto(shown)
         expect(page.get_by_role("link", name="deployed by Jenkins #42")).to_have_count(
