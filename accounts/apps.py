@@ -6,6 +6,4 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # They register when apps are ready.
-        from accounts import sessions  # noqa: F401
-        from accounts.api import schema  # noqa: F401
+        from accounts import sessions  # noqa: F401  # it registers when apps are ready

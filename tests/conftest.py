@@ -30,7 +30,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import BerthServer, Postgres, reserve_port
+from tests.servers import BerthServer, Postgres, keep_tables, reserve_port
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 IS_CONTROLLER = WORKER == "main"
@@ -193,7 +193,28 @@ def django_db_setup(django_db_blocker: Any) -> None:
     from django.core.management import call_command
 
     django_db_blocker.unblock()
+    call_command("migrate", verbosity=0)
+    _keep_tables()
     call_command("prepare", stdout=StringIO())
+
+
+def _keep_tables() -> None:
+    """Keep the empty tables, so that other servers of this run need not make them."""
+    from django.db import connection
+
+    if _postgres is None:
+        with connection.cursor() as cursor:
+            keep_tables(lambda path: cursor.execute("VACUUM INTO %s", [str(path)]))
+    else:
+        connection.close()
+        _postgres.create_database(f"tables_{WORKER}", like=f"berth_{WORKER}")
+
+
+def own_database(name: str) -> str | None:
+    """Make a database with tables on the run's PostgreSQL, None on SQLite."""
+    if _postgres is None:
+        return None
+    return _postgres.create_database(f"{name}_{WORKER}", like=f"tables_{WORKER}")
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ All are left by their context manager or by `stop()`; nothing here outlives pyte
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -55,9 +56,9 @@ class Postgres:
         self.stop()
         self.start()
 
-    def create_database(self, name: str) -> str:
-        """Make a database and return its URL."""
-        self._server.psql(f'CREATE DATABASE "{name}";')
+    def create_database(self, name: str, *, like: str = "template1") -> str:
+        """Make a database, a copy of one that nobody uses, and return its URL."""
+        self._server.psql(f'CREATE DATABASE "{name}" TEMPLATE "{like}";')
         return self.url(name)
 
     def url(self, name: str) -> str:
@@ -79,6 +80,29 @@ def run_postgres(folder: Path) -> Iterator[Postgres]:
         yield server
     finally:
         server.stop()
+
+
+def keep_tables(make_copy: Callable[[Path], object]) -> None:
+    """Keep a SQLite database that has its tables and no rows yet, for later servers."""
+    kept = _kept_tables()
+    if kept is not None:
+        part = kept.with_name(f"{kept.name}.{os.getpid()}")
+        make_copy(part)
+        part.rename(kept)
+
+
+def _bring_tables(data_folder: Path) -> None:
+    """Give a new data folder the tables; to make them takes most of a first start."""
+    kept, database = _kept_tables(), data_folder / "berth.sqlite3"
+    if kept is not None and kept.exists() and not database.exists():
+        data_folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.copyfile(kept, database)
+        database.chmod(0o600)
+
+
+def _kept_tables() -> Path | None:
+    folder = os.environ.get("BERTH_TEST_FOLDER")
+    return Path(folder) / "tables.sqlite3" if folder else None
 
 
 def reserve_port() -> socket.socket:
@@ -106,8 +130,11 @@ class BerthServer:
         data_folder: Path,
         database_url: str | None = None,
         port: int | None = None,
+        has_tables: bool = True,
         **environment: str,
     ) -> None:
+        if has_tables and database_url is None:
+            _bring_tables(data_folder)
         self.data_folder = data_folder
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
@@ -309,8 +336,10 @@ class MakeRun:
     Makefile sets.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, has_tables: bool = True) -> None:
         self.folder = folder
+        if has_tables:
+            _bring_tables(folder / "data")
         port = free_port()
         self.url = f"http://localhost:{port}"
         inherited = {

@@ -30,7 +30,9 @@ _admin_tokens: dict[Path, str] = {}
 
 
 @pytest.fixture(scope="module")
-def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer]:
+def make_server(
+    django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeServer]:
     """Make a server, not started nor prepared; it is killed at the end.
 
     With ``beside``, one more server on the same data.
@@ -63,10 +65,7 @@ def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer
 
 def own_database() -> str | None:
     """Make a database on the run's PostgreSQL; SQLite is in the data folder anyway."""
-    if conftest._postgres is None:
-        return None
-    name = f"berth_fault_{conftest.WORKER}_{next(_serial)}"
-    return conftest._postgres.create_database(name)
+    return conftest.own_database(f"berth_fault_{next(_serial)}")
 
 
 def admin_of(server: BerthServer, http: httpx.Client) -> RegistryClient:

@@ -44,9 +44,10 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_the_first_start_shows_all_and_the_second_changes_nothing(
-    make_run: MakeRun, environment: dict[str, str]
+    tmp_path: Path,
 ) -> None:
-    data_folder = Path(environment["BERTH_DATA"])
+    make_run = MakeRun(tmp_path, has_tables=False)
+    data_folder = Path(make_run.environment["BERTH_DATA"])
     screen = make_run.prepare()
     assert make_run.url in screen
     assert re.search(r"administrator: +admin", screen)

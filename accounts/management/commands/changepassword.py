@@ -13,6 +13,7 @@ from accounts.users import note_new_password
 
 class Command(changepassword.Command):
     help = "Change somebody's password."
+    requires_system_checks: list[str] = []  # they load every view
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         username = options["username"] or getpass.getuser()

@@ -12,6 +12,7 @@ from accounts.second_factor import reset_second_factor
 
 class Command(BaseCommand):
     help = "Remove authenticator app, passkeys and recovery codes of an account."
+    requires_system_checks: list[str] = []  # they load every view
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")

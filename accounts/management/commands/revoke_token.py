@@ -24,6 +24,7 @@ class Command(BaseCommand):
         "End the tokens in a text from standard input, and say whose each was. "
         "They are never printed."
     )
+    requires_system_checks: list[str] = []  # they load every view
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

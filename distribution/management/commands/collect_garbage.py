@@ -12,6 +12,7 @@ from distribution.storage.base import StoreError
 
 class Command(BaseCommand):
     help = "Delete expired uploads and blobs that no manifest has needed for a while."
+    requires_system_checks: list[str] = []  # they load every view
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -11,6 +11,7 @@ from distribution.storage.base import StoreError
 
 class Command(BaseCommand):
     help = "Read the configs of images whose platform and labels are not known yet."
+    requires_system_checks: list[str] = []  # they load every view
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

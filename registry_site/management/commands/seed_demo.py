@@ -14,6 +14,7 @@ class Command(BaseCommand):
         "Make a demo: organizations, teams, images that can be pulled, stars, pulls. "
         "Safe to run twice."
     )
+    requires_system_checks: list[str] = []  # they load every view
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -13,6 +13,7 @@ from accounts.mail import send_test_mail
 
 class Command(BaseCommand):
     help = "Send a test mail to an address, and say what the mail server answers."
+    requires_system_checks: list[str] = []  # they load every view
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("address")

@@ -11,6 +11,7 @@ from repositories.former_names import former_names_of, free_name
 
 class Command(BaseCommand):
     help = "Free former names of users, organizations and repositories, or list them."
+    requires_system_checks: list[str] = []  # they load every view
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", nargs="*", help="such as oldco, or acme/old-api")

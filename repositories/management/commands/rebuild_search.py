@@ -9,6 +9,7 @@ from repositories import search_index, trends
 
 class Command(BaseCommand):
     help = "Write the search's entries, platforms, labels and trends anew."
+    requires_system_checks: list[str] = []  # they load every view
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = search_index.rebuild()
