@@ -22,6 +22,12 @@ from enum import Enum
 
 from django.utils.http import parse_http_date_safe
 
+_HEADERS = (
+    "HTTP_IF_MATCH",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_UNMODIFIED_SINCE",
+)
 _MEMBER = re.compile(
     r'[ \t]*(?:(?P<weak>W/)?"(?P<opaque>[^"\x00-\x20\x7f]*)"|(?P<bare>[^",\s]*))'
     r"[ \t]*(?:,|\Z)"
@@ -92,13 +98,14 @@ class Conditions:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Conditions":
         """Read the headers; a date that is not one is ignored."""
-        match = environ.get("HTTP_IF_MATCH")
-        none_match = environ.get("HTTP_IF_NONE_MATCH")
+        match, none_match, modified_since, unmodified_since = map(environ.get, _HEADERS)
         return cls(
             None if match is None else EntityTags.parse(match),
             None if none_match is None else EntityTags.parse(none_match),
-            parse_http_date_safe(environ.get("HTTP_IF_MODIFIED_SINCE", "")),
-            parse_http_date_safe(environ.get("HTTP_IF_UNMODIFIED_SINCE", "")),
+            None if modified_since is None else parse_http_date_safe(modified_since),
+            None
+            if unmodified_since is None
+            else parse_http_date_safe(unmodified_since),
         )
 
     def judge(

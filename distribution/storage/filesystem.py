@@ -193,8 +193,9 @@ class FilesystemStore(BlobStore):
     def open(
         self, key: str, size_bytes: int, start: int, length: int
     ) -> Iterator[bytes]:
+        path = f"{self.folder}/{key}"
         try:
-            descriptor = os.open(self.folder / key, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             self.verify()
             raise ObjectMissing(f"there are no bytes under {key}") from error
@@ -205,7 +206,7 @@ class FilesystemStore(BlobStore):
             os.close(descriptor)
             raise ObjectMissing(f"{key} has {size_found} bytes and not {size_bytes}")
         pieces = _FilePieces(descriptor, start, length)
-        pieces.file_span = FileSpan(str(self.folder / key), start, start + length)
+        pieces.file_span = FileSpan(path, start, start + length)
         return pieces
 
     def size_of(self, key: str) -> int | None:
