@@ -152,13 +152,16 @@ class _GatheredBody:
         self._limit_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1
 
     def begin(self) -> None:
+        wanted_bytes = self._limit_bytes
         length = self._environ.get("CONTENT_LENGTH", "")
-        if length.isdigit() and int(length) >= self._limit_bytes:
-            # Django refuses it by its length, without a look at it.
-            _answer_page(self._proto, self._environ)
-            return
+        if length.isdigit():
+            wanted_bytes = int(length)
+            if wanted_bytes >= self._limit_bytes:
+                # Django refuses it by its length, without a look at it.
+                _answer_page(self._proto, self._environ)
+                return
         self._reader = BodyReader(self._proto, self._resume, is_blob=False)
-        body = self._reader.gather(self._limit_bytes)
+        body = self._reader.gather(wanted_bytes)
         if body is not None:
             self._reader.let_go()
             self._answer(body)
