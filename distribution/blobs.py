@@ -15,10 +15,11 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.authentication import actor_of_access_token, find_live_access_token
 from accounts.outages import is_disk_full
+from database.crash_points import reach
+from database.locking import retry_deadlocks
+from database.sql import change_rows, fetch_row, for_update, prepared_value
 from distribution.errors import Denied
 from distribution.models import Blob, BlobLink
-from repositories.crash_points import reach
-from repositories.locking import retry_deadlocks
 from repositories.models import (
     Manifest,
     ManifestReference,
@@ -28,7 +29,6 @@ from repositories.models import (
 )
 from repositories.oci.digests import Digest
 from repositories.permissions import decide
-from repositories.sql import change_rows, fetch_row, for_update, prepared_value
 
 _FIND = """
 SELECT l.id, b.id, b.size_bytes, b.storage_key, l.condemned_at,

@@ -30,6 +30,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts.actors import SYSTEM, Actor
+from database.crash_points import reach
 from distribution.blobs import is_needed, needed_links
 from distribution.installation import check_store
 from distribution.models import (
@@ -42,7 +43,6 @@ from distribution.models import (
 from distribution.models.installation import ONLY
 from distribution.storage import blob_store
 from distribution.storage.base import StoredObject
-from repositories.crash_points import reach
 from repositories.events import record_in_namespace
 from repositories.models import Event, add_stored_bytes
 

@@ -6,6 +6,7 @@ when its manifest is pushed, and kept beside it (repositories.models.ImageConfig
 
 import logging
 
+from database.sql import fetch_row
 from distribution.storage import blob_store
 from distribution.storage.base import StoreError
 from repositories.manifests import keep_image_config
@@ -24,7 +25,6 @@ from repositories.oci.image_config import (
     config_descriptor_of,
     parse_image_config,
 )
-from repositories.sql import fetch_row
 
 log = logging.getLogger(__name__)
 

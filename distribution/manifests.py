@@ -9,6 +9,9 @@ from django.db import transaction
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.conditions import UNCONDITIONAL, Conditions
+from database.crash_points import reach
+from database.locking import retry_deadlocks
+from database.sql import fetch_row
 from distribution.errors import (
     Denied,
     ManifestBlobUnknown,
@@ -18,8 +21,6 @@ from distribution.errors import (
 from distribution.headers import check_conditions
 from distribution.images import read_image_config
 from distribution.models import BlobLink
-from repositories.crash_points import reach
-from repositories.locking import retry_deadlocks
 from repositories.manifests import (
     DeletionRefused,
     MediaTypeDiffers,
@@ -34,7 +35,6 @@ from repositories.models import Manifest, RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
 from repositories.permissions import decide, decide_tags
-from repositories.sql import fetch_row
 from repositories.tags import move_tag
 
 _COLUMNS = "m.digest, m.media_type, m.size_bytes"
@@ -87,7 +87,7 @@ def put_manifest(
 ) -> None:
     """Keep a manifest and move its tags, all or nothing (D-11).
 
-    Everything is locked in the order of repositories/locking.py, so that the garbage
+    Everything is locked in the order of database/locking.py, so that the garbage
     collection, deletions and other pushes wait or come after. Tags are judged by where
     they pointed when they were locked; a refusal undoes everything. Raises
     ManifestBlobUnknown, PreconditionFailed, NameUnknown, and Denied for a tag that the

@@ -28,7 +28,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from repositories.crash_points import reach
+from database.crash_points import reach
 from repositories.stats import Fetch, count_fetches
 
 log = logging.getLogger(__name__)

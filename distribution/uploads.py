@@ -37,6 +37,10 @@ from accounts.limits import TooManyAttempts
 from accounts.memberships import member_leaves
 from accounts.models import Namespace, User
 from accounts.users import user_suspended
+from database.crash_points import reach
+from database.durability import quick_transaction
+from database.locking import retry_deadlocks
+from database.sql import change_rows, fetch_row, prepared_value
 from distribution.blobs import link_blob
 from distribution.bodies import Body, BodyCutOff, Receiving
 from distribution.errors import (
@@ -49,17 +53,9 @@ from distribution.hashing import StreamHash
 from distribution.models import Upload
 from distribution.storage import blob_store
 from distribution.storage.base import ObjectMissing, Staged, StoreFull
-from repositories.crash_points import reach
-from repositories.locking import retry_deadlocks
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import CANONICAL_ALGORITHM, Digest
 from repositories.permissions import decide
-from repositories.sql import (
-    change_rows,
-    fetch_row,
-    prepared_value,
-    quick_transaction,
-)
 
 _INSERT = """
 INSERT INTO distribution_upload (uuid, repository_id, user_id, robot_id, offset_bytes,

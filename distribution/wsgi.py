@@ -19,10 +19,10 @@ from django.core.handlers.wsgi import WSGIRequest, get_path_info
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from database.sql import this_threads_connection
 from distribution import urls
 from distribution.bodies import WAS_READ, receive
 from distribution.endpoints import Answer, Resource
-from repositories.sql import this_threads_connection
 
 BUFFERED_BYTES = 64 * 1024
 LINGER_SECONDS = 0.3  # as long as a client needs to look up

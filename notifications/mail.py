@@ -15,10 +15,10 @@ from django.utils.translation import ngettext
 
 from accounts.authentication import actor_of
 from accounts.models import User
+from database.crash_points import reach
 from notifications.models import Notification
 from notifications.preferences import who_get_mail
 from notifications.wording import explanation_of, headline_of, path_of
-from repositories.crash_points import reach
 
 PEOPLE_AT_A_TIME = 200
 TOLD_MAX = 50  # of one mail; the rest is counted

@@ -250,7 +250,7 @@ BERTH_IMAGE_PROXY = environment.url_template(
 
 # --- tests --------------------------------------------------------------------------
 
-BERTH_CRASH_AT = read(env.str, "BERTH_CRASH_AT", "")  # repositories/crash_points.py
+BERTH_CRASH_AT = read(env.str, "BERTH_CRASH_AT", "")  # database/crash_points.py
 
 # --- Django -------------------------------------------------------------------------
 

@@ -17,10 +17,10 @@ from accounts.actors import Actor
 from accounts.models import Membership, Namespace, Robot, Team
 from accounts.moved import Moved
 from accounts.views.base import require
+from database.sql import fetch_row
 from repositories.models import FormerRepositoryName, Repository, RepositoryFacts
 from repositories.oci.references import RepositoryName
 from repositories.permissions import decide
-from repositories.sql import fetch_row
 
 _FIND = """
 SELECT r.id, n.id, r.visibility, n.user_id, n.organization_id

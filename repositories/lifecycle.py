@@ -27,8 +27,8 @@ from accounts.models import NameReserved, Namespace
 from accounts.organizations import namespace_leaves
 from accounts.rates import take
 from accounts.users import account_leaves
+from database.crash_points import reach
 from repositories.access import find_moved
-from repositories.crash_points import reach
 from repositories.defaults import apply_defaults
 from repositories.events import record_event, record_in_namespace
 from repositories.former_names import keep_former_name, take_own_name

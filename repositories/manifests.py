@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.actors import Actor
-from repositories.crash_points import reach
+from database.crash_points import reach
+from database.locking import lock_or_create, retry_deadlocks
 from repositories.events import record_event
-from repositories.locking import lock_or_create, retry_deadlocks
 from repositories.models import (
     Event,
     ImageConfig,

@@ -28,9 +28,9 @@ from accounts.actions import (
 from accounts.actors import Actor
 from accounts.decisions import Decision
 from accounts.models import Namespace, Team
+from database.sql import fetch_rows
 from repositories.models import Repository, RepositoryFacts
 from repositories.oci.globs import matches
-from repositories.sql import fetch_rows
 
 # Stands for the tag of a manifest that has none; only a glob like * matches it.
 UNTAGGED = ""

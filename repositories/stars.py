@@ -6,7 +6,7 @@ from django.db.models import F
 from accounts.actors import Actor
 from accounts.models import User
 from accounts.rates import take
-from repositories.locking import lock_or_create, retry_deadlocks
+from database.locking import lock_or_create, retry_deadlocks
 from repositories.models import Repository, Star
 
 

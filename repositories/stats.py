@@ -20,7 +20,8 @@ from django.db.models.functions import Coalesce
 from django.dispatch import Signal
 from django.utils import timezone
 
-from repositories.locking import retry_deadlocks
+from database.locking import retry_deadlocks
+from database.sql import change_rows
 from repositories.models import (
     CountedBatch,
     DailyPlatformPulls,
@@ -31,7 +32,6 @@ from repositories.models import (
     Tag,
 )
 from repositories.oci.documents import ReferenceKind
-from repositories.sql import change_rows
 
 DETAIL_DAYS = 90  # for so long tags, platforms and clients are told apart
 BATCH_MEMORY = timedelta(days=30)  # a batch older than this does not come again
@@ -201,7 +201,7 @@ def _lock_tags(
 ) -> dict[tuple[int, str], dict[str, int]]:
     """Return the tags that point to each manifest, with their keys, and lock them.
 
-    Before the repositories, as a push does (repositories/locking.py).
+    Before the repositories, as a push does (database/locking.py).
     """
     rows = (
         Tag.objects.select_for_update(of=("self",), no_key=True)

@@ -8,9 +8,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.actors import Actor
-from repositories.crash_points import reach
+from database.crash_points import reach
+from database.locking import lock_or_create, retry_deadlocks
 from repositories.events import record_event
-from repositories.locking import lock_or_create, retry_deadlocks
 from repositories.models import Event, Manifest, RepositoryFacts, Tag, TagMove
 
 

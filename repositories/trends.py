@@ -14,9 +14,9 @@ from django.db.models import Count, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
+from database.sql import change_rows
 from repositories.models import DailyPulls, Event, SearchEntry, Star
 from repositories.search_index import weight_sql
-from repositories.sql import change_rows
 
 WEEK = timedelta(days=7)
 WINDOWS = ((timedelta(days=1), 2.0), (WEEK, 1.0), (timedelta(days=30), 0.25))

@@ -10,7 +10,7 @@ receiver may hear the same id twice: at least once, and never not at all. Nothin
 sent inside of a transaction, and no connection to the database is held while a receiver
 thinks.
 
-Rows are locked in the order webhook, delivery, attempt (repositories/locking.py says
+Rows are locked in the order webhook, delivery, attempt (database/locking.py says
 why there is one).
 """
 
@@ -31,8 +31,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from repositories.crash_points import reach
-from repositories.locking import retry_deadlocks
+from database.crash_points import reach
+from database.locking import retry_deadlocks
 from webhooks import sender
 from webhooks.backoff import LADDER_SECONDS, TRIES_MAX, wait_seconds
 from webhooks.lanes import REMEMBERED_MAX, Lanes, Target

@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
-from repositories.crash_points import reach
+from database.crash_points import reach
 from repositories.events import events_relayed
 from repositories.models import Event, Manifest
 from repositories.models.manifests import ENTRIES_SHOWN

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.actors import ANONYMOUS, Actor
 from accounts.models import Namespace, User
 from accounts.rates import take
-from repositories.locking import retry_deadlocks
+from database.locking import retry_deadlocks
 from repositories.models import Repository
 from webhooks.events import WebhookEvent, record_webhook_event
 from webhooks.models import Delivery, Webhook

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from database.crash_points import reach
 from distribution.storage.base import (
     BlobStore,
     FileSpan,
@@ -30,7 +31,6 @@ from distribution.storage.base import (
     StoreFull,
     WrongStore,
 )
-from repositories.crash_points import reach
 from repositories.oci.digests import ENCODED_LENGTHS, Digest
 
 PIECE_BYTES = 1024 * 1024  # measured: 256 KiB to 1 MiB are equally quick to send

@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.http.response import HttpResponseBase
 
+from database.sql import this_threads_connection
 from distribution import wsgi as protocol_routes
 from distribution.bodies import BodyTooSlow, Receiving
 from distribution.wsgi import ProtocolRequest
@@ -22,7 +23,6 @@ from registry_site.server import replies
 from registry_site.server.bodies import BodyReader, TooSlow
 from registry_site.server.environ import Environ, has_body, make_environ
 from registry_site.wsgi import answer_page, is_protocol_path
-from repositories.sql import this_threads_connection
 
 log = logging.getLogger(__name__)
 

@@ -169,7 +169,7 @@ def test_a_push_and_what_meets_it_wait_for_each_other_in_turn(
 def test_a_push_locks_in_the_order_that_is_written_down(
     database: None, alice: RegistryClient, cast: Cast, api: str
 ) -> None:
-    """Links, manifest, tag, repository, search entry (repositories/locking.py)."""
+    """Links, manifest, tag, repository, search entry (database/locking.py)."""
     image = images.image()
     for blob in image.blobs:
         alice.push_blob(api, blob)

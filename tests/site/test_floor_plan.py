@@ -10,17 +10,19 @@ from tests.servers import PROJECT_FOLDER
 
 # An app, and the siblings that it may import, those inside functions too.
 FLOOR_PLAN = {
-    "accounts": set(),
-    "repositories": {"accounts"},
-    "distribution": {"repositories", "accounts"},
-    "webhooks": {"repositories", "accounts"},
-    "notifications": {"repositories", "accounts"},
+    "database": set(),
+    "accounts": {"database"},
+    "repositories": {"accounts", "database"},
+    "distribution": {"repositories", "accounts", "database"},
+    "webhooks": {"repositories", "accounts", "database"},
+    "notifications": {"repositories", "accounts", "database"},
     "registry_site": {
         "distribution",
         "webhooks",
         "notifications",
         "repositories",
         "accounts",
+        "database",
     },
 }
 # Modules that know nothing of Django, so that they can be read and tested alone.

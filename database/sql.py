@@ -8,12 +8,11 @@ counts, the debug log) is heard the ordinary way, and so is every other database
 """
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Rows = list[tuple[Any, ...]]
@@ -61,28 +60,6 @@ def prepared_value(model: type[models.Model], column: str, value: object) -> Any
 def for_update() -> str:
     """Return the words that lock the rows of a SELECT; SQLite has one writer anyway."""
     return " FOR UPDATE" if connection.features.has_select_for_update else ""
-
-
-@contextmanager
-def quick_transaction() -> Iterator[None]:
-    """Open a transaction that does not wait for the disk when it commits.
-
-    A killed process loses nothing of it; a power cut may, together with everything that
-    came after it, but never something before. For rows whose loss costs a client one
-    more try, such as an upload that is going on, and for nothing that is a promise.
-    """
-    wrapper = this_threads_connection()
-    if wrapper.vendor == "sqlite":
-        change_rows("PRAGMA synchronous=NORMAL", ())
-        try:
-            with transaction.atomic():
-                yield
-        finally:
-            change_rows("PRAGMA synchronous=FULL", ())
-        return
-    with transaction.atomic():
-        change_rows("SET LOCAL synchronous_commit TO OFF", ())
-        yield
 
 
 def _execute(
