@@ -276,6 +276,7 @@ INSTALLED_APPS = [
     "distribution",
     "webhooks",
     "notifications",
+    "demo",
     "registry_site.administration.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -23,6 +23,7 @@ from tests.conftest import Cast
 from tests.mail_server import MailServer
 from tests.pages import PageClient, code_of
 from tests.servers import PROJECT_FOLDER, BerthServer, free_port
+from tests.site.test_floor_plan import FLOOR_PLAN
 
 PASSWORD = "a long enough password"
 
@@ -311,10 +312,9 @@ def _calls_of_on_commit(path: Path) -> Iterator[ast.Call]:
 
 def test_work_after_a_commit_cannot_fail_the_response() -> None:
     """Every on_commit is robust: Django logs its failure and goes on (kind 7)."""
-    apps = ("accounts", "repositories", "distribution", "webhooks", "notifications")
     calls = [
         (path, call)
-        for app in (*apps, "registry_site")
+        for app in FLOOR_PLAN
         for path in (PROJECT_FOLDER / app).rglob("*.py")
         for call in _calls_of_on_commit(path)
     ]

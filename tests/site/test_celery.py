@@ -6,8 +6,9 @@ import pytest
 from django.conf import settings
 
 from registry_site.celery import app
+from tests.site.test_floor_plan import FLOOR_PLAN
 
-OWN = ("accounts.", "repositories.", "distribution.", "webhooks.", "notifications.")
+OWN = tuple(f"{room}." for room in FLOOR_PLAN)
 QUEUES = {"deliveries", "statistics", "upkeep"}
 
 app.loader.import_default_modules()

@@ -16,6 +16,13 @@ FLOOR_PLAN = {
     "distribution": {"repositories", "accounts", "database"},
     "webhooks": {"repositories", "accounts", "database"},
     "notifications": {"repositories", "accounts", "database"},
+    "demo": {
+        "distribution",
+        "webhooks",
+        "repositories",
+        "accounts",
+        "database",
+    },
     "registry_site": {
         "distribution",
         "webhooks",

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
-from registry_site import demo
+from demo import seed
 
 
 class Command(BaseCommand):
@@ -27,18 +27,18 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        own = [user.pk for user in demo.demo_people()]
+        own = [user.pk for user in seed.demo_people()]
         others = User.objects.filter(is_superuser=False).exclude(pk__in=own)
         if others.exists() and not options["beside_others"]:
             raise CommandError(
                 "other people have accounts here: --beside-others adds the demo to them"
             )
-        taken = demo.taken_names()
+        taken = seed.taken_names()
         if taken:
             raise CommandError(
                 f"the demo wants names that are taken: {', '.join(taken)}"
             )
-        made = demo.seed(password=options["password"])
+        made = seed.seed(password=options["password"])
         for name in made:
             self.stdout.write(f"made {name}")
         if not made:

@@ -34,7 +34,7 @@ from accounts.organizations import create_organization
 from accounts.robots import create_robot
 from accounts.tokens import issue_access_token
 from accounts.users import create_user
-from registry_site.demo_images import DemoPusher, Platform
+from demo.images import DemoPusher, Platform
 from repositories import trends
 from repositories.defaults import add_default
 from repositories.lifecycle import create_repository, describe_repository

@@ -1,0 +1,1 @@
+"""A demo for a site to look at: people, images, stars, pulls."""
