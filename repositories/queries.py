@@ -18,13 +18,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from repositories.oci.platforms import architecture_named, system_named
 from repositories.oci.references import (
     NameMalformed,
     RepositoryName,
     is_tag,
     parse_repository_name,
 )
-from repositories.platforms import architecture_named, system_named
 
 QUERY_MAX_LENGTH = 200
 WORDS_MAX = 10

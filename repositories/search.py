@@ -60,7 +60,7 @@ from repositories.models.repositories import (
     namespaces_of,
     within_ceiling,
 )
-from repositories.platforms import architectures_of, bits_of, systems_of
+from repositories.oci.platforms import architectures_of, bits_of, systems_of
 from repositories.queries import (
     PAGE_SIZE,
     RESULTS_MAX,

@@ -34,7 +34,7 @@ from repositories.models.search import (
     LABEL_KEY_MAX_LENGTH,
     LABEL_VALUE_MAX_LENGTH,
 )
-from repositories.platforms import bit_of
+from repositories.oci.platforms import bit_of
 
 log = logging.getLogger(__name__)
 

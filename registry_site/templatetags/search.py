@@ -16,13 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from repositories.models import Repository
-from repositories.oci.references import DEFAULT_NAMESPACE
-from repositories.platforms import (
+from repositories.oci.platforms import (
     ARCHITECTURE_TITLES,
     SYSTEM_TITLES,
     architectures_of,
     systems_of,
 )
+from repositories.oci.references import DEFAULT_NAMESPACE
 from repositories.search import BoundedCount
 
 register = Library()

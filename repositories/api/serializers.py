@@ -14,12 +14,12 @@ from repositories.models import (
     Tag,
     TagMove,
 )
+from repositories.oci.platforms import pairs_of
 from repositories.oci.references import (
     COMPONENT_PATTERN,
     NAME_MAX_LENGTH,
     is_tag,
 )
-from repositories.platforms import pairs_of
 from repositories.readme import README_MAX_LENGTH
 
 NAME_PATTERN = rf"^{COMPONENT_PATTERN}(?:/{COMPONENT_PATTERN})*\Z"

@@ -45,7 +45,7 @@ class SearchEntry(models.Model):
     pull_count = models.BigIntegerField()
     updated_at = models.DateTimeField()  # of the last push, ten seconds late at most
     weight = models.BigIntegerField()  # marks, then stars, then pulls, as one number
-    platforms = models.BigIntegerField()  # bits (repositories/platforms.py)
+    platforms = models.BigIntegerField()  # bits (repositories/oci/platforms.py)
     trend_score = models.FloatField()
 
     class Meta:

@@ -14,7 +14,7 @@ from accounts.rates import take
 from accounts.views.base import Pages, actor_of_page
 from repositories.access import visible_repository
 from repositories.models import Manifest, Tag
-from repositories.platforms import ARCHITECTURE_TITLES, SYSTEM_TITLES
+from repositories.oci.platforms import ARCHITECTURE_TITLES, SYSTEM_TITLES
 from repositories.queries import (
     PAGE_SIZE,
     ImageReference,

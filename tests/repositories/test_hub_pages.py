@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Namespace, Organization, User
 from repositories import stars, trends
 from repositories.models import Category, Repository, SearchEntry, Star
-from repositories.platforms import bit_of
+from repositories.oci.platforms import bit_of
 from tests import make
 from tests.conftest import Cast
 from tests.images import image

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from repositories.platforms import (
+from repositories.oci.platforms import (
     ARCHITECTURE_TITLES,
     ARCHITECTURES,
     PAIRS,

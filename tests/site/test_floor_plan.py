@@ -51,7 +51,6 @@ PURE = [
         for path in (PROJECT_FOLDER / "webhooks" / "payloads").glob("*.py")
     ),
     "repositories/pictures.py",
-    "repositories/platforms.py",
     "repositories/queries.py",
     *sorted(
         path.relative_to(PROJECT_FOLDER).as_posix()
