@@ -125,8 +125,8 @@ def fill(count: int) -> Any:
     from django.db import connection
 
     from accounts.models import Namespace, User
-    from repositories import search_index
     from repositories.models import Grant, Repository
+    from search import triggers
 
     rng = random.Random(SEED)
     words = Words(rng)
@@ -136,7 +136,7 @@ def fill(count: int) -> Any:
             cursor.execute("SET session_replication_role = replica")
             cursor.execute("DROP INDEX IF EXISTS search_trigrams")
         else:
-            search_index.uninstall_triggers()
+            triggers.uninstall_triggers()
     own = Namespace.objects.get(name="many")
     for batch in _batches(_repositories(words, namespaces, own, count)):
         Repository.objects.bulk_create(batch)
@@ -149,7 +149,7 @@ def fill(count: int) -> Any:
         Grant(repository=repository, user=many, role="read")
         for repository in foreign.order_by("pk")[: count // 200]
     )
-    search_index.install()
+    triggers.install()
     with connection.cursor() as cursor:
         # Most images are for linux/amd64, half also for arm64, some for others.
         cursor.execute(
@@ -249,8 +249,8 @@ def _questions() -> dict[str, tuple[list[str], bool]]:
 
 def measure(many: Any, explain: bool) -> Iterator[str]:
     from accounts.actors import ANONYMOUS, Actor
-    from repositories.queries import parse_query
-    from repositories.search import count_facets, search
+    from search.query import parse_query
+    from search.results import count_facets, search
 
     for title, (texts, is_many) in _questions().items():
         actor = Actor(user_id=many.pk, name="many") if is_many else ANONYMOUS

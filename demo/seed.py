@@ -35,7 +35,6 @@ from accounts.robots import create_robot
 from accounts.tokens import issue_access_token
 from accounts.users import create_user
 from demo.images import DemoPusher, Platform
-from repositories import trends
 from repositories.defaults import add_default
 from repositories.lifecycle import create_repository, describe_repository
 from repositories.models import (
@@ -51,6 +50,7 @@ from repositories.models import (
 )
 from repositories.stars import star
 from repositories.stats import Fetch, count_fetches
+from search import trends
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.relay import new_delivery
 from webhooks.rendering import render_delivery

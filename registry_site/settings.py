@@ -273,6 +273,7 @@ INSTALLED_APPS = [
     "registry_site",
     "accounts",
     "repositories",
+    "search",
     "distribution",
     "webhooks",
     "notifications",
@@ -668,6 +669,7 @@ CELERY_TASK_ROUTES = {
     "webhooks.tasks.expire_deliveries": {"queue": "upkeep"},
     "webhooks.tasks.*": {"queue": "deliveries"},
     "repositories.tasks.*": {"queue": "statistics"},
+    "search.tasks.*": {"queue": "statistics"},
     "distribution.tasks.count_abandoned_pulls": {"queue": "statistics"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a message in hand is a message that may be lost
@@ -745,7 +747,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=3, minute=40),
     },
     "refresh search": {
-        "task": "repositories.tasks.refresh_search",
+        "task": "search.tasks.refresh_search",
         "schedule": crontab(minute=10),
     },
 }

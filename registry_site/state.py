@@ -35,7 +35,7 @@ from registry_site.heartbeats import SCHEDULER, is_silent, last_heard
 from registry_site.queues import waiting_messages
 from registry_site.task_health import TaskHealth, list_tasks
 from repositories.models import Event, Manifest, Repository, Tag
-from repositories.search_index import has_trigrams
+from search.triggers import has_trigrams
 from webhooks.backlog import DELAYED_AFTER, waiting_since
 
 

@@ -7,9 +7,9 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from accounts.actors import Actor
 from repositories.models import Category, Event, Repository, SearchEntry
 from repositories.pictures import small_spark
-from repositories.queries import SearchQuery, Sort
-from repositories.search import BoundedCount, count_matches, find_ids
 from repositories.stats import pulls_of_each
+from search.query import SearchQuery, Sort
+from search.results import BoundedCount, count_matches, find_ids
 
 OFFICIAL_SHOWN = 8
 LATELY_SHOWN = 5

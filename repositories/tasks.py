@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from repositories import events, lifecycle, stats, trends
+from repositories import events, lifecycle, stats
 
 
 @shared_task
@@ -27,9 +27,3 @@ def expire_events() -> None:
 def purge_repositories() -> None:
     """Delete for good what nobody can restore any more."""
     lifecycle.purge_expired()
-
-
-@shared_task
-def refresh_search() -> None:
-    """Bring pulls and trends of the search up to date."""
-    trends.refresh()

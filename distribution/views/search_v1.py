@@ -15,7 +15,7 @@ from distribution.endpoints import identify, open_to_all, text_response
 from distribution.errors import RequestInvalid
 from distribution.pagination import page_size
 from repositories.models import Repository
-from repositories.search import read_query, search_with_total
+from search.results import read_query, search_with_total
 
 RESULTS_DEFAULT = 25
 RESULTS_MAX = 100

@@ -23,7 +23,7 @@ from repositories.oci.platforms import (
     systems_of,
 )
 from repositories.oci.references import DEFAULT_NAMESPACE
-from repositories.search import BoundedCount
+from search.results import BoundedCount
 
 register = Library()
 

@@ -20,7 +20,7 @@ class SearchEntry(models.Model):
 
     Beside the repository and not in it, so that a push and a pull, which change the
     repository's counters, touch no index of the search. Triggers in the database keep
-    it in step with the repository and its namespace (repositories/search_index.py);
+    it in step with the repository and its namespace (search/triggers.py);
     only pulls wait for a task. A repository that is deleted has none.
     """
 

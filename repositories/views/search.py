@@ -15,18 +15,8 @@ from accounts.views.base import Pages, actor_of_page
 from repositories.access import visible_repository
 from repositories.models import Manifest, Tag
 from repositories.oci.platforms import ARCHITECTURE_TITLES, SYSTEM_TITLES
-from repositories.queries import (
-    PAGE_SIZE,
-    ImageReference,
-    SearchQuery,
-    Sort,
-)
-from repositories.search import (
-    Facets,
-    read_query,
-    search_with_counts,
-    suggest,
-)
+from search.query import PAGE_SIZE, ImageReference, SearchQuery, Sort
+from search.results import Facets, read_query, search_with_counts, suggest
 
 SHOWN_CHOICES = 8  # of a filter; those that are chosen are always there
 

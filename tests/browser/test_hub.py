@@ -4,8 +4,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from accounts.models import Namespace, User
-from repositories import stars, trends
+from repositories import stars
 from repositories.models import Category, Repository, SearchEntry
+from search import trends
 from tests import make
 from tests.browser.checks import check_page
 from tests.browser.conftest import WIDTHS, OpenBrowser

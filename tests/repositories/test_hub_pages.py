@@ -11,9 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Namespace, Organization, User
-from repositories import stars, trends
+from repositories import stars
 from repositories.models import Category, Repository, SearchEntry, Star
 from repositories.oci.platforms import bit_of
+from search import trends
 from tests import make
 from tests.conftest import Cast
 from tests.images import image

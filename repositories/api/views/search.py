@@ -25,12 +25,12 @@ from repositories.api.serializers import (
     StarredSerializer,
 )
 from repositories.models import Repository
-from repositories.queries import PAGE_SIZE, Sort
-from repositories.search import read_query, search_with_total
 from repositories.stars import star, unstar
+from search.query import PAGE_SIZE, Sort
+from search.results import read_query, search_with_total
 
 PAGE_SIZE_MAX = 100
-TYPES = ("official", "verified", "starred")  # repositories/queries.py
+TYPES = ("official", "verified", "starred")  # search/query.py
 
 SEARCH_PARAMETERS = [
     OpenApiParameter("q", OpenApiTypes.STR),

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from database.sql import change_rows
 from repositories.models import DailyPulls, Event, SearchEntry, Star
-from repositories.search_index import weight_sql
+from search.triggers import weight_sql
 
 WEEK = timedelta(days=7)
 WINDOWS = ((timedelta(days=1), 2.0), (WEEK, 1.0), (timedelta(days=30), 0.25))

@@ -1,39 +1,16 @@
-"""Find repositories by words; everybody finds only what they may see.
+"""The statements of a search, as arms of SQL that the ORM compiled."""
 
-Ranking: a word is the exact name, then names that begin with one, then names that have
-them all, then descriptions; in each, official and verified ones first, then stars, then
-pulls (SearchEntry.weight), then the older one.
-
-A million repositories are searched without reading a million rows:
-
-* What is public and what is the actor's own are asked separately, since each has an
-  index of its own.
-* Common words are found among the best WALK_ROWS entries, in their order. Only words
-  that are too rare to fill a page there are looked up in the index of trigrams, and
-  then there are not many of them. So neither depends on what the database guesses.
-* Nothing is counted beyond RESULTS_MAX.
-
-The entries say what is found and in which order; the repositories are then fetched
-through visible_to, which has the last word.
-"""
-
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
 from functools import cached_property, reduce
 from operator import and_, or_
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import (
     Case,
     Count,
-    Exists,
     F,
     IntegerField,
-    OuterRef,
-    Prefetch,
     Q,
     QuerySet,
     TextField,
@@ -46,29 +23,15 @@ from django.db.models.functions import Concat
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.models import Namespace
-from repositories.models import (
-    Category,
-    Repository,
-    RepositoryLabel,
-    SearchEntry,
-    Star,
-)
+from repositories.models import Category, Repository, RepositoryLabel, SearchEntry, Star
 from repositories.models.repositories import (
-    RepositoryQuerySet,
     granted_to,
     may_pull,
     namespaces_of,
     within_ceiling,
 )
-from repositories.oci.platforms import architectures_of, bits_of, systems_of
-from repositories.queries import (
-    PAGE_SIZE,
-    RESULTS_MAX,
-    SearchQuery,
-    Sort,
-    is_short,
-    parse_query,
-)
+from repositories.oci.platforms import bits_of
+from search.query import RESULTS_MAX, SearchQuery, Sort, is_short
 
 WALK_ROWS = 4000
 EXACT, BEGINNING, NAMED, DESCRIBED = range(4)  # ranks
@@ -83,187 +46,7 @@ _COLUMN = {
 Arm = tuple[str, tuple[Any, ...]]  # SQL and its parameters
 
 
-@dataclass(frozen=True, slots=True)
-class BoundedCount:
-    """How many there are; ``is_exact`` is False for "at least so many"."""
-
-    value: int
-    is_exact: bool = True
-
-
-@dataclass(frozen=True)
-class Facets:
-    """How many of what the words find have which property; at least, if not exact."""
-
-    total: BoundedCount
-    official: int = 0
-    verified: int = 0
-    starred: int = 0
-    systems: Counter[str] = field(default_factory=Counter)
-    architectures: Counter[str] = field(default_factory=Counter)
-    categories: list[tuple[Category, int]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Results:
-    """One page of what was found."""
-
-    query: SearchQuery
-    repositories: list[Repository]
-    size: int
-    has_next: bool
-
-    @property
-    def first(self) -> int:
-        """The place of the first one on the page, counted from 1."""
-        return (self.query.page - 1) * self.size + 1
-
-    @property
-    def last(self) -> int:
-        return self.first + len(self.repositories) - 1
-
-
-def search(
-    actor: Actor,
-    query: SearchQuery,
-    *,
-    size: int = PAGE_SIZE,
-    with_shelves: bool = True,
-) -> Results:
-    """Return one page of what the actor may see of it, best first."""
-    return _results(_Search(actor, query), size, with_shelves=with_shelves)
-
-
-def search_with_total(
-    actor: Actor,
-    query: SearchQuery,
-    *,
-    size: int = PAGE_SIZE,
-    with_shelves: bool = True,
-) -> tuple[Results, BoundedCount]:
-    """Return one page, and how many there are on all of them."""
-    asked = _Search(actor, query)
-    count = _bounded(sum(row[-1] for row in asked.count()))
-    return _results(asked, size, with_shelves=with_shelves), count
-
-
-def search_with_counts(
-    actor: Actor, query: SearchQuery
-) -> tuple[Results, BoundedCount, Facets]:
-    """Return what a page shows; behind the last page is the last page."""
-    asked = _Search(actor, query)
-    facets = _facets(asked.asking(query.without_filters()))
-    count = facets.total
-    if query.has_filters:
-        count = _bounded(sum(row[-1] for row in asked.count()))
-    last_page = max(1, -(-count.value // PAGE_SIZE))
-    page = replace(query, page=min(query.page, last_page))
-    return _results(asked.asking(page), PAGE_SIZE), count, facets
-
-
-def _results(asked: "_Search", size: int, *, with_shelves: bool = True) -> Results:
-    actor, query = asked.actor, asked.query
-    start = (query.page - 1) * size
-    if start >= RESULTS_MAX:
-        return Results(query, [], size, has_next=False)
-    ids = asked.find(start + size + 1)[start:]
-    return Results(
-        query,
-        fetch_in_order(actor, ids[:size], with_shelves=with_shelves),
-        size,
-        has_next=len(ids) > size and start + size < RESULTS_MAX,
-    )
-
-
-def find_ids(actor: Actor, query: SearchQuery, count: int) -> list[int]:
-    """Return the ids of the best matches; fetch_in_order has the last word on them."""
-    return _Search(actor, query).find(count)
-
-
-def count_matches(actor: Actor, query: SearchQuery) -> BoundedCount:
-    """Count what a search finds on all its pages, up to RESULTS_MAX."""
-    return _bounded(sum(row[-1] for row in _Search(actor, query).count()))
-
-
-def count_facets(actor: Actor, query: SearchQuery) -> Facets:
-    """Count what the words of the query find, its filters apart, by property."""
-    return _facets(_Search(actor, query.without_filters()))
-
-
-def _facets(words: "_Search") -> Facets:
-    official = verified = total = 0
-    systems: Counter[str] = Counter()
-    architectures: Counter[str] = Counter()
-    for platforms, is_official, is_verified, count in words.count(
-        "platforms", "is_official", "is_verified"
-    ):
-        total += count
-        official += count if is_official else 0
-        verified += count if is_verified else 0
-        for system in systems_of(platforms):
-            systems[system] += count
-        for architecture in architectures_of(platforms):
-            architectures[architecture] += count
-    return Facets(
-        total=_bounded(total),
-        official=official,
-        verified=verified,
-        starred=words.count_starred(),
-        systems=systems,
-        architectures=architectures,
-        categories=words.count_categories(),
-    )
-
-
-def read_query(text: str, parameters: Mapping[str, list[str]] = {}) -> SearchQuery:
-    """Read what a page, the API or docker searches for: the same for all of them.
-
-    Of a pasted command or address only the image is left.
-    """
-    text = text.strip().removeprefix("docker pull ").strip()
-    text = text.removeprefix(f"{settings.BERTH_URL}/")
-    return parse_query(text.removeprefix(f"{settings.BERTH_SERVICE}/"), parameters)
-
-
-def suggest(actor: Actor, text: str, *, size: int = 8) -> list[Repository]:
-    """Return what somebody who has typed so far may be looking for."""
-    query = read_query(text)
-    if not query.words:
-        return []
-    return search(actor, query, size=size, with_shelves=False).repositories
-
-
-def fetch_in_order(
-    actor: Actor, ids: Sequence[int], *, with_shelves: bool = True
-) -> list[Repository]:
-    """Return the repositories of these ids that the actor may see, in their order."""
-    rows = with_search_results(
-        Repository.objects.visible_to(actor).filter(pk__in=ids), actor
-    )
-    if with_shelves:
-        rows = rows.prefetch_related(Prefetch("categories", Category.objects.all()))
-    found = {row.pk: row for row in rows}
-    return [found[pk] for pk in ids if pk in found]
-
-
-def with_search_results(rows: RepositoryQuerySet, actor: Actor) -> RepositoryQuerySet:
-    """Add what a list of results shows: owner, platforms, is_starred."""
-    stars = Star.objects.filter(user=actor.user_id, repository=OuterRef("pk"))
-    is_starred = Value(False) if actor.user_id is None else Exists(stars)
-    return (
-        rows.select_related(
-            "namespace__organization", "namespace__user", "search_entry"
-        )
-        .annotate(is_starred=is_starred)
-        .defer("readme")
-    )
-
-
-def _bounded(count: int) -> BoundedCount:
-    return BoundedCount(min(count, RESULTS_MAX), is_exact=count <= RESULTS_MAX)
-
-
-class _Search:
+class Statements:
     """One query of one actor, as the arms of one or two statements."""
 
     def __init__(self, actor: Actor, query: SearchQuery) -> None:
@@ -273,9 +56,9 @@ class _Search:
         self.column = _COLUMN[query.sort]
         self.is_ranked = query.sort is Sort.BEST and bool(query.words)
 
-    def asking(self, query: SearchQuery) -> "_Search":
+    def asking(self, query: SearchQuery) -> "Statements":
         """Return another query of the same actor, who has the same namespaces."""
-        other = _Search(self.actor, query)
+        other = Statements(self.actor, query)
         other._namespaces = self._namespaces
         return other
 
@@ -457,7 +240,9 @@ class _Search:
         )
 
 
-def _limited(entries: QuerySet[SearchEntry], search: _Search) -> QuerySet[SearchEntry]:
+def _limited(
+    entries: QuerySet[SearchEntry], search: Statements
+) -> QuerySet[SearchEntry]:
     """Keep what the query's filters and the actor's token let through."""
     query = search.query
     entries = entries.filter(within_ceiling(search.actor, repository="repository"))

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from repositories import search_index, trends
+from search import index, trends, triggers
 
 
 class Command(BaseCommand):
@@ -12,8 +12,8 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # they load every view
 
     def handle(self, *args: Any, **options: Any) -> None:
-        count = search_index.rebuild()
+        count = index.rebuild()
         trends.refresh()
         self.stdout.write(f"{count} repositories can be found")
-        if not search_index.has_trigrams():
+        if not triggers.has_trigrams():
             self.stdout.write("without pg_trgm: words are found by reading all entries")

@@ -1,4 +1,4 @@
-"""What is found, in which order, and by whom (repositories/search.py)."""
+"""What is found, in which order, and by whom (search/results.py)."""
 
 import json
 from datetime import timedelta
@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.actors import ANONYMOUS, Actor
 from accounts.authentication import actor_of, authenticate_token
 from accounts.models import Namespace
-from repositories import search_index, stars, trends
+from repositories import stars
 from repositories.models import (
     Category,
     DailyPulls,
@@ -22,8 +22,9 @@ from repositories.models import (
     SearchEntry,
 )
 from repositories.oci.references import NAME_MAX_LENGTH
-from repositories.queries import parse_query
-from repositories.search import count_facets, count_matches, search, suggest
+from search import index, trends, triggers
+from search.query import parse_query
+from search.results import count_facets, count_matches, search, suggest
 from tests import make
 from tests.conftest import Cast
 from tests.images import as_json, image
@@ -163,7 +164,7 @@ def test_a_common_word_is_found_without_the_index(
         made(cast.acme.namespace, f"{'x' * (n % 3)}{word}-{n}", star_count=n % 5)
     everything = found(word)
     for rows in (0, 1, 5, 100_000):
-        monkeypatch.setattr("repositories.search.WALK_ROWS", rows)
+        monkeypatch.setattr("search.statements.WALK_ROWS", rows)
         assert found(word) == everything
         top = search(ANONYMOUS, parse_query(word), size=4).repositories
         assert [repository.full_name for repository in top] == everything[:4]
@@ -175,7 +176,8 @@ def test_nothing_is_counted_without_end(
     word = word_of_its_own()
     for n in range(6):
         made(cast.acme.namespace, f"{word}-{n}")
-    monkeypatch.setattr("repositories.search.RESULTS_MAX", 4)
+    monkeypatch.setattr("search.results.RESULTS_MAX", 4)
+    monkeypatch.setattr("search.statements.RESULTS_MAX", 4)
     count = count_matches(ANONYMOUS, parse_query(word))
     assert (count.value, count.is_exact) == (4, False)
     assert not count_facets(ANONYMOUS, parse_query(word)).total.is_exact
@@ -360,7 +362,7 @@ def test_a_rebuild_repairs_what_is_wrong(cast: Cast, alice: RegistryClient) -> N
     RepositoryLabel.objects.filter(repository=right).update(value="wrong")
     SearchEntry.objects.filter(pk=gone.pk).delete()
     assert found(word) == []
-    count = search_index.rebuild()
+    count = index.rebuild()
     assert count == Repository.objects.filter(deleted_at=None).count()
     assert found(f"{word} arch:arm64 label:k=v") == [right.full_name]
     assert set(found(word)) == {right.full_name, gone.full_name}
@@ -368,13 +370,13 @@ def test_a_rebuild_repairs_what_is_wrong(cast: Cast, alice: RegistryClient) -> N
 
 def test_the_triggers_are_made_again_after_a_migration() -> None:
     """SQLite drops those of a table that a migration remakes."""
-    assert search_index.is_installed()
+    assert triggers.is_installed()
     if connection.vendor == "sqlite":
-        search_index.make_way_for_migrations(plan=[object()], using="default")
-        assert not search_index.is_installed()
-    search_index.install_after_migrations(plan=[object()], using="default")
-    assert search_index.is_installed()
-    assert search_index.has_trigrams()
+        triggers.make_way_for_migrations(plan=[object()], using="default")
+        assert not triggers.is_installed()
+    triggers.install_after_migrations(plan=[object()], using="default")
+    assert triggers.is_installed()
+    assert triggers.has_trigrams()
 
 
 def test_trends_are_what_was_starred_and_pushed_of_late(cast: Cast) -> None:

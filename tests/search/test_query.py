@@ -1,4 +1,4 @@
-"""What a search's words and parameters mean (repositories/queries.py)."""
+"""What a search's words and parameters mean (search/query.py)."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from repositories.oci.platforms import (
     bits_of,
     systems_of,
 )
-from repositories.queries import RESULTS_MAX, WORDS_MAX, SearchQuery, Sort, parse_query
+from search.query import RESULTS_MAX, WORDS_MAX, SearchQuery, Sort, parse_query
 
 DIGEST = "sha256:" + "a1" * 32
 

@@ -1,0 +1,1 @@
+"""Finds repositories: the query, its statements, the index and the trends."""

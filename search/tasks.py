@@ -1,0 +1,11 @@
+"""What the worker does for the search, by the table in registry_site/settings.py."""
+
+from celery import shared_task
+
+from search import trends
+
+
+@shared_task
+def refresh_search() -> None:
+    """Bring pulls and trends of the search up to date."""
+    trends.refresh()
