@@ -38,9 +38,9 @@ from accounts.models import Invitation, Namespace, User
 from accounts.models.fields import validate_line
 from accounts.models.invitations import InvitationQuerySet
 from accounts.names import NameInvalid, validate_claimed_name
+from accounts.requests import actor_of_page
 from accounts.tokens import hash_token
 from accounts.users import enrol_user
-from accounts.views.base import actor_of_page
 
 log = logging.getLogger(__name__)
 

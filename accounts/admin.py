@@ -32,6 +32,7 @@ from accounts.models.namespaces import validate_namespace_field
 from accounts.models.teams import OWNERS_TEAM
 from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_component
 from accounts.organizations import change_organization, found_organization, vouch_for
+from accounts.requests import actor_of_page
 from accounts.robots import change_robot, delete_robot
 from accounts.second_factor import reset_second_factor
 from accounts.teams import change_team, create_team, delete_team
@@ -44,7 +45,6 @@ from accounts.users import (
     noting_password,
     organizations_left_by,
 )
-from accounts.views.base import actor_of_page
 
 
 def changes_of(form: Any) -> dict[str, Any]:

@@ -10,14 +10,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
-from accounts.views.base import (
-    actor_of_page,
-    ask,
-    given,
-    number_in,
-    signed_in_user,
-    tell,
-)
+from accounts.requests import actor_of_page, signed_in_user
+from accounts.views.base import ask, given, number_in, tell
 from distribution.refresh_tokens import end_logins, logins_of
 
 LISTED_MAX = 50  # a CI may sign in at every build

@@ -9,13 +9,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.actors import Actor
 from accounts.models import Invitation, User
-from accounts.views.base import (
-    ID_MAX,
-    actor_of_page,
-    number_in,
-    signed_in_user,
-    tell,
-)
+from accounts.requests import actor_of_page, signed_in_user
+from accounts.views.base import ID_MAX, number_in, tell
 from accounts.views.invitations import take_answer
 from notifications.models import Notification
 from notifications.preferences import (

@@ -12,8 +12,8 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
+from accounts.requests import actor_of_page
 from accounts.users import noting_password
-from accounts.views.base import actor_of_page
 
 LIBRARIES = ("allauth.", "django.")
 

@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.mail import make_test_mail
-from accounts.views.base import signed_in_user, tell
+from accounts.requests import signed_in_user
+from accounts.views.base import tell
 
 
 @require_POST

@@ -17,7 +17,7 @@ from django.template.loader import render_to_string
 from accounts.hashing import HashingBusy
 from accounts.limits import TooManyAttempts
 from accounts.moved import Moved
-from accounts.views.base import SignInNeeded
+from accounts.requests import SignInNeeded
 from registry_site.kept_forms import (
     ask_to_sign_in_and_keep,
     is_form_of_a_person,

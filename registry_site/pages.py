@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from accounts.outages import RETRY_AFTER_SECONDS, is_disk_full, is_outage
-from accounts.views.base import actor_of_page
+from accounts.requests import actor_of_page
 from distribution.storage.base import StoreError, StoreFull
 from registry_site.context import Topbar
 from registry_site.kept_forms import (

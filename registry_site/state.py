@@ -25,7 +25,7 @@ from accounts.models import (
     Robot,
     User,
 )
-from accounts.views.base import actor_of_page, signed_in_user
+from accounts.requests import actor_of_page, signed_in_user
 from distribution.garbage import confirm_collection, held_collection
 from distribution.models import Blob, Upload
 from distribution.tasks import collect_garbage

@@ -16,7 +16,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.models import Membership, Namespace, Robot, Team
 from accounts.moved import Moved
-from accounts.views.base import require
+from accounts.requests import require
 from database.sql import fetch_row
 from repositories.models import FormerRepositoryName, Repository, RepositoryFacts
 from repositories.oci.references import RepositoryName

@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
 from accounts.admin import changes_of
-from accounts.views.base import actor_of_page
+from accounts.requests import actor_of_page
 from repositories.events import record_event, record_in_namespace
 from repositories.grants import Subject, add_grant, change_grant, remove_grant
 from repositories.lifecycle import change_visibility, describe_repository

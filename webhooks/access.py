@@ -18,7 +18,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.models import Namespace
 from accounts.moved import Moved
-from accounts.views.base import require
+from accounts.requests import require
 from repositories.access import find_namespace, permitted_repository
 from repositories.models import Repository
 from webhooks.models import Delivery, Webhook

@@ -15,48 +15,22 @@ does one thing and answers:
         status = 422 if form.is_bound else 200
         return render(request, "repositories/edit.html", {"form": form}, status=status)
 
-The fetching functions are in accounts/access.py and repositories/access.py. What the
+The fetching functions are in accounts/finders.py and repositories/access.py. What the
 actor may not see is Http404; what the actor sees and may not do is PermissionDenied
-with the reason, which the page of the 403 shows. Who did not sign in is sent to the
-sign-in instead, and back (registry_site/middleware.py): `signed_in_user(request)` asks
-for that by itself, and it is the first line of a page that is only for people.
+with the reason, which the page of the 403 shows. Who asks: accounts/requests.py.
 
 A changed state is a POST with a CSRF token; after it the answer is a redirect. A form
 with errors answers 422, which htmx swaps in as well.
 """
 
-from collections.abc import (
-    Sequence,
-)
-from typing import (
-    Any,
-)
+from collections.abc import Sequence
+from typing import Any
 
-from django.contrib import (
-    messages,
-)
-from django.core.exceptions import (
-    PermissionDenied,
-)
-from django.core.paginator import (
-    Page,
-    Paginator,
-)
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseRedirect,
-)
-from django.shortcuts import (
-    render,
-)
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
-
-from accounts.actors import ANONYMOUS, Actor
-from accounts.addresses import client_address
-from accounts.authentication import actor_of
-from accounts.decisions import Decision
-from accounts.models import User
 
 
 class Pages(Paginator):  # type: ignore[type-arg]
@@ -71,35 +45,6 @@ class Pages(Paginator):  # type: ignore[type-arg]
 ID_MAX = 2**63 - 1  # of a row; a greater number upsets the database
 _SENT = "sent_forms"  # in the session: serials of the forms that came last
 _SENT_MAX = 20
-
-
-class SignInNeeded(Exception):
-    """The page is only for people; whoever asks has to sign in first."""
-
-
-def actor_of_page(request: HttpRequest) -> Actor:
-    """Return who asks, as every decision wants it; nobody if there is no session."""
-    address = client_address(request)
-    user = getattr(request, "user", None)  # none on an error before the middleware
-    if isinstance(user, User) or (user is not None and user.is_authenticated):
-        return actor_of(user).at(address)
-    return ANONYMOUS.at(address)
-
-
-def signed_in_user(request: HttpRequest) -> User:
-    """Return the person who asks, else raise SignInNeeded."""
-    if not request.user.is_authenticated:
-        raise SignInNeeded
-    return request.user
-
-
-def require(decision: Decision, actor: Actor) -> None:
-    """Go on, or refuse with the reason; who did not sign in is asked to."""
-    if decision:
-        return
-    if actor.is_anonymous:
-        raise SignInNeeded
-    raise PermissionDenied(decision.reason)
 
 
 def tell(request: HttpRequest, text: str, *, undo_url: str = "") -> None:

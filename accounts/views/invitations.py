@@ -10,7 +10,8 @@ from django.views.decorators.http import require_http_methods
 from accounts.adapters import INVITATION_IN_SESSION
 from accounts.invitations import InvitationOver, accept, decline, find_by_secret
 from accounts.models import Invitation, User
-from accounts.views.base import actor_of_page, signed_in_user, tell
+from accounts.requests import actor_of_page, signed_in_user
+from accounts.views.base import tell
 
 
 @never_cache

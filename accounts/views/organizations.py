@@ -9,7 +9,8 @@ from django.views.decorators.http import require_http_methods
 from accounts.forms import NewOrganizationForm
 from accounts.models import NameReserved
 from accounts.organizations import create_organization
-from accounts.views.base import actor_of_page, signed_in_user, tell
+from accounts.requests import actor_of_page, signed_in_user
+from accounts.views.base import tell
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

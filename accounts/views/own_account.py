@@ -40,19 +40,12 @@ from accounts.forms import (
     FirstSignInForm,
     ProfileForm,
 )
+from accounts.requests import actor_of_page, signed_in_user
 from accounts.users import (
     change_password,
     change_user,
 )
-from accounts.views.base import (
-    actor_of_page,
-    ask,
-    given,
-    number_in,
-    redirect_back,
-    signed_in_user,
-    tell,
-)
+from accounts.views.base import ask, given, number_in, redirect_back, tell
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -13,13 +13,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.memberships import LastOwner
 from accounts.models import NameReserved, User
+from accounts.requests import actor_of_page, signed_in_user
 from accounts.users import (
     LastAdministrator,
     delete_user,
     organizations_left_by,
     rename_user,
 )
-from accounts.views.base import actor_of_page, signed_in_user, tell
+from accounts.views.base import tell
 from repositories.models import Repository
 from repositories.namespace_forms import NewNameForm
 

@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts.views.base import actor_of_page
+from accounts.requests import actor_of_page
 from repositories.explore import explore
 
 # Icons of the shelves that most sites have; any other gets the last one.

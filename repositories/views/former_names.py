@@ -5,7 +5,8 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from accounts.views.base import actor_of_page, signed_in_user, tell
+from accounts.requests import actor_of_page, signed_in_user
+from accounts.views.base import tell
 from repositories.former_names import former_names_of, free_name
 
 

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.models import NameReserved
-from accounts.views.base import actor_of_page, require, signed_in_user
+from accounts.requests import actor_of_page, require, signed_in_user
 from repositories.forms import NewRepositoryForm
 from repositories.lifecycle import create_repository, describe_repository
 from repositories.permissions import may_create, namespaces_to_create_in

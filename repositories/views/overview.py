@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.actions import Action
 from accounts.moved import Moved
-from accounts.views.base import actor_of_page
+from accounts.requests import actor_of_page
 from repositories.contents import featured_config, labels_of, readme_source
 from repositories.cutting import cut_texts
 from repositories.models import Repository, Tag

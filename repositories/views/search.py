@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.rates import take
-from accounts.views.base import Pages, actor_of_page
+from accounts.requests import actor_of_page
+from accounts.views.base import Pages
 from repositories.access import visible_repository
 from repositories.models import Manifest, Tag
 from repositories.oci.platforms import ARCHITECTURE_TITLES, SYSTEM_TITLES

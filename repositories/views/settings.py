@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actions import Action
-from accounts.views.base import actor_of_page, number_in, tell
+from accounts.requests import actor_of_page
+from accounts.views.base import number_in, tell
 from repositories.access import restorable_repository
 from repositories.contents import featured_config, readme_source
 from repositories.lifecycle import (

@@ -4,7 +4,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
-from accounts.views.base import actor_of_page, redirect_back, signed_in_user
+from accounts.requests import actor_of_page, signed_in_user
+from accounts.views.base import redirect_back
 from repositories.access import visible_repository
 from repositories.stars import star, unstar
 

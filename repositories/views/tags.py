@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.actions import Action
-from accounts.views.base import Pages, SignInNeeded, tell
+from accounts.requests import SignInNeeded
+from accounts.views.base import Pages, tell
 from repositories.contents import describe_tags
 from repositories.models import Repository, Tag, TagMove
 from repositories.models.tags import TagQuerySet

@@ -9,14 +9,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import AccessToken
+from accounts.requests import actor_of_page, signed_in_user
 from accounts.tokens import issue_access_token, revoke_access_token
-from accounts.views.base import (
-    actor_of_page,
-    ask,
-    signed_in_user,
-    tell,
-    was_sent_before,
-)
+from accounts.views.base import ask, tell, was_sent_before
 from repositories.forms import NewTokenForm
 from repositories.reach import reach_of
 

@@ -12,7 +12,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.rates import take
-from accounts.views.base import actor_of_page, tell
+from accounts.requests import actor_of_page
+from accounts.views.base import tell
 from webhooks.access import find_delivery, find_webhook, place_of_page
 from webhooks.deliveries import (
     WebhookIsOff,

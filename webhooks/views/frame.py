@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actions import Action
 from accounts.actors import Actor
-from accounts.views.base import actor_of_page
+from accounts.requests import actor_of_page
 from repositories.views.namespaces.page import open_administered
 from repositories.views.page import Tab, open_page
 from webhooks.access import Place, place_of_page

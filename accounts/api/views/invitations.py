@@ -7,11 +7,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.access import (
-    administered_organization,
-    find_invitation,
-    full_person,
-)
+from accounts.api.access import administered_organization, full_person
 from accounts.api.base import ApiView
 from accounts.api.errors import Conflict
 from accounts.api.serializers import (
@@ -20,6 +16,7 @@ from accounts.api.serializers import (
     NewInvitationSerializer,
     OwnInvitationSerializer,
 )
+from accounts.finders import find_invitation
 from accounts.invitations import (
     AlreadyInvited,
     AlreadyMember,

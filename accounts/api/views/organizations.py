@@ -12,13 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actions import Action
-from accounts.api.access import (
-    administered_organization,
-    find_member,
-    find_organization,
-    find_team,
-    seen_organization,
-)
+from accounts.api.access import administered_organization, seen_organization
 from accounts.api.base import ApiView, require
 from accounts.api.errors import Conflict, name_conflict
 from accounts.api.serializers import (
@@ -27,6 +21,7 @@ from accounts.api.serializers import (
     OrganizationSerializer,
     TeamSerializer,
 )
+from accounts.finders import find_member, find_organization, find_team
 from accounts.memberships import (
     LastOwner,
     add_member,

@@ -10,10 +10,11 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.access import find_robot, robots_owner
+from accounts.api.access import robots_owner
 from accounts.api.base import ApiView
 from accounts.api.errors import Conflict
 from accounts.api.serializers import RobotSerializer, RobotTokenSerializer
+from accounts.finders import find_robot
 from accounts.models import Robot
 from accounts.robots import create_robot, replace_token
 from accounts.snippets import make_snippets

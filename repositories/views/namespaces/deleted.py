@@ -6,13 +6,8 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.views.base import (
-    ID_MAX,
-    Pages,
-    ask,
-    signed_in_user,
-    tell,
-)
+from accounts.requests import signed_in_user
+from accounts.views.base import ID_MAX, Pages, ask, tell
 from repositories.access import restorable_repository
 from repositories.lifecycle import purge_repository
 from repositories.models import Repository

@@ -19,7 +19,7 @@ from accounts.permissions import (
     may_take_out,
     standings_of,
 )
-from accounts.views.base import actor_of_page, require
+from accounts.requests import actor_of_page, require
 from repositories.access import shown_namespace
 from repositories.views.page import Tab
 

@@ -11,13 +11,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.memberships import LastOwner, remove_from_organization
 from accounts.models import Membership, User
-from accounts.views.base import (
-    Pages,
-    ask,
-    given,
-    require,
-    tell,
-)
+from accounts.requests import require
+from accounts.views.base import Pages, ask, given, tell
 from repositories.models import Grant
 from repositories.views.namespaces.page import NamespacePage, open_namespace
 

@@ -9,7 +9,8 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.moved import Moved
-from accounts.views.base import Pages, actor_of_page
+from accounts.requests import actor_of_page
+from accounts.views.base import Pages
 from repositories.access import visible_repository
 from repositories.lately import tell_lately
 from repositories.models import Repository, Tag

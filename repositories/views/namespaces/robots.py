@@ -17,7 +17,7 @@ from django.views.decorators.http import (
     require_safe,
 )
 
-from accounts.api.access import find_robot
+from accounts.finders import find_robot
 from accounts.models import Robot
 from accounts.robots import change_robot, create_robot, delete_robot, replace_token
 from accounts.snippets import make_snippets

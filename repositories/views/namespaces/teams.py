@@ -13,7 +13,7 @@ from django.views.decorators.http import (
 )
 
 from accounts.actions import Action
-from accounts.api.access import find_invitation, find_member, find_team
+from accounts.finders import find_invitation, find_member, find_team
 from accounts.invitations import (
     AlreadyInvited,
     AlreadyMember,
@@ -24,14 +24,9 @@ from accounts.invitations import (
 from accounts.memberships import LastOwner, add_member, remove_member
 from accounts.models import Invitation, Membership, Robot, Team, User
 from accounts.models.teams import OWNERS_TEAM
+from accounts.requests import require
 from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
-from accounts.views.base import (
-    Pages,
-    ask,
-    given,
-    require,
-    tell,
-)
+from accounts.views.base import Pages, ask, given, tell
 from repositories.access import count_of_each
 from repositories.models import Grant, Repository
 from repositories.namespace_forms import InviteForm, JoinForm, TeamForm
