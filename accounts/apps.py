@@ -6,4 +6,5 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from accounts import sessions  # noqa: F401  # it registers when apps are ready
+        # It registers when apps are ready.
+        from accounts import audit_signals  # noqa: F401

@@ -20,7 +20,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.limits import check_codes, record_wrong_code
+from accounts.signin_limits import check_codes, record_wrong_code
 
 USED_STEPS = "used_steps"  # in Authenticator.data
 

@@ -5,8 +5,8 @@ May somebody do something with it? That is asked elsewhere (accounts/permissions
 
 from django.http import Http404
 
+from accounts.former_names import Moved
 from accounts.models import Invitation, Namespace, Organization, Robot, Team, User
-from accounts.moved import Moved
 
 
 def find_organization(name: str) -> Organization:

@@ -2,8 +2,8 @@
 
 A verified password is cached for a minute, so that a CI that signs in for each layer
 hashes once a minute. A refused one is cached for the time in which guesses are counted
-(accounts/limits.py): a program that repeats an old password does not guess, so it costs
-no hash and counts once.
+(accounts/signin_limits.py): a program that repeats an old password does not guess, so
+it costs no hash and counts once.
 
 Both caches hold a keyed fingerprint of the password and of the stored hash, in this
 process only, so a changed password invalidates them at once.
@@ -17,8 +17,8 @@ from django.conf import settings
 from django.contrib.auth import authenticate
 
 from accounts.emails import users_with_address
-from accounts.limits import WINDOW, check_attempts, record_failure
 from accounts.models import User
+from accounts.signin_limits import WINDOW, check_attempts, record_failure
 
 REMEMBERED_SECONDS = 60
 REMEMBERED_MAX = 1000  # of each sort, in this process

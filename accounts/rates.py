@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from accounts.actors import Actor
-from accounts.limits import TooManyAttempts, place_of
+from accounts.signin_limits import TooManyAttempts, place_of
 
 
 class TooManyActions(TooManyAttempts):

@@ -2,13 +2,13 @@
 
 from celery import shared_task
 
-from accounts import invitations, limits, mail, robots
+from accounts import invitations, mail, robots, signin_limits
 
 
 @shared_task
 def forget_attempts() -> None:
     """Delete counts of failed sign-ins that no longer matter."""
-    limits.forget_attempts()
+    signin_limits.forget_attempts()
 
 
 @shared_task

@@ -42,9 +42,9 @@ from accounts.actors import Actor
 from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_basic
 from accounts.hashing import HashingBusy
-from accounts.limits import TooManyAttempts
 from accounts.models import NameReserved, Namespace
 from accounts.outages import is_disk_full
+from accounts.signin_limits import TooManyAttempts
 from distribution import errors, scopes
 from distribution.bodies import Receiving, receive
 from distribution.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, challenge

@@ -33,9 +33,9 @@ from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.actors import Actor
-from accounts.limits import TooManyAttempts
 from accounts.memberships import member_leaves
 from accounts.models import Namespace, User
+from accounts.signin_limits import TooManyAttempts
 from accounts.users import user_suspended
 from database.crash_points import reach
 from database.durability import quick_transaction

@@ -6,4 +6,4 @@ class RegistrySiteConfig(AppConfig):
 
     def ready(self) -> None:
         # They register themselves, which takes models.
-        from registry_site import checks, heartbeats, limits, task_health  # noqa: F401
+        from registry_site import checks, heartbeats, task_deadlines, task_health  # noqa: F401

@@ -14,10 +14,10 @@ from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render, resolve_url
 from django.template.loader import render_to_string
 
+from accounts.former_names import Moved
 from accounts.hashing import HashingBusy
-from accounts.limits import TooManyAttempts
-from accounts.moved import Moved
 from accounts.requests import SignInNeeded
+from accounts.signin_limits import TooManyAttempts
 from registry_site.kept_forms import (
     ask_to_sign_in_and_keep,
     is_form_of_a_person,

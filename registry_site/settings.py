@@ -390,7 +390,7 @@ ACCOUNT_FORMS = {
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.credentials.ResetTokenGenerator"
 ACCOUNT_PRESERVE_USERNAME_CASING = False  # a namespace is written in lower case
-# accounts/limits.py counts these, for all ways in.
+# accounts/signin_limits.py counts these, for all ways in.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
 ACCOUNT_PREVENT_ENUMERATION = "strict"  # see accounts/adapters.py
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
@@ -654,7 +654,7 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # tasks are safe to run twice, and must not be lost
-CELERY_TASK_SOFT_TIME_LIMIT = 2 * 3600  # of threads, too (registry_site/limits.py)
+CELERY_TASK_SOFT_TIME_LIMIT = 2 * 3600  # of threads, too (task_deadlines.py)
 CELERY_TASK_TIME_LIMIT = 3 * 3600  # in pools of processes only
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
 # The nameless exchange takes a message to the queue of its routing key. A named one has

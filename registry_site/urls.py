@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 
 from accounts.api.description import send_description
 from accounts.views.invitations import invitation_page
-from registry_site import api_reference, docs_pages, health, metrics, pages, state
+from registry_site import api_reference, docs_pages, health, metrics, pages, status_page
 from registry_site.assets import serve_asset
 from registry_site.kept_forms import SignInView
 from registry_site.mail_check import queue_test_mail
@@ -25,11 +25,11 @@ urlpatterns = [
     path("", show_explore, name="home"),
     path("-/docs/", docs_pages.show_doc, name="docs"),
     path("-/docs/<slug:name>", docs_pages.show_doc, name="docs-page"),
-    path("-/admin/site/", state.show_state, name="site-state"),
+    path("-/admin/site/", status_page.show_state, name="site-state"),
     path("-/admin/site/test-mail", queue_test_mail, name="test-mail"),
     path(
         "-/admin/site/collection/",
-        state.confirm_held_collection,
+        status_page.confirm_held_collection,
         name="site-collection",
     ),
     path("-/admin/", admin.site.urls),

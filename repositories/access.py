@@ -14,8 +14,8 @@ from django.http import Http404
 
 from accounts.actions import Action
 from accounts.actors import Actor
+from accounts.former_names import Moved
 from accounts.models import Membership, Namespace, Robot, Team
-from accounts.moved import Moved
 from accounts.requests import require
 from database.sql import fetch_row
 from repositories.models import FormerRepositoryName, Repository, RepositoryFacts

@@ -35,7 +35,6 @@ from repositories.colours import colour_code
 from repositories.oci.annotations import is_web_address
 from repositories.sources import SourceFiles
 
-README_MAX_LENGTH = 100_000
 VERSION = 4  # of what is made of a text
 # Lexers have expressions that are not linear: more code than this is plain.
 BLOCK_MAX_LENGTH = 10_000

@@ -14,11 +14,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from repositories.markdown import README_MAX_LENGTH, VERSION, render_markdown
+from repositories.markdown import VERSION, render_markdown
 from repositories.markdown_process import Busy, TooCostly, renderer
+from repositories.models.repositories import README_MAX_LENGTH
 from repositories.sources import SourceFiles
 
-__all__ = ["README_MAX_LENGTH", "render_markdown", "render_readme"]
+__all__ = ["render_markdown", "render_readme"]
 
 CACHE_SECONDS = 7 * 24 * 3600
 TOO_COSTLY = "0"  # in the cache, and no HTML

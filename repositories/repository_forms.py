@@ -14,9 +14,9 @@ from accounts.models.fields import validate_summary
 from repositories.access import find_namespace
 from repositories.grants import Subject, find_subject
 from repositories.models import Repository
+from repositories.models.repositories import README_MAX_LENGTH
 from repositories.oci.references import COMPONENT_PATTERN, NAME_MAX_LENGTH
 from repositories.permissions import may_create
-from repositories.readme import README_MAX_LENGTH
 
 TAG_GLOB_MAX_LENGTH = 128
 ROLE_CHOICES = [

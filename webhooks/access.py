@@ -16,8 +16,8 @@ from django.http import Http404
 
 from accounts.actions import Action
 from accounts.actors import Actor
+from accounts.former_names import Moved
 from accounts.models import Namespace
-from accounts.moved import Moved
 from accounts.requests import require
 from repositories.access import find_namespace, permitted_repository
 from repositories.models import Repository

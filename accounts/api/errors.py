@@ -15,10 +15,10 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from accounts.former_names import Moved
 from accounts.hashing import HashingBusy
-from accounts.limits import TooManyAttempts
 from accounts.models import NameReserved
-from accounts.moved import Moved
+from accounts.signin_limits import TooManyAttempts
 from accounts.tokens import OutlivesMaker
 
 

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from accounts.api.authentication import actor_of_request
-from accounts.limits import place_of
+from accounts.signin_limits import place_of
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ class FailedAttempts(models.Model):
     In the database, so that all processes count together without another service.
     """
 
-    key = models.CharField(max_length=64, unique=True)  # see accounts/limits.py
+    key = models.CharField(max_length=64, unique=True)  # see accounts/signin_limits.py
     failure_count = models.PositiveIntegerField()
     window_ends_at = models.DateTimeField(db_index=True)
 

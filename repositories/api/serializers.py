@@ -14,13 +14,13 @@ from repositories.models import (
     Tag,
     TagMove,
 )
+from repositories.models.repositories import README_MAX_LENGTH
 from repositories.oci.platforms import pairs_of
 from repositories.oci.references import (
     COMPONENT_PATTERN,
     NAME_MAX_LENGTH,
     is_tag,
 )
-from repositories.readme import README_MAX_LENGTH
 
 NAME_PATTERN = rf"^{COMPONENT_PATTERN}(?:/{COMPONENT_PATTERN})*\Z"
 

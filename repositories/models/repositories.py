@@ -16,6 +16,8 @@ from accounts.permissions import live_users
 from repositories.models.grants import Grant
 from repositories.oci.references import NAME_MAX_LENGTH
 
+README_MAX_LENGTH = 100_000  # characters; forms and the API refuse more
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFacts:

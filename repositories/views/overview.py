@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from accounts.actions import Action
-from accounts.moved import Moved
+from accounts.former_names import Moved
 from accounts.requests import actor_of_page
 from repositories.contents import featured_config, labels_of, readme_source
 from repositories.cutting import cut_texts

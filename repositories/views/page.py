@@ -128,8 +128,8 @@ class RepositoryPage:
 def open_page(request: HttpRequest, namespace: str, name: str) -> RepositoryPage:
     """Return the page of a repository that whoever asks may see, else Http404.
 
-    Raises Moved for a name that it had before (accounts/moved.py). Two queries: the row
-    with what the masthead counts, and the rights.
+    Raises Moved for a name that it had before (accounts/former_names.py). Two queries:
+    the row with what the masthead counts, and the rights.
     """
     actor = actor_of_page(request)
     repository = (

@@ -16,7 +16,7 @@ from accounts.passwords import find_login
 from accounts.sealing import unseal
 from accounts.users import change_user, create_user
 from tests import make
-from tests.accounts.test_limits import count_hashes
+from tests.accounts.test_signin_limits import count_hashes
 from tests.pages import session_cookie
 
 PASSWORD = "a long enough password"

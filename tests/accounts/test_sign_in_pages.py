@@ -17,15 +17,15 @@ from django.utils import timezone
 from accounts.authentication import actor_of
 from accounts.factor_codes import Code, use_app_code
 from accounts.invitations import invite
-from accounts.limits import (
+from accounts.mail import StoredMessage
+from accounts.models import Invitation, Namespace, QueuedMail, User
+from accounts.names import RESERVED_NAMES
+from accounts.signin_limits import (
     CODES_MAX,
     PAIR_MAX,
     record_failure,
     record_wrong_code,
 )
-from accounts.mail import StoredMessage
-from accounts.models import Invitation, Namespace, QueuedMail, User
-from accounts.names import RESERVED_NAMES
 from tests import make
 from tests.conftest import Cast
 from tests.pages import PageClient, code_of, session_cookie, title_of

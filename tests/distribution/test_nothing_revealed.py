@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import FailedAttempts, User
 from tests import make
-from tests.accounts.test_limits import count_hashes
+from tests.accounts.test_signin_limits import count_hashes
 from tests.images import digest_of, some_bytes
 from tests.registry_client import basic_header
 

@@ -1,6 +1,6 @@
 """READMEs that cost more than they look: by name, 100,000 characters each."""
 
-from repositories.markdown import README_MAX_LENGTH
+from repositories.models.repositories import README_MAX_LENGTH
 
 
 def _filled(piece: str, begin: str = "", end: str = "") -> str:

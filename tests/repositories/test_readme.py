@@ -12,11 +12,8 @@ from repositories.markdown_process import (
     TooCostly,
     renderer,
 )
-from repositories.readme import (
-    README_MAX_LENGTH,
-    render_markdown,
-    render_readme,
-)
+from repositories.models.repositories import README_MAX_LENGTH
+from repositories.readme import render_markdown, render_readme
 from repositories.sources import source_files
 from tests.repositories.pathological_readmes import READMES
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from registry_site import limits
+from registry_site import task_deadlines
 from registry_site.celery import app
 
-limits.LOOK_SECONDS = 0.2
+task_deadlines.LOOK_SECONDS = 0.2
 app.conf.task_soft_time_limit = 1
 
 

@@ -11,8 +11,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from accounts.limits import TooManyAttempts, check_attempts, record_failure
 from accounts.models import FailedAttempts
+from accounts.signin_limits import TooManyAttempts, check_attempts, record_failure
 from distribution import tokens
 from distribution.tokens import TokenInvalid, verify_token
 from registry_site import scheduler

@@ -22,8 +22,8 @@ from accounts.api.serializers import (
     PublicUserSerializer,
     UserSerializer,
 )
+from accounts.former_names import Moved
 from accounts.models import Namespace, User
-from accounts.moved import Moved
 from accounts.permissions import is_live
 from accounts.users import (
     LastAdministrator,

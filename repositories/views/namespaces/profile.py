@@ -7,8 +7,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
+from accounts.former_names import Moved
 from accounts.models import User
-from accounts.moved import Moved
 from accounts.requests import actor_of_page
 from accounts.views.base import Pages
 from repositories.access import visible_repository

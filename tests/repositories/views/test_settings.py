@@ -3,7 +3,7 @@
 import pytest
 
 from repositories.models import Repository
-from repositories.readme import README_MAX_LENGTH
+from repositories.models.repositories import README_MAX_LENGTH
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient
 from tests.repositories.views.conftest import Browse

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from registry_site.limits import TaskLimits
+from registry_site.task_deadlines import TaskLimits
 from tests.servers import BerthServer, Process
 from webhooks.lanes import THREADS
 

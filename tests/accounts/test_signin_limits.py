@@ -13,7 +13,7 @@ from django.db import OperationalError
 from django.test import RequestFactory
 from django.utils import timezone
 
-from accounts import limits, passwords
+from accounts import passwords, signin_limits
 from accounts.actors import SYSTEM
 from accounts.addresses import client_address
 from accounts.authentication import (
@@ -21,9 +21,9 @@ from accounts.authentication import (
     authenticate_basic,
     authenticate_token,
 )
-from accounts.limits import ACCOUNT_MAX, ADDRESS_MAX, PAIR_MAX, TooManyAttempts
 from accounts.models import FailedAttempts, User
 from accounts.robots import replace_token
+from accounts.signin_limits import ACCOUNT_MAX, ADDRESS_MAX, PAIR_MAX, TooManyAttempts
 from accounts.tokens import (
     ACCESS_TOKEN_PREFIX,
     REFRESH_TOKEN_PREFIX,
@@ -49,7 +49,7 @@ def address() -> str:
 
 def fail(username: str, address: str, times: int) -> None:
     for _ in range(times):
-        limits.record_failure(username=username, address=address)
+        signin_limits.record_failure(username=username, address=address)
 
 
 def test_who_fails_too_often_has_to_wait(database: None, address: str) -> None:
@@ -59,12 +59,16 @@ def test_who_fails_too_often_has_to_wait(database: None, address: str) -> None:
         authenticate_basic(person.username, "a guess", address=address)
     with pytest.raises(TooManyAttempts) as refused:
         authenticate_basic(person.username, PASSWORD, address=address)
-    assert 0 < refused.value.retry_after_seconds <= limits.WINDOW.total_seconds() + 1
+    assert (
+        0
+        < refused.value.retry_after_seconds
+        <= signin_limits.WINDOW.total_seconds() + 1
+    )
     other = next(_addresses)
     assert authenticate_basic(person.username, PASSWORD, address=other)
     FailedAttempts.objects.update(window_ends_at=timezone.now() - timedelta(seconds=1))
     assert authenticate_basic(person.username, PASSWORD, address=address)
-    limits.forget_attempts()
+    signin_limits.forget_attempts()
     assert not FailedAttempts.objects.exists()
 
 
@@ -94,8 +98,8 @@ def test_an_ipv6_address_counts_as_its_network(database: None) -> None:
     for number in range(ADDRESS_MAX):
         fail(f"nobody-{number}", f"{network}::{number:x}", 1)
     with pytest.raises(TooManyAttempts):
-        limits.check_attempts(username="x", address=f"{network}:ffff::1")
-    limits.check_attempts(username="x", address=f"{network}1::1")
+        signin_limits.check_attempts(username="x", address=f"{network}:ffff::1")
+    signin_limits.check_attempts(username="x", address=f"{network}1::1")
 
 
 def test_pages_count_with_the_rest(
@@ -324,7 +328,7 @@ def test_what_is_no_guess_at_a_password_blocks_no_address(
 
 
 def keys_of(address: str) -> list[str]:
-    return [counter.key for counter in limits._counters("", address)]
+    return [counter.key for counter in signin_limits._counters("", address)]
 
 
 def test_a_blocked_address_keeps_its_tokens(database: None, address: str) -> None:

@@ -1,11 +1,11 @@
-"""Whoever asks a page for a former name is sent on (accounts/moved.py)."""
+"""Whoever asks a page for a former name is sent on (accounts/former_names.py)."""
 
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import resolve
 
-from accounts.moved import Moved
+from accounts.former_names import Moved
 from registry_site.middleware import Refusals
 
 
