@@ -5,7 +5,7 @@ namespace that took the name would be pulled instead; so it stays reserved until
 owner, or an administrator of the site, frees it (docs/names.md). Its owner can take it
 again without that.
 
-The functions that fetch a row raise Moved; the API answers 308 (accounts/api/errors.py)
+The functions that fetch a row raise Moved; the API answers 308 (api/kit/errors.py)
 and pages 307 (registry_site/middleware.py), with the same path under today's name. A
 page that has no such names in its path answers 404.
 """

@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from accounts.api.description import api_document
+from api.kit.description import api_document
 
 JSON = "application/json"
 _CODE = re.compile(r"``?([^`]+)``?")

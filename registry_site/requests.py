@@ -3,7 +3,7 @@
 Django reads parameters by the charset that a client declares, before any middleware,
 and some charsets are no text ("zlib_codec"). Forms and links of today are UTF-8.
 PostgreSQL takes no NUL in a parameter: pages read parameters without it, and the API
-refuses it by name (accounts/api/base.py).
+refuses it by name (api/kit/views.py).
 """
 
 from typing import Any

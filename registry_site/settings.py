@@ -274,6 +274,7 @@ INSTALLED_APPS = [
     "accounts",
     "repositories",
     "search",
+    "api",
     "distribution",
     "webhooks",
     "notifications",
@@ -553,23 +554,23 @@ LOGGING = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.api.authentication.TokenAuthentication",
+        "api.kit.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": [],  # accounts/api/base.py closes what is not open
+    "DEFAULT_PERMISSION_CLASSES": [],  # api/kit/views.py closes what is not open
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["accounts.api.parsers.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["api.kit.parsers.StrictJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS would tell of fields, and not of rights
-    "DEFAULT_PAGINATION_CLASS": "accounts.api.paging.ByCursor",
-    "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.ApiSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttles.ActorThrottle"],
-    "EXCEPTION_HANDLER": "accounts.api.errors.handle",
+    "DEFAULT_PAGINATION_CLASS": "api.kit.paging.ByCursor",
+    "DEFAULT_SCHEMA_CLASS": "api.kit.schema.ApiSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["api.kit.throttles.ActorThrottle"],
+    "EXCEPTION_HANDLER": "api.kit.errors.handle",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Berth API",
     "VERSION": "1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "PREPROCESSING_HOOKS": ["accounts.api.schema.leave_out_exact_paths"],
+    "PREPROCESSING_HOOKS": ["api.kit.schema.leave_out_exact_paths"],
     "COMPONENT_SPLIT_REQUEST": True,  # what is only read is in no request
     "ENFORCE_NON_BLANK_FIELDS": True,
     "SERVE_INCLUDE_SCHEMA": False,

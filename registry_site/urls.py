@@ -3,13 +3,13 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from accounts.api.description import send_description
 from accounts.views.invitations import invitation_page
+from api.kit.description import send_description
+from api.repositories.urls import exact_urlpatterns as exact_repositories
 from registry_site import api_reference, docs_pages, health, metrics, pages, status_page
 from registry_site.assets import serve_asset
 from registry_site.kept_forms import SignInView
 from registry_site.mail_check import queue_test_mail
-from repositories.api.urls import exact_urlpatterns as exact_repositories
 from repositories.views.explore import show_explore
 from webhooks.api.urls import exact_urlpatterns as exact_webhooks
 
@@ -41,12 +41,12 @@ urlpatterns = [
         RedirectView.as_view(pattern_name="account_change_password"),
     ),
     path("invitations/<str:secret>", invitation_page, name="invitation-page"),
-    path("api/v1/", include("accounts.api.urls")),
+    path("api/v1/", include("api.accounts.urls")),
     path("api/v1/", include("notifications.api.urls")),
     # Before names with slashes; the exact form of a name before all others.
     path("api/v1/", include(([*exact_webhooks, *exact_repositories], "exact"))),
     path("api/v1/", include("webhooks.api.urls")),
-    path("api/v1/", include("repositories.api.urls")),
+    path("api/v1/", include("api.repositories.urls")),
     path("api/v1/<path:rest>", pages.api_not_found),
     path("api/schema/", send_description, name="schema"),
     path("api/docs/", api_reference.show_reference, name="api-docs"),

@@ -4,8 +4,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.access import full_person
-from accounts.api.base import ApiView
+from api.accounts.access import full_person
+from api.kit.views import ApiView
 from notifications.api.serializers import (
     NotificationSerializer,
     PreferenceSerializer,

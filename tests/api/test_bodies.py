@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts.api.parsers import StrictJSONParser, read_json
+from api.kit.parsers import StrictJSONParser, read_json
 from repositories.models import Repository
 from tests import images, make
 from tests.api.conftest import ApiClient, check_answer, session_headers

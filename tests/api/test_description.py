@@ -13,7 +13,7 @@ import pytest
 from django.test import RequestFactory
 from drf_spectacular.generators import SchemaGenerator
 
-from accounts.api import description
+from api.kit import description
 from tests.servers import BerthServer
 
 GENERATOR = Path(sys.executable).with_name("openapi-python-client")

@@ -17,8 +17,8 @@ from django.utils import timezone
 from accounts.actors import SYSTEM, Actor
 from accounts.models import Organization
 from accounts.tokens import issue_access_token, revoke_access_token
-from repositories.api.exports import BATCH_ROWS, export_events
-from repositories.api.serializers import AuditEventSerializer
+from api.repositories.exports import BATCH_ROWS, export_events
+from api.repositories.serializers import AuditEventSerializer
 from repositories.events import EXPIRED_AT_ONCE, expire_events
 from repositories.lifecycle import delete_repository
 from repositories.models import Event, Repository

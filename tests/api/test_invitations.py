@@ -19,7 +19,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import invitations
-from accounts.api.serializers import InvitationSerializer, OwnInvitationSerializer
 from accounts.authentication import actor_of
 from accounts.invitations import (
     InvitationOver,
@@ -30,6 +29,7 @@ from accounts.invitations import (
     invite,
 )
 from accounts.models import Invitation, Organization, Team, User
+from api.accounts.serializers import InvitationSerializer, OwnInvitationSerializer
 from registry_site.environment import rates
 from registry_site.settings import _RATES
 from repositories.models import Event

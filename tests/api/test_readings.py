@@ -8,8 +8,8 @@ from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 
 from accounts.authentication import actor_of
-from repositories.api.readings import RepositoryPathView
-from repositories.api.urls import IN_REPOSITORY, exact_urlpatterns
+from api.repositories.readings import RepositoryPathView
+from api.repositories.urls import IN_REPOSITORY, exact_urlpatterns
 from repositories.lifecycle import delete_repository, purge_repository
 from repositories.models import Event, Repository, Star
 from tests import make

@@ -12,7 +12,7 @@ from accounts.actors import SYSTEM
 from accounts.authentication import actor_of
 from accounts.models import User
 from accounts.organizations import delete_organization
-from repositories.api.views.robots import RobotView
+from api.repositories.robots import RobotView
 from repositories.models import Repository
 from tests import make
 from tests.api.conftest import ApiClient

@@ -5,7 +5,7 @@ from collections import Counter
 
 import httpx
 
-from accounts.api.description import api_document
+from api.kit.description import api_document
 from registry_site.api_reference import read_document
 from tests.pages import check_html
 from tests.servers import BerthServer

@@ -15,9 +15,10 @@ FLOOR_PLAN = {
     # Its pages search; they move up.
     "repositories": {"search", "accounts", "database"},
     "search": {"repositories", "accounts", "database"},
+    "api": {"search", "repositories", "accounts", "database"},
     "distribution": {"search", "repositories", "accounts", "database"},
-    "webhooks": {"repositories", "accounts", "database"},
-    "notifications": {"repositories", "accounts", "database"},
+    "webhooks": {"api", "repositories", "accounts", "database"},
+    "notifications": {"api", "repositories", "accounts", "database"},
     "demo": {
         "distribution",
         "webhooks",
@@ -30,6 +31,7 @@ FLOOR_PLAN = {
         "distribution",
         "webhooks",
         "notifications",
+        "api",
         "search",
         "repositories",
         "accounts",

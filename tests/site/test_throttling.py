@@ -6,7 +6,7 @@ import httpx
 import pytest
 from django.core.cache.backends.redis import RedisCache
 
-from accounts.api import throttles
+from api.kit import throttles
 from tests.api.conftest import check_answer
 from tests.servers import BerthServer, free_port
 

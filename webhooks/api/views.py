@@ -11,13 +11,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actions import Action
-from accounts.api.base import ApiView, require
-from accounts.api.errors import BodyTooLarge, Conflict
-from accounts.api.parsers import AnyJSONParser
 from accounts.rates import take
+from api.kit.errors import BodyTooLarge, Conflict
+from api.kit.parsers import AnyJSONParser
+from api.kit.views import ApiView, require
+from api.repositories.access import permitted_repository
+from api.repositories.readings import RepositoryPathView
 from repositories.access import find_namespace
-from repositories.api.access import permitted_repository
-from repositories.api.readings import RepositoryPathView
 from webhooks.access import Place
 from webhooks.api.serializers import (
     ChangedWebhookSerializer,

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.views.base import number_in
-from repositories.api.filters import KIND_CHOICES, EventFilter
+from repositories.event_filters import KIND_CHOICES, EventFilter
 from repositories.models import Event
 from repositories.views.namespaces.page import NamespacePage, open_administered
 

@@ -1,1 +1,0 @@
-"""The part of /api/v1 that is about people, and what every API view stands on."""

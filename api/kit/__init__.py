@@ -1,0 +1,1 @@
+"""What every view of the API stands on."""
