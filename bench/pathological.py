@@ -3,7 +3,7 @@
     python -m bench.pathological                     10,000 repositories
     python -m bench.pathological --repositories 500  a shorter run
 
-Every repository has a README of the corpus in tests/repositories. One has images with
+Every repository has a README of the corpus in tests/hub. One has images with
 as many platforms, layers, labels and variables as are taken, under 10,000 tags, and 50
 webhooks whose templates repeat the longest value. While pages are read, somebody pushes
 there again and again, and somebody else waits for a webhook of their own.
@@ -42,7 +42,7 @@ TEMPLATE = json.dumps({"x": "{{platforms}}" * 146})
 FILL = """
 from accounts.models import Namespace
 from repositories.models import Repository
-from tests.repositories.pathological_readmes import READMES
+from tests.hub.pathological_readmes import READMES
 owner = Namespace.objects.get(name="admin")
 texts = list(READMES.values())
 for start in range(0, {count}, 100):

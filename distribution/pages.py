@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
 from accounts.requests import actor_of_page, signed_in_user
-from accounts.views.base import ask, given, number_in, tell
 from distribution.refresh_tokens import end_logins, logins_of
+from hub.kit.pages import ask, given, number_in, tell
 
 LISTED_MAX = 50  # a CI may sign in at every build
 ALL = "all"

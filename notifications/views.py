@@ -10,8 +10,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.actors import Actor
 from accounts.models import Invitation, User
 from accounts.requests import actor_of_page, signed_in_user
-from accounts.views.base import ID_MAX, number_in, tell
-from accounts.views.invitations import take_answer
+from hub.account.invitations import take_answer
+from hub.kit.pages import ID_MAX, number_in, tell
 from notifications.models import Notification
 from notifications.preferences import (
     prefer_mail,

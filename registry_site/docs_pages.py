@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from repositories.readme import render_readme
+from hub.drawing.readme import render_readme
 
 FOLDER: Path = settings.BASE_DIR / "docs"
 FIRST = "guide"  # the page that the footer leads to

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.mail import make_test_mail
 from accounts.requests import signed_in_user
-from accounts.views.base import tell
+from hub.kit.pages import tell
 
 
 @require_POST

@@ -19,13 +19,13 @@ from django.views.decorators.http import require_safe
 from accounts.outages import RETRY_AFTER_SECONDS, is_disk_full, is_outage
 from accounts.requests import actor_of_page
 from distribution.storage.base import StoreError, StoreFull
+from hub.kit.library_redirect import official_address
 from registry_site.context import Topbar
 from registry_site.kept_forms import (
     ask_to_sign_in_and_keep,
     is_form_of_a_person,
     page_of,
 )
-from repositories.official import official_address
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def unknown_host(request: HttpRequest) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Say why; a view that refuses gives the reason (accounts/views/base.py)."""
+    """Say why; a view that refuses gives the reason (hub/kit/pages.py)."""
     return render(request, "403.html", {"reason": str(exception)}, status=403)
 
 

@@ -275,6 +275,7 @@ INSTALLED_APPS = [
     "repositories",
     "search",
     "api",
+    "hub",
     "distribution",
     "webhooks",
     "notifications",
@@ -385,8 +386,8 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True  # of changed passwords and second factors
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Berth] "
 ACCOUNT_EMAIL_VERIFICATION = BERTH_EMAIL_VERIFICATION
 ACCOUNT_FORMS = {
-    "login": "accounts.forms.SignInForm",
-    "signup": "accounts.forms.SignUpForm",
+    "login": "hub.account.forms.SignInForm",
+    "signup": "hub.account.forms.SignUpForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.credentials.ResetTokenGenerator"
@@ -407,7 +408,7 @@ MFA_TOTP_ISSUER = f"Berth ({BERTH_SERVICE})"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = urlsplit(BERTH_URL).scheme == "http"
 SOCIALACCOUNT_ADAPTER = "accounts.adapters.SocialAccountAdapter"
 SOCIALACCOUNT_AUTO_SIGNUP = False  # the name of a namespace is chosen, not guessed
-SOCIALACCOUNT_FORMS = {"signup": "accounts.forms.SocialSignUpForm"}
+SOCIALACCOUNT_FORMS = {"signup": "hub.account.forms.SocialSignUpForm"}
 
 # Who else may vouch for people: allauth's name of the provider, and how it is asked.
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}

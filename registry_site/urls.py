@@ -3,14 +3,16 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from accounts.views.invitations import invitation_page
 from api.kit.description import send_description
 from api.repositories.urls import exact_urlpatterns as exact_repositories
+from hub.account.invitations import invitation_page
+from hub.search.explore_page import show_explore
+from hub.urls import account_pages
+from hub.urls import pages as pages_of_hub
 from registry_site import api_reference, docs_pages, health, metrics, pages, status_page
 from registry_site.assets import serve_asset
 from registry_site.kept_forms import SignInView
 from registry_site.mail_check import queue_test_mail
-from repositories.views.explore import show_explore
 from webhooks.api.urls import exact_urlpatterns as exact_webhooks
 
 # The administration has the sign-in of all pages, with its second factor.
@@ -63,7 +65,7 @@ urlpatterns = [
     path("", include("distribution.page_urls")),
     path("", include("webhooks.urls")),
     path("", include("notifications.urls")),
-    path("", include("accounts.urls")),
+    path("", include(account_pages)),
     # The last: an image's name is its address, so /<namespace>/<name> is a page.
-    path("", include("repositories.urls")),
+    path("", include(pages_of_hub)),
 ]

@@ -9,8 +9,8 @@ class WebhooksConfig(AppConfig):
         from accounts.memberships import member_leaves
         from accounts.organizations import namespace_leaves
         from accounts.users import user_suspended
+        from hub.repository.tag_statuses import remarks_wanted
         from repositories.events import event_recorded
-        from repositories.remarks import remarks_wanted
         from repositories.stats import pulls_counted
         from webhooks.nudges import nudge_event
         from webhooks.pulls import tell_of_pulls

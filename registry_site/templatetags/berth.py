@@ -277,7 +277,7 @@ def emphasise(reason: str) -> SafeString:
 
 @register.simple_tag
 def serial() -> SafeString:
-    """Return a hidden field by which was_sent_before (accounts/views/base.py) asks."""
+    """Return a hidden field by which was_sent_before (hub/kit/pages.py) asks."""
     return format_html(
         '<input type="hidden" name="serial" value="{}">', get_random_string(22)
     )

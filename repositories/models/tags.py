@@ -143,7 +143,7 @@ class TagMove(models.Model):
 
     objects = TagMoveQuerySet.as_manager()
     is_restorable: bool  # of deleted_lately()
-    is_here: bool  # of repositories/contents.py
+    is_here: bool  # of hub/repository/image_view.py
 
     class Meta:
         indexes = [

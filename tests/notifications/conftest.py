@@ -1,3 +1,3 @@
 """Browsers without scripts, as the pages of repositories have them."""
 
-from tests.repositories.views.conftest import browse as browse
+from tests.hub.repository.conftest import browse as browse

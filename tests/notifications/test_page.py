@@ -14,10 +14,10 @@ from repositories.models import Event, Repository, Watch
 from repositories.watches import watch
 from tests import make
 from tests.conftest import Cast
+from tests.hub.repository.conftest import Browse
 from tests.images import image
 from tests.pages import PageClient, count_queries
 from tests.registry_client import RegistryClient
-from tests.repositories.views.conftest import Browse
 from webhooks.relay import relay_events
 
 INBOX = "/settings/notifications"

@@ -1,6 +1,6 @@
 """Who gets what from every page but those of one repository; none is missing.
 
-Pages of a repository are in tests/repositories/views/test_who_sees_what.py, Django's
+Pages of a repository are in tests/hub/repository/test_who_sees_what.py, Django's
 administration and allauth's account pages are theirs.
 """
 

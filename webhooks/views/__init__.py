@@ -1,1 +1,1 @@
-"""Pages; accounts/views/base.py says what each of them begins with."""
+"""Pages; hub/kit/pages.py says what each of them begins with."""

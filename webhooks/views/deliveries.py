@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.rates import take
 from accounts.requests import actor_of_page
-from accounts.views.base import tell
+from hub.kit.pages import tell
 from webhooks.access import find_delivery, find_webhook, place_of_page
 from webhooks.deliveries import (
     WebhookIsOff,

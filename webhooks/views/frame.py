@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.requests import actor_of_page
-from repositories.views.namespaces.page import open_administered
-from repositories.views.page import Tab, open_page
+from hub.namespace.page import open_administered
+from hub.repository.page import Tab, open_page
 from webhooks.access import Place, place_of_page
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.rates import take
 from accounts.requests import actor_of_page
-from accounts.views.base import Pages, ask, number_in, tell, was_sent_before
+from hub.kit.pages import Pages, ask, number_in, tell, was_sent_before
 from webhooks.access import Place, find_delivery, find_webhook, place_of_page
 from webhooks.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm

@@ -1,0 +1,1 @@
+"""Shows all pages for people: their views, forms, words and drawings."""

@@ -1,0 +1,1 @@
+"""Pictures, colors and Markdown, as SVG and HTML."""

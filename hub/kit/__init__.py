@@ -1,0 +1,1 @@
+"""What every page stands on; hub/kit/pages.py says what each of them begins with."""

@@ -1,0 +1,1 @@
+"""Pages of a repository: overview, tags, activity, access, settings."""

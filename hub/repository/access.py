@@ -1,0 +1,185 @@
+"""Who may do what with a repository, and why."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from accounts.actions import Action
+from accounts.actors import ANONYMOUS, Actor
+from accounts.authentication import actor_of, actor_of_robot
+from accounts.decisions import Decision
+from accounts.models import Robot, Team, User
+from hub.kit.pages import ask, tell
+from hub.repository.forms import ROLE_CHOICES, ChangedGrantForm, GrantForm, QuestionForm
+from hub.repository.page import RepositoryPage, open_page
+from repositories.grants import GrantExists, add_grant, change_grant, remove_grant
+from repositories.holders import Holder, holders_of
+from repositories.models import Grant, Repository
+from repositories.permissions import decide
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_access(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
+    """Show grants and answer questions; a POST adds a grant."""
+    page = open_page(request, namespace, name)
+    page.require(Action.GRANT)
+    if request.method != "POST":
+        return _render(page)
+    form = GrantForm(request.POST, repository=page.repository)
+    if form.is_valid() and form.subject is not None:
+        try:
+            add_grant(
+                repository=page.repository,
+                subject=form.subject,
+                role=form.cleaned_data["role"],
+                tag_glob=form.cleaned_data["tags"],
+                actor=page.actor,
+            )
+        except GrantExists as error:
+            form.add_error(None, str(error))
+        else:
+            tell(request, _("Gave %(name)s access.") % {"name": form.data["name"]})
+            return redirect(page.address("access"))
+    return _render(page, form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_access(
+    request: HttpRequest, namespace: str, name: str, grant: int
+) -> HttpResponse:
+    """Change a grant's role and tags, or ask, and then take it away."""
+    page = open_page(request, namespace, name)
+    page.require(Action.GRANT)
+    row = (
+        Grant.objects.with_subjects()
+        .select_related("repository__namespace")
+        .filter(repository=page.repository, pk=grant)
+        .first()
+    )
+    if row is None:
+        raise Http404
+    if request.method != "POST":
+        return _ask_about(page, row)
+    if "remove" in request.POST:
+        remove_grant(grant=row, actor=page.actor)
+        tell(request, _("Removed %(name)s's access.") % {"name": row.subject_name})
+        return redirect(page.address("access"))
+    form = ChangedGrantForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, _("Enter a valid role and tag pattern."))
+        return redirect(page.address("access"))
+    try:
+        change_grant(
+            grant=row,
+            role=form.cleaned_data["role"],
+            tag_glob=form.cleaned_data["tags"],
+            actor=page.actor,
+        )
+    except GrantExists as error:
+        messages.warning(request, str(error))
+    else:
+        tell(request, _("Updated %(name)s's access.") % {"name": row.subject_name})
+    return redirect(page.address("access"))
+
+
+def _ask_about(page: RepositoryPage, grant: Grant) -> HttpResponse:
+    names = {"name": grant.subject_name, "repository": page.repository.full_name}
+    role = _("%(role)s on %(repository)s") % {"role": grant.role, **names}
+    if grant.tag_glob:
+        role = _("%(role)s, tags %(tags)s") % {"role": role, "tags": grant.tag_glob}
+    return ask(
+        page.request,
+        question=_("Remove %(name)s from %(repository)s?") % names,
+        consequence=(
+            _("You lose this role at once.")
+            if grant.user_id is not None and grant.user_id == page.actor.user_id
+            else _("%(name)s loses this role at once. Other access stays.") % names
+        ),
+        losses=[role],
+        action=_("Remove"),
+        back_url=page.address("access"),
+    )
+
+
+def _render(page: RepositoryPage, form: GrantForm | None = None) -> HttpResponse:
+    repository = page.repository
+    grants = Grant.objects.with_subjects().filter(repository=repository).order_by("pk")
+    asked = "action" in page.request.GET
+    question = QuestionForm(page.request.GET if asked else None)
+    answer, holders = _answer(repository, question) if asked else (None, None)
+    return page.render(
+        "repositories/access.html",
+        "access",
+        {
+            "grants": list(grants),
+            "roles": ROLE_CHOICES,
+            "administrators": _administrators(repository),
+            "form": form or GrantForm(repository=repository),
+            "question": question,
+            "answer": answer,
+            "holders": holders,
+            "problems": [text for texts in question.errors.values() for text in texts],
+        },
+        status=422 if form else 200,
+    )
+
+
+def _administrators(repository: Repository) -> list[str]:
+    """Return who has every right without a grant: the owner, or the admin teams."""
+    namespace = repository.namespace
+    if namespace.user_id is not None:
+        return [namespace.name]
+    teams = Team.objects.filter(
+        organization=namespace.organization_id, standing=Team.Standing.ADMIN
+    )
+    return list(teams.order_by("name").values_list("name", flat=True))
+
+
+def _answer(
+    repository: Repository, question: QuestionForm
+) -> tuple[Decision | None, list[Holder] | None]:
+    """Return why somebody may or may not, or, asked for nobody, who may."""
+    if not question.is_valid():
+        return None, None
+    fields = question.cleaned_data
+    who, action = fields["who"].replace("\0", ""), Action(fields["action"])
+    if not who:
+        return None, holders_of(repository, action, fields["tag"] or None)
+    actor, is_live = _find_actor(who, repository)
+    if actor is None:
+        question.add_error(
+            "who", _("There is no user or robot named %(name)s here.") % {"name": who}
+        )
+        return None, None
+    decision = decide(actor, action, repository, fields["tag"] or None)
+    if not decision and not is_live:
+        disabled = f"{action}: refused, because {who} is disabled"
+        return Decision(False, lambda: disabled), None
+    return decision, None
+
+
+def _find_actor(who: str, repository: Repository) -> tuple[Actor | None, bool]:
+    """Return the actor of a login, and whether it is enabled.
+
+    Robots of others and logins that nobody has get the same answer.
+    """
+    if who == "anonymous":
+        return ANONYMOUS, True
+    namespace, plus, robot_name = who.partition("+")
+    if plus:
+        robot = (
+            Robot.objects.select_related("namespace__user")
+            .filter(
+                namespace=repository.namespace_id,
+                namespace__name=namespace,
+                name=robot_name,
+            )
+            .first()
+        )
+        return (
+            (None, False) if robot is None else (actor_of_robot(robot), robot.is_live)
+        )
+    user = User.objects.filter(username=who).first()
+    return (None, False) if user is None else (actor_of(user), user.is_active)

@@ -1,1 +1,0 @@
-"""Pages; accounts/views/base.py says what each of them begins with."""
