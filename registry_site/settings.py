@@ -336,8 +336,8 @@ TEMPLATES = [
                 "registry_site.context.site",
             ],
             "builtins": [
-                "registry_site.templatetags.berth",
-                "registry_site.templatetags.search",
+                "hub.templatetags.berth",
+                "hub.templatetags.search",
             ],
         },
     }
@@ -349,7 +349,7 @@ WHITENOISE_USE_FINDERS = True  # no build step: files are served from where they
 WHITENOISE_MAX_AGE = 86400  # seconds; their addresses change with them
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "registry_site.assets.FingerprintedStorage"},
+    "staticfiles": {"BACKEND": "hub.drawing.assets.FingerprintedStorage"},
 }
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BERTH_URL.startswith("https:")

@@ -6,11 +6,11 @@ from django.views.generic import RedirectView
 from api.kit.description import send_description
 from api.repositories.urls import exact_urlpatterns as exact_repositories
 from hub.account.invitations import invitation_page
+from hub.drawing.assets import serve_asset
 from hub.search.explore_page import show_explore
 from hub.urls import account_pages
 from hub.urls import pages as pages_of_hub
 from registry_site import api_reference, docs_pages, health, metrics, pages, status_page
-from registry_site.assets import serve_asset
 from registry_site.kept_forms import SignInView
 from registry_site.mail_check import queue_test_mail
 from webhooks.api.urls import exact_urlpatterns as exact_webhooks

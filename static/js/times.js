@@ -4,7 +4,7 @@
   const language = document.documentElement.lang || "en";
   const inNumbers = new Intl.RelativeTimeFormat(language);
   const inWords = new Intl.RelativeTimeFormat(language, { numeric: "auto" }); /* yesterday, tomorrow */
-  /* As the server says it (templatetags/berth.py): the past in whole units, the future rounded and in days. */
+  /* As the server says it (hub/templatetags/berth.py): the past in whole units, the future rounded and in days. */
   const say = (seconds) => {
     for (const [least, length, unit] of units) {
       if (Math.abs(seconds) < least || (unit === "month" && seconds < 0)) continue;

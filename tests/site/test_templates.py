@@ -7,9 +7,9 @@ import pytest
 from django.template import Context, Template
 from django.utils import timezone
 
-from registry_site.assets import asset
-from registry_site.icons import ICONS, sprite
-from registry_site.marks import PAINTS, draw_mark, paint_of
+from hub.drawing.assets import asset
+from hub.drawing.icons import ICONS, sprite
+from hub.drawing.identicons import PAINTS, draw_mark, paint_of
 from tests.servers import PROJECT_FOLDER
 
 TEMPLATES = sorted((PROJECT_FOLDER / "templates").rglob("*.html"))

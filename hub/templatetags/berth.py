@@ -30,8 +30,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
 from accounts.text import reveal
-from registry_site.assets import asset_url
-from registry_site.marks import draw_mark, paint_of
+from hub.drawing.assets import asset_url
+from hub.drawing.identicons import draw_mark, paint_of
 
 register = Library()
 
@@ -57,7 +57,7 @@ def icon(name: str, classes: str = "") -> SafeString:
 
 @register.simple_tag
 def mark(name: str, classes: str = "") -> SafeString:
-    """Draw the picture of a repository (registry_site/marks.py)."""
+    """Draw the picture of a repository (hub/drawing/identicons.py)."""
     return format_html(
         '<svg class="mark hue-{}{}" viewBox="0 0 40 40" aria-hidden="true">{}</svg>',
         paint_of(name),

@@ -6,7 +6,7 @@ browsers may keep it for ever.
 
     berth.css    static/css: tokens, base, layout, surfaces, components/*, utilities
     berth.js     static/js/*, except theme.js, which has to run before the first paint
-    icons.svg    registry_site/icons.py
+    icons.svg    hub/drawing/icons.py
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from registry_site.icons import sprite
+from hub.drawing.icons import sprite
 
 FINGERPRINT_LENGTH = 12
 STATIC_FOLDER: Path = settings.BASE_DIR / "static"
