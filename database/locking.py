@@ -5,7 +5,7 @@
     tags           in the order of repository and name
     repository     in the order of their ids
     search entry
-    rights         held to the end by permissions.decide
+    rights         held to the end by decisions.decide
 
 A transaction may leave out steps, and never goes back up. Rows that others refer to
 are locked with no_key=True unless they are deleted: a new row that refers to one takes

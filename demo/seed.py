@@ -35,7 +35,6 @@ from accounts.robots import create_robot
 from accounts.tokens import issue_access_token
 from accounts.users import create_user
 from demo.images import DemoPusher, Platform
-from repositories.defaults import add_default
 from repositories.lifecycle import create_repository, describe_repository
 from repositories.models import (
     Category,
@@ -48,6 +47,7 @@ from repositories.models import (
     Tag,
     TagMove,
 )
+from repositories.rights.defaults import add_default
 from repositories.stars import star
 from repositories.stats import Fetch, count_fetches
 from search import trends

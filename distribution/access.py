@@ -10,9 +10,9 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from distribution import scopes
 from distribution.scopes import Scope
-from repositories.access import find_namespace, find_repository
 from repositories.oci.references import NameMalformed, parse_repository_name
-from repositories.permissions import actions_of, may_create
+from repositories.rights.access import find_namespace, find_repository
+from repositories.rights.decisions import actions_of, may_create
 
 WORDS = {  # the actions that have a word in a scope
     scopes.PULL: Action.PULL,

@@ -28,7 +28,7 @@ from repositories.models import (
     add_stored_bytes,
 )
 from repositories.oci.digests import Digest
-from repositories.permissions import decide
+from repositories.rights.decisions import decide
 
 _FIND = """
 SELECT l.id, b.id, b.size_bytes, b.storage_key, l.condemned_at,

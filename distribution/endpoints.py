@@ -12,7 +12,7 @@ In this order, and all of it before a byte of the body is read:
     token       not ours, over, of another repo    401 invalid_token
     scope       the token lets too little through  401 insufficient_scope
     repository  absent                             404, or made by a push
-    decision    permissions.decide says no         401 insufficient_scope
+    decision    decisions.decide says no           401 insufficient_scope
 
 A private repository and an absent one give the same answers to those who may not pull
 (D-2). A name that the repository had before leads to it, for pushes too, and answers
@@ -54,7 +54,6 @@ from distribution.refusals import explain_refusal
 from distribution.scopes import Scope
 from distribution.storage.base import StoreError, StoreFull
 from distribution.tokens import RegistryToken, TokenInvalid, verify_token
-from repositories.access import find_namespace, find_repository
 from repositories.lifecycle import create_on_push
 from repositories.models import RepositoryFacts
 from repositories.oci.references import (
@@ -62,7 +61,8 @@ from repositories.oci.references import (
     RepositoryName,
     parse_repository_name,
 )
-from repositories.permissions import decide, may_create
+from repositories.rights.access import find_namespace, find_repository
+from repositories.rights.decisions import decide, may_create
 
 log = logging.getLogger(__name__)
 

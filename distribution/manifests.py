@@ -34,7 +34,7 @@ from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.models import Manifest, RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
-from repositories.permissions import decide, decide_tags
+from repositories.rights.decisions import decide, decide_tags
 from repositories.tags import move_tag
 
 _COLUMNS = "m.digest, m.media_type, m.size_bytes"

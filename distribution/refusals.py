@@ -1,6 +1,6 @@
 """What a refused client is told; docker prints it.
 
-    may pull                  the missing right, as permissions.decide says it
+    may pull                  the missing right, as decisions.decide says it
     the token is the reason   which token, and whether it is too weak or too narrow
     everybody else            "no role, or no such repository"
 
@@ -11,10 +11,10 @@ pull learn which of the two it is. Those who did not sign in are told to.
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.authentication import actor_of_access_token, find_live_access_token
-from repositories.access import find_namespace
 from repositories.models import RepositoryFacts
 from repositories.oci.references import RepositoryName
-from repositories.permissions import decide, explain_token
+from repositories.rights.access import find_namespace
+from repositories.rights.decisions import decide, explain_token
 
 
 def explain_refusal(

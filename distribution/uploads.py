@@ -55,7 +55,7 @@ from distribution.storage import blob_store
 from distribution.storage.base import ObjectMissing, Staged, StoreFull
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import CANONICAL_ALGORITHM, Digest
-from repositories.permissions import decide
+from repositories.rights.decisions import decide
 
 _INSERT = """
 INSERT INTO distribution_upload (uuid, repository_id, user_id, robot_id, offset_bytes,

@@ -19,8 +19,8 @@ from accounts.actions import Action
 from accounts.models import Team, User
 from notifications.models import FOR_ADMINISTRATORS, Notification, tells_people
 from notifications.preferences import who_get_mail
-from repositories.holders import holders_of
 from repositories.models import Event, Repository, Watch
+from repositories.rights.holders import holders_of
 
 
 def notify(*, events: list[Event], **signal: Any) -> None:

@@ -7,10 +7,5 @@ class RepositoriesConfig(AppConfig):
 
     def ready(self) -> None:
         # They listen to what accounts tells.
-        from repositories import (  # noqa: F401
-            defaults,
-            events,
-            former_names,
-            grants,
-            lifecycle,
-        )
+        from repositories import events, former_names, lifecycle  # noqa: F401
+        from repositories.rights import defaults, grants  # noqa: F401

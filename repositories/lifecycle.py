@@ -28,11 +28,8 @@ from accounts.organizations import namespace_leaves
 from accounts.rates import take
 from accounts.users import account_leaves
 from database.crash_points import reach
-from repositories.access import find_moved
-from repositories.defaults import apply_defaults
 from repositories.events import record_event, record_in_namespace
 from repositories.former_names import keep_former_name, take_own_name
-from repositories.grants import remove_grant
 from repositories.models import (
     Event,
     FormerRepositoryName,
@@ -42,6 +39,9 @@ from repositories.models import (
 )
 from repositories.models.repositories import RepositoryQuerySet, restorable_since
 from repositories.oci.references import RepositoryName
+from repositories.rights.access import find_moved
+from repositories.rights.defaults import apply_defaults
+from repositories.rights.grants import remove_grant
 
 
 class NameTaken(ValueError):

@@ -25,7 +25,7 @@ from repositories.models import (
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
 from repositories.oci.image_config import ParsedConfig
-from repositories.permissions import UNTAGGED, decide_tags
+from repositories.rights.decisions import UNTAGGED, decide_tags
 from repositories.tags import record_tag_deletion
 
 # Counted for one manifest; 2,000 of them still add up in a column of 64 bits.

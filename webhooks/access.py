@@ -19,8 +19,8 @@ from accounts.actors import Actor
 from accounts.former_names import Moved
 from accounts.models import Namespace
 from accounts.requests import require
-from repositories.access import find_namespace, permitted_repository
 from repositories.models import Repository
+from repositories.rights.access import find_namespace, permitted_repository
 from webhooks.models import Delivery, Webhook
 from webhooks.models.webhooks import WebhookQuerySet
 from webhooks.permissions import may_hook_namespace, may_hook_site

@@ -10,7 +10,7 @@ from accounts.decisions import Decision
 from accounts.models import Namespace, User
 from accounts.permissions import is_live, may_administer
 from repositories.models import Repository
-from repositories.permissions import decide
+from repositories.rights.decisions import decide
 
 
 def may_hook_repository(actor: Actor, repository: Repository) -> Decision:

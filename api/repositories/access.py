@@ -4,9 +4,9 @@ from rest_framework.exceptions import PermissionDenied
 
 from accounts.actions import Action
 from accounts.actors import Actor
-from repositories.access import visible_repository
 from repositories.models import Repository
-from repositories.permissions import decide
+from repositories.rights.access import visible_repository
+from repositories.rights.decisions import decide
 
 
 def permitted_repository(

@@ -12,9 +12,9 @@ from api.accounts.access import administered_organization
 from api.kit.errors import Conflict
 from api.kit.views import ApiView
 from api.repositories.serializers import DefaultSerializer
-from repositories.defaults import DefaultExists, add_default, remove_default
-from repositories.grants import find_subject_in
 from repositories.models import DefaultPermission
+from repositories.rights.defaults import DefaultExists, add_default, remove_default
+from repositories.rights.grants import find_subject_in
 
 
 class DefaultsView(ApiView):

@@ -30,11 +30,11 @@ from api.repositories.serializers import (
     EventSerializer,
     RepositoryAuditSerializer,
 )
-from repositories.access import visible_repository
 from repositories.event_filters import EventFilter
 from repositories.models import Event
 from repositories.models.events import EventQuerySet
-from repositories.permissions import decide
+from repositories.rights.access import visible_repository
+from repositories.rights.decisions import decide
 
 
 class EventView(ApiView):

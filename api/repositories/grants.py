@@ -23,16 +23,16 @@ from api.repositories.serializers import (
     HoldersQuestionSerializer,
     HoldersSerializer,
 )
-from repositories.grants import (
+from repositories.models import Grant, Repository
+from repositories.rights.decisions import decide
+from repositories.rights.grants import (
     GrantExists,
     add_grant,
     change_grant,
     find_subject,
     remove_grant,
 )
-from repositories.holders import holders_of
-from repositories.models import Grant, Repository
-from repositories.permissions import decide
+from repositories.rights.holders import holders_of
 
 
 class GrantsView(RepositoryPathView):

@@ -19,7 +19,7 @@ from rest_framework.request import Request
 
 from api.kit.views import ApiView
 from api.repositories.serializers import NAME_PATTERN
-from repositories.access import knows_any
+from repositories.rights.access import knows_any
 
 DEEPEST = 5  # components behind a name: webhooks/<id>/deliveries/<id>/redeliver
 EXACT = "exact"  # how registry_site/urls.py calls the exact forms

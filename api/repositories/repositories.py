@@ -26,11 +26,6 @@ from api.repositories.serializers import (
     RepositorySerializer,
     RestoredNameSerializer,
 )
-from repositories.access import (
-    find_namespace,
-    restorable_repository,
-    visible_repository,
-)
 from repositories.lifecycle import (
     NameTaken,
     change_visibility,
@@ -42,7 +37,12 @@ from repositories.lifecycle import (
     transfer_repository,
 )
 from repositories.models import Repository
-from repositories.permissions import decide, may_create
+from repositories.rights.access import (
+    find_namespace,
+    restorable_repository,
+    visible_repository,
+)
+from repositories.rights.decisions import decide, may_create
 
 
 class RepositoriesView(ApiView):

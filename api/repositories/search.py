@@ -23,8 +23,8 @@ from api.repositories.serializers import (
     ListedRepositorySerializer,
     StarredSerializer,
 )
-from repositories.access import visible_repository
 from repositories.models import Repository
+from repositories.rights.access import visible_repository
 from repositories.stars import star, unstar
 from search.query import PAGE_SIZE, Sort
 from search.results import read_query, search_with_total

@@ -6,7 +6,7 @@ from rest_framework.response import Response
 
 from api.repositories.readings import RepositoryPathView
 from api.repositories.serializers import StatisticsQuerySerializer, StatisticsSerializer
-from repositories.access import visible_repository
+from repositories.rights.access import visible_repository
 from repositories.stats import pulls_by, pulls_by_platform, pulls_per_day
 
 

@@ -20,9 +20,9 @@ from api.repositories.serializers import (
     TagSerializer,
     check_tag,
 )
-from repositories.access import visible_repository
 from repositories.models import Manifest, Repository, Tag, TagMove
-from repositories.permissions import decide
+from repositories.rights.access import visible_repository
+from repositories.rights.decisions import decide
 from repositories.tags import (
     ManifestGone,
     TagExists,

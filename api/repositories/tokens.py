@@ -22,7 +22,7 @@ from api.accounts.serializers import (
     NewAccessTokenSerializer,
 )
 from api.kit.views import ApiView
-from repositories.reach import (
+from repositories.rights.token_scope import (
     NothingOfThatName,
     limits_of,
     namespace_ids,

@@ -11,8 +11,8 @@ from api.kit.views import ApiView
 from api.repositories.readings import RepositoryPathView
 from api.repositories.search import marking_user
 from api.repositories.serializers import ListedRepositorySerializer, WatchedSerializer
-from repositories.access import visible_repository
 from repositories.models import Repository
+from repositories.rights.access import visible_repository
 from repositories.watches import unwatch, watch
 
 

@@ -37,7 +37,7 @@ from distribution.scopes import PUSH
 from distribution.storage import blob_store
 from distribution.storage.base import FileSpan, ObjectMissing
 from repositories.oci.digests import Digest, DigestMalformed, parse_digest
-from repositories.permissions import decide
+from repositories.rights.decisions import decide
 
 OCTETS = "application/octet-stream"
 

@@ -42,7 +42,7 @@ from repositories.oci.digests import (
 )
 from repositories.oci.documents import ManifestMalformed, parse_manifest
 from repositories.oci.references import is_digest_reference, is_tag
-from repositories.permissions import decide_tags
+from repositories.rights.decisions import decide_tags
 from repositories.tags import delete_tag
 
 TAGS_MAX = 100  # of one PUT by digest; the spec wants ten at least (MAN-9)

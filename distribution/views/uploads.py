@@ -37,7 +37,6 @@ from distribution.headers import (
 from distribution.models import Upload
 from distribution.scopes import Scope
 from distribution.uploads import ContentRange, OutOfOrder
-from repositories.access import find_repository
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import (
     CANONICAL_ALGORITHM,
@@ -51,6 +50,7 @@ from repositories.oci.references import (
     RepositoryName,
     parse_repository_name,
 )
+from repositories.rights.access import find_repository
 
 _content_range = re.compile(
     r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/(?:\*|[0-9]+))?"

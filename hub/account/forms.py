@@ -14,7 +14,11 @@ from accounts.models import AccessToken, User
 from accounts.models.fields import validate_line
 from accounts.models.namespaces import validate_claimed_field
 from accounts.names import NAMESPACE_MAX_LENGTH
-from repositories.reach import NothingOfThatName, namespace_ids, repository_ids
+from repositories.rights.token_scope import (
+    NothingOfThatName,
+    namespace_ids,
+    repository_ids,
+)
 
 _NAME_HINT = _(
     "Also the first part of your images' names. Lower-case letters, digits, and single "

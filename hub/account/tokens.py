@@ -13,7 +13,7 @@ from accounts.requests import actor_of_page, signed_in_user
 from accounts.tokens import issue_access_token, revoke_access_token
 from hub.account.forms import NewTokenForm
 from hub.kit.pages import ask, tell, was_sent_before
-from repositories.reach import reach_of
+from repositories.rights.token_scope import reach_of
 
 
 @never_cache

@@ -5,8 +5,8 @@ import re
 from django.http import Http404
 
 from accounts.actors import Actor
-from repositories.access import visible_repository
 from repositories.oci.references import COMPONENT_PATTERN, DEFAULT_NAMESPACE
+from repositories.rights.access import visible_repository
 
 _path = re.compile(
     rf"/(?P<name>{COMPONENT_PATTERN})(?P<reference>[:@][\w.:-]{{1,140}})?/?"

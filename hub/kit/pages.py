@@ -15,9 +15,10 @@ does one thing and answers:
         status = 422 if form.is_bound else 200
         return render(request, "repositories/edit.html", {"form": form}, status=status)
 
-The fetching functions are in accounts/finders.py and repositories/access.py. What the
-actor may not see is Http404; what the actor sees and may not do is PermissionDenied
-with the reason, which the page of the 403 shows. Who asks: accounts/requests.py.
+The fetching functions are in accounts/finders.py and repositories/rights/access.py.
+What the actor may not see is Http404; what the actor sees and may not do is
+PermissionDenied with the reason, which the page of the 403 shows. Who asks:
+accounts/requests.py.
 
 A changed state is a POST with a CSRF token; after it the answer is a redirect. A form
 with errors answers 422, which htmx swaps in as well.

@@ -8,8 +8,8 @@ from django.views.decorators.http import require_http_methods
 from hub.kit.pages import ask, tell
 from hub.namespace.forms import DefaultForm
 from hub.namespace.page import open_organization
-from repositories.defaults import DefaultExists, add_default, remove_default
 from repositories.models import DefaultPermission
+from repositories.rights.defaults import DefaultExists, add_default, remove_default
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

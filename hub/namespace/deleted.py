@@ -10,9 +10,9 @@ from accounts.requests import signed_in_user
 from hub.kit.pages import ID_MAX, Pages, ask, tell
 from hub.namespace.page import NamespacePage, open_namespace
 from hub.repository.settings import show_deleted
-from repositories.access import restorable_repository
 from repositories.lifecycle import purge_repository
 from repositories.models import Repository
+from repositories.rights.access import restorable_repository
 
 PAGE_ROWS = 20
 

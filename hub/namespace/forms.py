@@ -20,7 +20,7 @@ from accounts.names import (
     validate_component,
 )
 from hub.repository.forms import KIND_CHOICES, ROLE_CHOICES
-from repositories.grants import Subject, find_subject_in
+from repositories.rights.grants import Subject, find_subject_in
 
 _MACHINE_WORD = {"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}
 

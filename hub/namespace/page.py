@@ -21,7 +21,7 @@ from accounts.permissions import (
 )
 from accounts.requests import actor_of_page, require
 from hub.repository.page import Tab
-from repositories.access import shown_namespace
+from repositories.rights.access import shown_namespace
 
 
 @dataclass

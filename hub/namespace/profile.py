@@ -14,11 +14,11 @@ from hub.activity.lately import tell_lately
 from hub.drawing.charts import HUES, Segment, bar_segments, small_spark
 from hub.kit.pages import Pages
 from hub.namespace.page import NamespacePage, open_namespace
-from repositories.access import visible_repository
 from repositories.models import Repository, Tag
 from repositories.models.repositories import RepositoryQuerySet
 from repositories.oci.references import DEFAULT_NAMESPACE
-from repositories.permissions import may_create
+from repositories.rights.access import visible_repository
+from repositories.rights.decisions import may_create
 from repositories.stats import pulls_of_each
 
 PAGE_ROWS = 20

@@ -29,8 +29,8 @@ from accounts.teams import OwnersTeamStays, change_team, create_team, delete_tea
 from hub.kit.pages import Pages, ask, given, tell
 from hub.namespace.forms import InviteForm, JoinForm, TeamForm
 from hub.namespace.page import NamespacePage, open_namespace, open_organization
-from repositories.access import count_of_each
 from repositories.models import Grant, Repository
+from repositories.rights.access import count_of_each
 
 COLUMNS = 10  # teams of one page
 ROWS = 25  # repositories of one page

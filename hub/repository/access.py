@@ -14,10 +14,15 @@ from accounts.models import Robot, Team, User
 from hub.kit.pages import ask, tell
 from hub.repository.forms import ROLE_CHOICES, ChangedGrantForm, GrantForm, QuestionForm
 from hub.repository.page import RepositoryPage, open_page
-from repositories.grants import GrantExists, add_grant, change_grant, remove_grant
-from repositories.holders import Holder, holders_of
 from repositories.models import Grant, Repository
-from repositories.permissions import decide
+from repositories.rights.decisions import decide
+from repositories.rights.grants import (
+    GrantExists,
+    add_grant,
+    change_grant,
+    remove_grant,
+)
+from repositories.rights.holders import Holder, holders_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

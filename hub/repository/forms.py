@@ -12,8 +12,6 @@ from accounts.actions import Action, Role
 from accounts.actors import Actor
 from accounts.models import Namespace
 from accounts.models.fields import validate_summary
-from repositories.access import find_namespace
-from repositories.grants import Subject, find_subject
 from repositories.models import Repository
 from repositories.models.repositories import README_MAX_LENGTH
 from repositories.oci.references import (
@@ -22,7 +20,9 @@ from repositories.oci.references import (
     NameMalformed,
     parse_repository_name,
 )
-from repositories.permissions import may_create
+from repositories.rights.access import find_namespace
+from repositories.rights.decisions import may_create
+from repositories.rights.grants import Subject, find_subject
 
 TAG_GLOB_MAX_LENGTH = 128
 ROLE_CHOICES = [

@@ -10,7 +10,7 @@ from accounts.models import NameReserved
 from accounts.requests import actor_of_page, require, signed_in_user
 from hub.repository.forms import NewRepositoryForm
 from repositories.lifecycle import create_repository, describe_repository
-from repositories.permissions import may_create, namespaces_to_create_in
+from repositories.rights.decisions import may_create, namespaces_to_create_in
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.requests import SignInNeeded, actor_of_page
-from repositories.access import visible_repository
 from repositories.models import Event, Repository, Star, Tag, Watch
-from repositories.permissions import (
+from repositories.rights.access import visible_repository
+from repositories.rights.decisions import (
     Right,
     actions_by,
     decide,

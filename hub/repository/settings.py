@@ -21,7 +21,6 @@ from hub.repository.forms import (
 )
 from hub.repository.image_view import featured_config, readme_source
 from hub.repository.page import RepositoryPage, open_page
-from repositories.access import restorable_repository
 from repositories.lifecycle import (
     NameTaken,
     change_visibility,
@@ -32,6 +31,7 @@ from repositories.lifecycle import (
     transfer_repository,
 )
 from repositories.models import Repository
+from repositories.rights.access import restorable_repository
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

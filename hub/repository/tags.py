@@ -24,7 +24,7 @@ from repositories.models import Repository, Tag, TagMove
 from repositories.models.tags import TagQuerySet
 from repositories.oci.references import is_tag
 from repositories.oci.versions import newest_first
-from repositories.permissions import decide_tags
+from repositories.rights.decisions import decide_tags
 from repositories.tags import ManifestGone, TagExists, delete_tag, restore_tag
 
 PAGE_TAGS = 25

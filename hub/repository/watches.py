@@ -6,7 +6,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.requests import actor_of_page, signed_in_user
 from hub.kit.pages import redirect_back
-from repositories.access import visible_repository
+from repositories.rights.access import visible_repository
 from repositories.watches import unwatch, watch
 
 

@@ -13,9 +13,9 @@ from accounts.actors import Actor
 from accounts.rates import take
 from accounts.requests import actor_of_page
 from hub.kit.pages import Pages
-from repositories.access import visible_repository
 from repositories.models import Manifest, Tag
 from repositories.oci.platforms import ARCHITECTURE_TITLES, SYSTEM_TITLES
+from repositories.rights.access import visible_repository
 from search.query import PAGE_SIZE, ImageReference, SearchQuery, Sort
 from search.results import Facets, read_query, search_with_counts, suggest
 

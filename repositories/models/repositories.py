@@ -40,7 +40,7 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
     def visible_to(self, actor: Actor) -> "RepositoryQuerySet":
         """Keep the repositories that the actor may pull from.
 
-        This is permissions.decide for the action pull, said as a set; a test over
+        This is decisions.decide for the action pull, said as a set; a test over
         generated people and repositories holds the two against each other.
         """
         return self.filter(
@@ -51,7 +51,7 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
     def restorable_by(self, actor: Actor) -> "RepositoryQuerySet":
         """Keep the deleted ones whose time is not over and that the actor may restore.
 
-        Those are whoever might have deleted them: permissions.decide for the action
+        Those are whoever might have deleted them: decisions.decide for the action
         destroy, said as a set, and held against it by the same test.
         """
         if Action.DESTROY not in actor.ceiling.actions:

@@ -27,10 +27,10 @@ from distribution.refresh_tokens import (
 )
 from notifications.models import Notification
 from notifications.recipients import notify
-from repositories.defaults import add_default
 from repositories.events import record_event
 from repositories.lifecycle import delete_repository, restore_repository
 from repositories.models import Event, Grant, Repository
+from repositories.rights.defaults import add_default
 from repositories.stars import star
 from repositories.watches import watch
 from tests import images, make

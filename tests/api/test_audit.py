@@ -20,8 +20,8 @@ from accounts.robots import create_robot
 from accounts.tokens import issue_access_token
 from distribution import urls
 from distribution.endpoints import Resource
-from repositories.defaults import add_default
 from repositories.models import Event, Repository
+from repositories.rights.defaults import add_default
 from tests import make
 from tests.api.conftest import ApiClient
 from tests.api.test_routes import api_patterns, resolve_name

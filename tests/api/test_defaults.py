@@ -7,10 +7,10 @@ import pytest
 from accounts.actors import Actor
 from accounts.authentication import actor_of, actor_of_robot
 from accounts.models import Organization, Robot, Team, User
-from repositories.defaults import add_default
-from repositories.grants import Subject
 from repositories.lifecycle import create_on_push, create_repository
 from repositories.models import Event, Grant, Repository
+from repositories.rights.defaults import add_default
+from repositories.rights.grants import Subject
 from tests import make
 from tests.api.conftest import ApiClient
 from tests.conftest import Cast

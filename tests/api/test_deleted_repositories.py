@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.actions import Action
 from repositories.lifecycle import delete_repository, purge_expired
 from repositories.models import Event, Repository, Tag, TagMove
-from repositories.permissions import decide
+from repositories.rights.decisions import decide
 from tests import make
 from tests.api.conftest import ApiClient
 from tests.conftest import Cast

@@ -10,9 +10,9 @@ from accounts.actors import ANONYMOUS
 from accounts.authentication import actor_of
 from accounts.models import Organization
 from accounts.organizations import rename_organization
-from repositories.access import moved_repository
 from repositories.lifecycle import rename_repository, transfer_repository
 from repositories.models import Repository
+from repositories.rights.access import moved_repository
 from tests import images, make
 from tests.conftest import Cast
 from tests.distribution.test_query_counts import ask

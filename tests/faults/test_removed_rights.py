@@ -17,10 +17,10 @@ from accounts.models import AccessToken, Membership, Organization, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.tokens import revoke_access_token
 from accounts.users import suspend_user
-from repositories.grants import remove_grant
 from repositories.lifecycle import delete_repository, transfer_repository
 from repositories.models import Grant, Repository, Tag
-from repositories.permissions import decide
+from repositories.rights.decisions import decide
+from repositories.rights.grants import remove_grant
 from tests import images, make
 from tests.conftest import Cast
 from tests.faults.oracle import assert_sound, blob_folder

@@ -9,7 +9,7 @@ from accounts.actors import ANONYMOUS
 from accounts.authentication import actor_of
 from accounts.models import Namespace, User
 from repositories.models import Event, Repository
-from repositories.permissions import may_create, namespaces_to_create_in
+from repositories.rights.decisions import may_create, namespaces_to_create_in
 from tests import make
 from tests.conftest import Cast
 from tests.pages import PageClient, title_of

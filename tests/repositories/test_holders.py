@@ -13,9 +13,9 @@ from accounts.actors import SYSTEM, Actor
 from accounts.authentication import actor_of, actor_of_robot
 from accounts.memberships import add_member
 from accounts.models import Membership, Organization, Robot, User
-from repositories.holders import holders_of
 from repositories.models import Grant, Repository
-from repositories.permissions import decide
+from repositories.rights.decisions import decide
+from repositories.rights.holders import holders_of
 from tests import make
 from tests.conftest import Cast
 

@@ -32,10 +32,10 @@ from accounts.models import (
     Team,
     User,
 )
-from repositories.access import find_repository
 from repositories.models import Grant, Repository
 from repositories.oci.references import parse_repository_name
-from repositories.permissions import (
+from repositories.rights.access import find_repository
+from repositories.rights.decisions import (
     actions_of,
     decide,
     decide_tags,

@@ -20,7 +20,7 @@ from accounts.memberships import add_member
 from accounts.models import AccessToken, User
 from accounts.tokens import issue_access_token, revoke_access_token
 from repositories.models import Repository
-from repositories.permissions import decide, may_create
+from repositories.rights.decisions import decide, may_create
 from tests import make
 from tests.conftest import Cast
 

@@ -18,9 +18,9 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, r
 from accounts.authentication import actor_of
 from accounts.invitations import invite
 from accounts.tokens import issue_access_token
-from repositories.defaults import add_default
 from repositories.lifecycle import delete_repository
 from repositories.models import Event, Repository
+from repositories.rights.defaults import add_default
 from repositories.watches import watch
 from tests import make
 from tests.conftest import Cast

@@ -12,8 +12,8 @@ from django.db.models import Model
 from accounts.authentication import actor_of
 from accounts.invitations import invite
 from accounts.models import AccessToken, Invitation, Membership, Robot, Team, User
-from repositories.defaults import add_default
 from repositories.models import DefaultPermission, Grant, Manifest, Repository
+from repositories.rights.defaults import add_default
 from tests import make
 from tests.conftest import Cast
 from tests.images import image

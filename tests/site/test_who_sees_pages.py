@@ -18,8 +18,8 @@ from accounts.authentication import actor_of
 from accounts.invitations import invite
 from accounts.models import User
 from accounts.tokens import issue_access_token
-from repositories.defaults import add_default
 from repositories.lifecycle import delete_repository
+from repositories.rights.defaults import add_default
 from repositories.watches import watch
 from tests import make
 from tests.conftest import Cast

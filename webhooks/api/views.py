@@ -17,7 +17,7 @@ from api.kit.parsers import AnyJSONParser
 from api.kit.views import ApiView, require
 from api.repositories.access import permitted_repository
 from api.repositories.readings import RepositoryPathView
-from repositories.access import find_namespace
+from repositories.rights.access import find_namespace
 from webhooks.access import Place
 from webhooks.api.serializers import (
     ChangedWebhookSerializer,

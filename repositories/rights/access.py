@@ -20,7 +20,7 @@ from accounts.requests import require
 from database.sql import fetch_row
 from repositories.models import FormerRepositoryName, Repository, RepositoryFacts
 from repositories.oci.references import RepositoryName
-from repositories.permissions import decide
+from repositories.rights.decisions import decide
 
 _FIND = """
 SELECT r.id, n.id, r.visibility, n.user_id, n.organization_id

@@ -1,6 +1,6 @@
 """Who may do this here: everybody who holds a right, with the reason.
 
-The same rule as permissions.decide, asked from the repository's side: the rights of all
+The same rule as decisions.decide, asked from the repository's side: the rights of all
 people and robots are read in three queries, however many they are, and decided by the
 same function. A test over a generated population holds the two against each other.
 """
@@ -16,7 +16,7 @@ from accounts.actors import Actor
 from accounts.authentication import actor_of, actor_of_robot
 from accounts.models import Membership, Robot, Team, User
 from repositories.models import Grant, Repository
-from repositories.permissions import Right, decide_by, in_order
+from repositories.rights.decisions import Right, decide_by, in_order
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,7 +34,7 @@ def holders_of(
     """Return everybody with a right of their own to the action, sorted by login.
 
     That anyone may pull from a public repository (Repository.is_public) is not said of
-    each. Without a tag, a right for some tags counts, as in permissions.decide.
+    each. Without a tag, a right for some tags counts, as in decisions.decide.
     """
     facts = repository.facts
     holders = []

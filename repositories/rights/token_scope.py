@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from accounts.actors import Actor
 from accounts.models import AccessToken, Namespace
-from repositories.access import find_repository
 from repositories.models import Repository
 from repositories.oci.references import NameMalformed, parse_repository_name
+from repositories.rights.access import find_repository
 
 
 class NothingOfThatName(ValueError):
