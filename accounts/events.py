@@ -2,7 +2,7 @@
 
 Events are rows of the app repositories, which knows this one and not the other way
 round: it listens to ``happened`` and writes the row in the transaction of whoever
-tells (repositories/events.py). Call it inside that transaction.
+tells (repositories/events/recording.py). Call it inside that transaction.
 """
 
 from typing import Any

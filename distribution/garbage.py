@@ -43,7 +43,7 @@ from distribution.models import (
 from distribution.models.installation import ONLY
 from distribution.storage import blob_store
 from distribution.storage.base import StoredObject
-from repositories.events import record_in_namespace
+from repositories.events.recording import record_in_namespace
 from repositories.models import Event, add_stored_bytes
 
 log = logging.getLogger(__name__)

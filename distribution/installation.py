@@ -28,7 +28,7 @@ from distribution.models import Blob, Installation
 from distribution.models.installation import ONLY
 from distribution.storage import blob_store
 from distribution.storage.base import BlobStore, Mark, StoreError
-from repositories.events import record_in_namespace
+from repositories.events.recording import record_in_namespace
 from repositories.models import Event
 
 SAMPLE_NEWEST = 50  # an incomplete copy lacks these, or any others

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from accounts.admin import changes_of
 from accounts.requests import actor_of_page
-from repositories.events import record_event, record_in_namespace
+from repositories.events.recording import record_event, record_in_namespace
 from repositories.lifecycle import change_visibility, describe_repository
 from repositories.models import Category, Event, Grant, Repository
 from repositories.rights.grants import Subject, add_grant, change_grant, remove_grant

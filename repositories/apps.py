@@ -7,5 +7,6 @@ class RepositoriesConfig(AppConfig):
 
     def ready(self) -> None:
         # They listen to what accounts tells.
-        from repositories import events, former_names, lifecycle  # noqa: F401
+        from repositories import former_names, lifecycle  # noqa: F401
+        from repositories.events import recording  # noqa: F401
         from repositories.rights import defaults, grants  # noqa: F401

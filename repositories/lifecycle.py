@@ -28,7 +28,7 @@ from accounts.organizations import namespace_leaves
 from accounts.rates import take
 from accounts.users import account_leaves
 from database.crash_points import reach
-from repositories.events import record_event, record_in_namespace
+from repositories.events.recording import record_event, record_in_namespace
 from repositories.former_names import keep_former_name, take_own_name
 from repositories.models import (
     Event,

@@ -12,7 +12,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from database.crash_points import reach
 from database.locking import lock_or_create, retry_deadlocks
-from repositories.events import record_event
+from repositories.events.recording import record_event
 from repositories.models import (
     Event,
     ImageConfig,

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from database.crash_points import reach
 from database.locking import lock_or_create, retry_deadlocks
-from repositories.events import record_event
+from repositories.events.recording import record_event
 from repositories.models import Event, Manifest, RepositoryFacts, Tag, TagMove
 
 

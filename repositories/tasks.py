@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from repositories import events, lifecycle, stats
+from repositories import lifecycle, stats
+from repositories.events import recording
 
 
 @shared_task
@@ -20,7 +21,7 @@ def thin_out_pulls() -> None:
 @shared_task
 def expire_events() -> None:
     """Delete events that are older than they are to be kept."""
-    events.expire_events()
+    recording.expire_events()
 
 
 @shared_task

@@ -10,7 +10,7 @@ class WebhooksConfig(AppConfig):
         from accounts.organizations import namespace_leaves
         from accounts.users import user_suspended
         from hub.repository.tag_statuses import remarks_wanted
-        from repositories.events import event_recorded
+        from repositories.events.recording import event_recorded
         from repositories.stats import pulls_counted
         from webhooks.nudges import nudge_event
         from webhooks.pulls import tell_of_pulls

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import models
 
 from accounts.actors import Actor
-from repositories.events import record_event, record_in_namespace
+from repositories.events.recording import record_event, record_in_namespace
 from repositories.models import Event
 from webhooks.models import Webhook
 

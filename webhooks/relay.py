@@ -25,7 +25,7 @@ from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from database.crash_points import reach
-from repositories.events import events_relayed
+from repositories.events.recording import events_relayed
 from repositories.models import Event, Manifest
 from repositories.models.manifests import ENTRIES_SHOWN
 from webhooks.models import Delivery, Webhook

@@ -30,7 +30,7 @@ from api.repositories.serializers import (
     EventSerializer,
     RepositoryAuditSerializer,
 )
-from repositories.event_filters import EventFilter
+from repositories.events.filters import EventFilter
 from repositories.models import Event
 from repositories.models.events import EventQuerySet
 from repositories.rights.access import visible_repository
@@ -38,7 +38,7 @@ from repositories.rights.decisions import decide
 
 
 class EventView(ApiView):
-    """A list of events, newest first, narrowed by repositories/event_filters.py."""
+    """A list of events, newest first, narrowed by repositories/events/filters.py."""
 
     serializer_class = AuditEventSerializer
     audit_serializer_class: type[AuditEventSerializer] = AuditEventSerializer

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from hub.kit.pages import number_in
 from hub.namespace.page import NamespacePage, open_administered
-from repositories.event_filters import KIND_CHOICES, EventFilter
+from repositories.events.filters import KIND_CHOICES, EventFilter
 from repositories.models import Event
 
 PAGE_ROWS = 50

@@ -16,7 +16,7 @@ from django.dispatch import receiver
 from accounts.actors import Actor
 from accounts.memberships import member_leaves
 from accounts.models import Namespace, Robot, User
-from repositories.events import record_event, record_in_namespace
+from repositories.events.recording import record_event, record_in_namespace
 from repositories.models import DefaultPermission, Event, Grant, Repository
 from repositories.rights.grants import Subject, kind_of
 

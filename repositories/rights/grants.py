@@ -8,7 +8,7 @@ from django.dispatch import receiver
 from accounts.actors import Actor
 from accounts.memberships import member_leaves
 from accounts.models import AccessTokenLimit, Namespace, Robot, Team, User
-from repositories.events import record_event
+from repositories.events.recording import record_event
 from repositories.models import Event, Grant, Repository, Watch
 
 Subject = User | Team | Robot

@@ -27,7 +27,7 @@ from distribution.refresh_tokens import (
 )
 from notifications.models import Notification
 from notifications.recipients import notify
-from repositories.events import record_event
+from repositories.events.recording import record_event
 from repositories.lifecycle import delete_repository, restore_repository
 from repositories.models import Event, Grant, Repository
 from repositories.rights.defaults import add_default

@@ -19,7 +19,7 @@ from accounts.models import Organization
 from accounts.tokens import issue_access_token, revoke_access_token
 from api.repositories.exports import BATCH_ROWS, export_events
 from api.repositories.serializers import AuditEventSerializer
-from repositories.events import EXPIRED_AT_ONCE, expire_events
+from repositories.events.recording import EXPIRED_AT_ONCE, expire_events
 from repositories.lifecycle import delete_repository
 from repositories.models import Event, Repository
 from repositories.tasks import expire_events as expire_events_task

@@ -8,7 +8,7 @@ from accounts.actors import SYSTEM
 from accounts.authentication import actor_of
 from accounts.memberships import remove_member
 from accounts.models import Organization
-from repositories.events import record_event
+from repositories.events.recording import record_event
 from repositories.models import DailyPulls, Event, Repository
 from repositories.models.repositories import add_stored_bytes
 from tests import make

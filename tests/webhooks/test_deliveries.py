@@ -17,7 +17,7 @@ from standardwebhooks import Webhook as Verifier
 
 from accounts.actors import ANONYMOUS
 from accounts.authentication import actor_of
-from repositories.events import events_relayed
+from repositories.events.recording import events_relayed
 from repositories.lifecycle import (
     change_visibility,
     create_repository,

@@ -9,7 +9,7 @@ import pytest
 from django.db import DatabaseError
 
 from accounts.actors import ANONYMOUS
-from repositories.events import event_recorded
+from repositories.events.recording import event_recorded
 from repositories.lifecycle import change_visibility
 from repositories.models import Event, Repository
 from tests import make

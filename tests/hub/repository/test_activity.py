@@ -6,7 +6,7 @@ import pytest
 
 from accounts.actors import Actor
 from hub.activity.sentences import tell_events
-from repositories.events import record_event
+from repositories.events.recording import record_event
 from repositories.models import Event, Repository
 from tests.hub.repository.conftest import Browse
 from tests.images import artifact, image, index

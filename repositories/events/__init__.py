@@ -1,0 +1,1 @@
+"""What happened: recorded in the transaction of the fact, kept, and narrowed."""
