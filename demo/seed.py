@@ -47,9 +47,9 @@ from repositories.models import (
     Tag,
     TagMove,
 )
+from repositories.pulls.counting import Fetch, count_fetches
 from repositories.rights.defaults import add_default
 from repositories.stars import star
-from repositories.stats import Fetch, count_fetches
 from search import trends
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.relay import new_delivery

@@ -5,9 +5,10 @@
 
 A pull appends one line, which survives the process. A thread of it closes the file
 every COUNT_INTERVAL_SECONDS and counts what is closed, in one transaction that knows
-each file by its name (repositories/stats.py), and then removes it: killed in between,
-the file is counted once all the same. The worker counts what dead processes left. When
-the database is away the files wait; when the disk is full a pull goes uncounted.
+each file by its name (repositories/pulls/counting.py), and then removes it: killed in
+between, the file is counted once all the same. The worker counts what dead processes
+left. When the database is away the files wait; when the disk is full a pull goes
+uncounted.
 
 A power cut may lose the last lines, since no pull waits for the disk.
 """
@@ -29,7 +30,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from database.crash_points import reach
-from repositories.stats import Fetch, count_fetches
+from repositories.pulls.counting import Fetch, count_fetches
 
 log = logging.getLogger(__name__)
 

@@ -2,20 +2,21 @@
 
 from celery import shared_task
 
-from repositories import lifecycle, stats
+from repositories import lifecycle
 from repositories.events import recording
+from repositories.pulls import counting
 
 
 @shared_task
 def recount_pulls() -> None:
     """Put right what does not add up."""
-    stats.recount_pulls()
+    counting.recount_pulls()
 
 
 @shared_task
 def thin_out_pulls() -> None:
     """Forget the detail of pulls of long ago."""
-    stats.thin_out()
+    counting.thin_out()
 
 
 @shared_task

@@ -11,7 +11,7 @@ class WebhooksConfig(AppConfig):
         from accounts.users import user_suspended
         from hub.repository.tag_statuses import remarks_wanted
         from repositories.events.recording import event_recorded
-        from repositories.stats import pulls_counted
+        from repositories.pulls.counting import pulls_counted
         from webhooks.nudges import nudge_event
         from webhooks.pulls import tell_of_pulls
         from webhooks.reports import remark_on_tags

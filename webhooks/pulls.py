@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from repositories.models import Event, Repository
-from repositories.stats import Fetch
+from repositories.pulls.counting import Fetch
 from webhooks.models import Delivery, Webhook
 from webhooks.notices import EventName
 from webhooks.nudges import nudge_delivery

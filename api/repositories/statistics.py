@@ -6,8 +6,8 @@ from rest_framework.response import Response
 
 from api.repositories.readings import RepositoryPathView
 from api.repositories.serializers import StatisticsQuerySerializer, StatisticsSerializer
+from repositories.pulls.statistics import pulls_by, pulls_by_platform, pulls_per_day
 from repositories.rights.access import visible_repository
-from repositories.stats import pulls_by, pulls_by_platform, pulls_per_day
 
 
 class StatisticsView(RepositoryPathView):

@@ -17,9 +17,9 @@ from hub.namespace.page import NamespacePage, open_namespace
 from repositories.models import Repository, Tag
 from repositories.models.repositories import RepositoryQuerySet
 from repositories.oci.references import DEFAULT_NAMESPACE
+from repositories.pulls.statistics import pulls_of_each
 from repositories.rights.access import visible_repository
 from repositories.rights.decisions import may_create
-from repositories.stats import pulls_of_each
 
 PAGE_ROWS = 20
 DAYS_OF_PULLS = 14

@@ -18,7 +18,7 @@ from hub.repository.page import RepositoryPage, open_page
 from hub.repository.settings import show_deleted
 from repositories.models import Repository, Tag
 from repositories.oci.annotations import about
-from repositories.stats import DayOfPulls, pulls_per_day
+from repositories.pulls.statistics import DayOfPulls, pulls_per_day
 
 LATEST_TAGS = 5
 DAYS = 30

@@ -7,7 +7,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from accounts.actors import Actor
 from hub.drawing.charts import small_spark
 from repositories.models import Category, Event, Repository, SearchEntry
-from repositories.stats import pulls_of_each
+from repositories.pulls.statistics import pulls_of_each
 from search.query import SearchQuery, Sort
 from search.results import BoundedCount, count_matches, find_ids
 

@@ -7,9 +7,10 @@ from repositories.models.tags import TAG_MAX_LENGTH
 class DailyPulls(models.Model):
     """How often a repository was pulled on one day (UTC), by tag, platform and client.
 
-    Old days keep their sum and lose the rest (repositories/stats.py). An empty tag is a
-    pull by a digest that no tag, or more than one, pointed to; an empty platform is
-    that of an index, whose image is chosen by the client: see DailyPlatformPulls.
+    Old days keep their sum and lose the rest (repositories/pulls/counting.py). An empty
+    tag is a pull by a digest that no tag, or more than one, pointed to; an empty
+    platform is that of an index, whose image is chosen by the client: see
+    DailyPlatformPulls.
     """
 
     repository = models.ForeignKey(

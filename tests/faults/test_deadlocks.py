@@ -20,8 +20,8 @@ from repositories.manifests import note_push
 from repositories.models import Manifest, Repository
 from repositories.oci.digests import Digest
 from repositories.oci.documents import parse_manifest
+from repositories.pulls.counting import Fetch, count_fetches
 from repositories.stars import star
-from repositories.stats import Fetch, count_fetches
 from repositories.tags import move_tag
 from tests import images, make
 from tests.conftest import Cast

@@ -107,7 +107,7 @@ def test_a_recount_changes_nothing_that_adds_up(
     server.kill()
     count_abandoned(server)
     recount = (
-        "from repositories.stats import recount_pulls as r; "
+        "from repositories.pulls.counting import recount_pulls as r; "
         "from repositories.models import Repository; "
         "print(r()); Repository.objects.update(pull_count=99); print(r(), r())"
     )

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.actors import ANONYMOUS
 from repositories.models import Repository
-from repositories.stats import Fetch, count_fetches
+from repositories.pulls.counting import Fetch, count_fetches
 from tests import images, make
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient

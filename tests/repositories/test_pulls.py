@@ -7,14 +7,14 @@ import pytest
 
 from repositories.models import DailyPulls, Repository
 from repositories.oci.digests import digest_of
-from repositories.stats import (
+from repositories.pulls.counting import (
     DETAIL_DAYS,
     Fetch,
     count_fetches,
-    pulls_per_day,
     recount_pulls,
     thin_out,
 )
+from repositories.pulls.statistics import pulls_per_day
 from tests import make
 
 TODAY = date(2030, 6, 15)

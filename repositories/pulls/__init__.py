@@ -1,0 +1,1 @@
+"""Pulls: counted by day, exactly once, and read again."""
