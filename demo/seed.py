@@ -52,9 +52,9 @@ from repositories.rights.defaults import add_default
 from repositories.stars import star
 from search import trends
 from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.registration import create_webhook
 from webhooks.relay import new_delivery
 from webhooks.rendering import render_delivery
-from webhooks.webhooks import create_webhook
 
 MAIL_DOMAIN = "demo.example"  # by it the demo knows its own people again (RFC 2606)
 DAYS_OF_PULLS = 60

@@ -25,7 +25,7 @@ from accounts.users import create_user
 from repositories.lifecycle import create_repository
 from repositories.models import Grant, Repository
 from webhooks.models import Webhook
-from webhooks.webhooks import create_webhook
+from webhooks.registration import create_webhook
 
 _serial = itertools.count(1)
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "")

@@ -14,12 +14,12 @@ class WebhooksConfig(AppConfig):
         from repositories.pulls.counting import pulls_counted
         from webhooks.nudges import nudge_event
         from webhooks.pulls import tell_of_pulls
-        from webhooks.reports import remark_on_tags
-        from webhooks.webhooks import (
+        from webhooks.registration import (
             delete_with_namespace,
             switch_off_of_member,
             switch_off_of_user,
         )
+        from webhooks.reports import remark_on_tags
 
         event_recorded.connect(nudge_event, dispatch_uid="webhooks")
         member_leaves.connect(switch_off_of_member, dispatch_uid="webhooks")

@@ -12,8 +12,8 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from repositories.models import Event
+from webhooks.message import NAMES_OF_KINDS
 from webhooks.models import Delivery, Webhook
-from webhooks.notices import NAMES_OF_KINDS
 
 DELAYED_AFTER = timedelta(seconds=30)  # the sweep comes every five
 LOOKED_AT = 1000  # events; more are told of as so many

@@ -35,11 +35,12 @@ from database.crash_points import reach
 from database.locking import retry_deadlocks
 from webhooks import sender
 from webhooks.backoff import LADDER_SECONDS, TRIES_MAX, wait_seconds
+from webhooks.failures import Problem
 from webhooks.lanes import REMEMBERED_MAX, Lanes, Target
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.nudges import nudge_delivery
-from webhooks.problems import Problem
 from webhooks.publishing import publish_deliveries
+from webhooks.registration import switch_off
 from webhooks.relay import sample_notice
 from webhooks.rendering import (
     PayloadInvalid,
@@ -50,7 +51,6 @@ from webhooks.reports import expire_reports
 from webhooks.sealing import SealBroken
 from webhooks.sender import Outcome
 from webhooks.signing import signature_headers
-from webhooks.webhooks import switch_off
 
 log = logging.getLogger(__name__)
 

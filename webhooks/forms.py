@@ -7,11 +7,11 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models.fields import validate_line
+from webhooks.formats.custom import TEMPLATE_MAX_LENGTH
+from webhooks.message import EventName
 from webhooks.models import Webhook
-from webhooks.notices import EventName
-from webhooks.payloads.custom import TEMPLATE_MAX_LENGTH
+from webhooks.registration import WebhookInvalid
 from webhooks.sealing import SealBroken
-from webhooks.webhooks import WebhookInvalid
 
 _MACHINE_WORD = {"autocapitalize": "none", "spellcheck": "false", "class": "mono"}
 # A format and its options are one choice.

@@ -15,8 +15,8 @@ from typing import Any
 from django.db import DatabaseError, connection
 
 from repositories.models import Event
+from webhooks.message import NAMES_OF_KINDS
 from webhooks.models import Webhook
-from webhooks.notices import NAMES_OF_KINDS
 from webhooks.publishing import DELIVER, RELAY, publish
 
 WAITING_MAX = 1000

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from repositories.models import Event, Repository
 from repositories.pulls.counting import Fetch
+from webhooks.message import EventName
 from webhooks.models import Delivery, Webhook
-from webhooks.notices import EventName
 from webhooks.nudges import nudge_delivery
 from webhooks.relay import FAULTS, new_delivery
 from webhooks.rendering import PULLED

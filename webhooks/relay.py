@@ -28,14 +28,14 @@ from database.crash_points import reach
 from repositories.events.recording import events_relayed
 from repositories.models import Event, Manifest
 from repositories.models.manifests import ENTRIES_SHOWN
-from webhooks.models import Delivery, Webhook
-from webhooks.notices import (
+from webhooks.message import (
     NAMES_OF_KINDS,
     PLATFORMS_MAX_BYTES,
     REFERENCES_MAX,
     EventName,
     Notice,
 )
+from webhooks.models import Delivery, Webhook
 from webhooks.publishing import publish_deliveries
 
 log = logging.getLogger(__name__)

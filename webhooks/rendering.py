@@ -13,10 +13,10 @@ from uuid import UUID
 
 from repositories.models import Event
 from webhooks.callbacks import callback_url
+from webhooks.formats.custom import TemplateInvalid
+from webhooks.formats.writing import PayloadTooLarge
+from webhooks.message import Notice
 from webhooks.models import Delivery, Webhook
-from webhooks.notices import Notice
-from webhooks.payloads.custom import TemplateInvalid
-from webhooks.payloads.writing import PayloadTooLarge
 from webhooks.relay import MISTAKES, notice_of
 
 log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ import httpx
 
 from webhooks.addresses import Network, is_allowed
 from webhooks.backoff import parse_retry_after
-from webhooks.problems import Problem
+from webhooks.failures import Problem
 
 log = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ from tests.pages import PageClient
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer
 from webhooks.models import Webhook
-from webhooks.webhooks import WebhookInvalid, change_webhook, create_webhook
+from webhooks.registration import WebhookInvalid, change_webhook, create_webhook
 
 pytestmark = pytest.mark.usefixtures("database", "registry")
 

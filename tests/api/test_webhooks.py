@@ -17,10 +17,10 @@ from tests.conftest import Cast
 from tests.registry_client import RegistryClient
 from webhooks.callbacks import callback_url
 from webhooks.models import Attempt, Delivery, Report, Webhook
+from webhooks.registration import delete_webhook
 from webhooks.relay import relay_events
 from webhooks.rendering import render_delivery
 from webhooks.reports import latest_reports
-from webhooks.webhooks import delete_webhook
 
 URL = "https://deploy.example.com/hooks/very-secret"
 Api = Callable[[str], ApiClient]

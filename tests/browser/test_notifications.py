@@ -14,8 +14,8 @@ from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
+from webhooks.registration import switch_off
 from webhooks.relay import relay_events
-from webhooks.webhooks import switch_off
 
 CANARY = "<img src=x onerror=\"document.title='broken'\">"
 

@@ -27,8 +27,8 @@ from tests import make
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
+from webhooks.registration import switch_off
 from webhooks.relay import relay_events
-from webhooks.webhooks import switch_off
 
 BACKEND = "django.core.mail.backends."
 

@@ -50,12 +50,12 @@ PURE = [
     "distribution/scopes.py",
     "webhooks/addresses.py",
     "webhooks/backoff.py",
-    "webhooks/notices.py",
+    "webhooks/message.py",
     "webhooks/signing.py",
     "webhooks/targets.py",
     *sorted(
         path.relative_to(PROJECT_FOLDER).as_posix()
-        for path in (PROJECT_FOLDER / "webhooks" / "payloads").glob("*.py")
+        for path in (PROJECT_FOLDER / "webhooks" / "formats").glob("*.py")
     ),
     "hub/drawing/charts.py",
     "search/query.py",

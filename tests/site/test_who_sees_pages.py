@@ -27,7 +27,7 @@ from tests.pages import PageClient
 from tests.servers import BerthServer
 from tests.site.test_cross_site import patterns, variables_of
 from webhooks.deliveries import send_test
-from webhooks.webhooks import delete_webhook
+from webhooks.registration import delete_webhook
 
 SIGN_IN = "sign in"
 Answers = tuple[int | str, ...]

@@ -45,18 +45,18 @@ from webhooks.deliveries import (
     send_test,
     sweep_deliveries,
 )
+from webhooks.failures import Problem
 from webhooks.lanes import Lanes
+from webhooks.message import EventName
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.notices import EventName
-from webhooks.problems import Problem
-from webhooks.relay import relay_events
-from webhooks.sender import Outcome
-from webhooks.webhooks import (
+from webhooks.registration import (
     WebhookInvalid,
     change_webhook,
     delete_webhook,
     rotate_secret,
 )
+from webhooks.relay import relay_events
+from webhooks.sender import Outcome
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from webhooks.formats import FORMATS
+from webhooks.formats.custom import NAMES, TemplateInvalid, check_template
+from webhooks.message import EventName, Notice
 from webhooks.models import Webhook
-from webhooks.notices import EventName, Notice
-from webhooks.payloads import FORMATS
-from webhooks.payloads.custom import NAMES, TemplateInvalid, check_template
 
 DIGEST = "sha256:" + "ab" * 32
 HOST = "registry.example.com:5000"

@@ -15,8 +15,8 @@ from tests import images, make
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient
 from webhooks.models import Delivery
+from webhooks.registration import delete_webhook
 from webhooks.rendering import render_delivery
-from webhooks.webhooks import delete_webhook
 
 URL = "https://deploy.example.com/"
 

@@ -16,13 +16,13 @@ from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Receiver
 from webhooks import relay
 from webhooks.deliveries import carry, redeliver
+from webhooks.failures import Problem
+from webhooks.formats import FORMATS
+from webhooks.formats.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_json
+from webhooks.message import EventName, Notice
 from webhooks.models import Delivery, Webhook
-from webhooks.notices import EventName, Notice
-from webhooks.payloads import FORMATS
-from webhooks.payloads.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_json
-from webhooks.problems import Problem
+from webhooks.registration import change_webhook
 from webhooks.relay import relay_events
-from webhooks.webhooks import change_webhook
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 

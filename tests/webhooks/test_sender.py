@@ -24,7 +24,7 @@ from tests.webhooks.conftest import LOOPBACK
 from tests.webhooks.forbidden_ranges import ADDRESSES
 from tests.webhooks.receivers import LOST, Receiver, run_receiver
 from webhooks import sender
-from webhooks.problems import Problem
+from webhooks.failures import Problem
 from webhooks.sender import Outcome
 
 

@@ -17,8 +17,8 @@ from repositories.models import Event, Repository
 from tests import make
 from tests.conftest import Cast
 from webhooks.models import Delivery, Webhook
+from webhooks.registration import change_webhook, delete_webhook, rotate_secret
 from webhooks.relay import new_delivery, relay_events, sample_notice
-from webhooks.webhooks import change_webhook, delete_webhook, rotate_secret
 
 URL = "https://deploy.example.com/"
 

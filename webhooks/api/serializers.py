@@ -6,9 +6,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models.fields import validate_line
+from webhooks.formats import FORMATS
+from webhooks.message import EventName
 from webhooks.models import Attempt, Delivery, Report, Webhook
-from webhooks.notices import EventName
-from webhooks.payloads import FORMATS
 from webhooks.rendering import shown_body
 from webhooks.sealing import SealBroken
 

@@ -42,8 +42,7 @@ from webhooks.deliveries import (
 )
 from webhooks.models import Delivery, Webhook
 from webhooks.permissions import may_hook_namespace, may_hook_site
-from webhooks.reports import ReportInvalid, record_report
-from webhooks.webhooks import (
+from webhooks.registration import (
     TooManyWebhooks,
     WebhookInvalid,
     change_webhook,
@@ -52,6 +51,7 @@ from webhooks.webhooks import (
     preview_payload,
     rotate_secret,
 )
+from webhooks.reports import ReportInvalid, record_report
 
 REPORT_MAX_BYTES = 64 * 1024
 

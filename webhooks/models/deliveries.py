@@ -3,7 +3,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from webhooks.problems import Problem
+from webhooks.failures import Problem
 
 
 class Delivery(models.Model):

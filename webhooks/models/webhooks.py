@@ -8,8 +8,8 @@ from django.db.models import Q
 
 from accounts.models.fields import LineField
 from repositories.oci.globs import matches
-from webhooks.payloads import FORMATS, FORMATS_OF_PROGRAMS
-from webhooks.payloads.writing import write_json
+from webhooks.formats import FORMATS, FORMATS_OF_PROGRAMS
+from webhooks.formats.writing import write_json
 from webhooks.sealing import seal, unseal
 
 URL_MAX_LENGTH = 2000

@@ -24,8 +24,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from webhooks.backlog import is_delayed
+from webhooks.failures import ADVICE, WORDS, Problem
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.problems import ADVICE, WORDS, Problem
 from webhooks.rendering import shown_body
 
 SOON = timedelta(seconds=20)  # what is due by then is waited for on the page

@@ -17,6 +17,15 @@ from webhooks.access import Place, find_delivery, find_webhook, place_of_page
 from webhooks.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm
 from webhooks.models import Delivery, Webhook
+from webhooks.registration import (
+    TooManyWebhooks,
+    WebhookInvalid,
+    change_webhook,
+    create_webhook,
+    delete_webhook,
+    preview_payload,
+    rotate_secret,
+)
 from webhooks.sealing import SealBroken
 from webhooks.views.frame import PlacePage, open_place
 from webhooks.views.log import (
@@ -26,15 +35,6 @@ from webhooks.views.log import (
     newest_of_each,
     row_of,
     rows_of,
-)
-from webhooks.webhooks import (
-    TooManyWebhooks,
-    WebhookInvalid,
-    change_webhook,
-    create_webhook,
-    delete_webhook,
-    preview_payload,
-    rotate_secret,
 )
 
 PAGE_SIZE = 20

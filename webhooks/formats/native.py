@@ -7,7 +7,7 @@ Updater reads of CloudEvents: repositoryName, imageTag, imageDigest, registryUrl
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import EventName, Notice
+from webhooks.message import EventName, Notice
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 EVENTS = frozenset(EventName)

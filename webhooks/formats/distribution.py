@@ -7,7 +7,7 @@ An envelope with one event. ``version`` chooses the media type: 2 as in Distribu
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import EventName, Notice
+from webhooks.message import EventName, Notice
 
 ACTIONS = {
     EventName.PUSH: "push",

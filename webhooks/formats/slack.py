@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import Notice
+from webhooks.message import Notice
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # all that Slack has
 

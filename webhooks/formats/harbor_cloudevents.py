@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import EventName, Notice
-from webhooks.payloads import harbor
+from webhooks.formats import harbor
+from webhooks.message import EventName, Notice
 
 CONTENT_TYPE = "application/cloudevents+json"
 TYPES = {

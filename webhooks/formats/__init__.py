@@ -17,8 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webhooks.notices import EventName, Notice
-from webhooks.payloads import (
+from webhooks.formats import (
     acr,
     custom,
     discord,
@@ -31,6 +30,7 @@ from webhooks.payloads import (
     slack,
     teams,
 )
+from webhooks.message import EventName, Notice
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Harbor authenticates with a fixed Authorization header: add it as a header of th
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import EventName, Notice, seconds_of
+from webhooks.message import EventName, Notice, seconds_of
 
 TYPES = {
     EventName.PUSH: "PUSH_ARTIFACT",

@@ -6,7 +6,7 @@ Text stands in TextRuns, which know no Markdown, so that names cannot become lin
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import Notice
+from webhooks.message import Notice
 
 CARD_TYPE = "application/vnd.microsoft.card.adaptive"
 

@@ -13,8 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import Notice
-from webhooks.payloads.writing import Budget
+from webhooks.formats.writing import Budget
+from webhooks.message import Notice
 
 TEMPLATE_MAX_LENGTH = 16_384
 DEPTH_MAX = 20

@@ -7,7 +7,7 @@ name begins with ours. ``callback_url`` takes back what the receiver made of it.
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import EventName, Notice, seconds_of
+from webhooks.message import EventName, Notice, seconds_of
 
 EVENTS = frozenset({EventName.PUSH, EventName.RESTORE})
 

@@ -6,7 +6,7 @@ learn.microsoft.com, container-registry-webhook-reference.
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import EventName, Notice
+from webhooks.message import EventName, Notice
 
 ACTIONS = {
     EventName.PUSH: "push",

@@ -7,7 +7,7 @@ image on a registry of one's own.
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import EventName, Notice
+from webhooks.message import EventName, Notice
 
 EVENTS = frozenset({EventName.PUSH, EventName.RESTORE})
 

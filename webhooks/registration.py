@@ -19,11 +19,11 @@ from accounts.rates import take
 from database.locking import retry_deadlocks
 from repositories.models import Repository
 from webhooks.events import WebhookEvent, record_webhook_event
+from webhooks.failures import Problem
+from webhooks.formats import FORMATS
+from webhooks.formats.custom import TemplateInvalid, check_template
+from webhooks.message import EventName
 from webhooks.models import Delivery, Webhook
-from webhooks.notices import EventName
-from webhooks.payloads import FORMATS
-from webhooks.payloads.custom import TemplateInvalid, check_template
-from webhooks.problems import Problem
 from webhooks.relay import sample_notice
 from webhooks.rendering import PayloadInvalid, render_payload
 from webhooks.sealing import SealBroken, seal

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.notices import EventName, Notice
+from webhooks.message import EventName, Notice
 
 TITLE_MAX_LENGTH = 256
 COLOURS = {EventName.DELETE: 0xB42318}
