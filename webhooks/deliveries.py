@@ -33,9 +33,10 @@ from django.utils import timezone
 
 from database.crash_points import reach
 from database.locking import retry_deadlocks
-from webhooks import sender
 from webhooks.backoff import LADDER_SECONDS, TRIES_MAX, wait_seconds
 from webhooks.failures import Problem
+from webhooks.http import client
+from webhooks.http.client import Outcome
 from webhooks.lanes import REMEMBERED_MAX, Lanes, Target
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.nudges import nudge_delivery
@@ -49,7 +50,6 @@ from webhooks.rendering import (
 )
 from webhooks.reports import expire_reports
 from webhooks.sealing import SealBroken
-from webhooks.sender import Outcome
 from webhooks.signing import signature_headers
 
 log = logging.getLogger(__name__)
@@ -257,7 +257,7 @@ def _attempt(claim: _Claim) -> Outcome:
     }
     claim.attempt.request_headers = {**headers, **dict.fromkeys(custom, HIDDEN)}
     connection.close()  # whoever hangs holds no connection of the database
-    outcome = sender.send(
+    outcome = client.send(
         url=url,
         headers={**headers, **custom},
         body=delivery.body,

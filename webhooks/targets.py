@@ -1,7 +1,7 @@
 """What somebody may give as the URL and the headers of a webhook. Pure.
 
-Where the URL really leads is judged at each attempt (webhooks/addresses.py); here only
-its form is.
+Where the URL really leads is judged at each attempt (webhooks/http/addresses.py); here
+only its form is.
 """
 
 import re

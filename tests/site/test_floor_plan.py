@@ -48,7 +48,7 @@ PURE = [
     "accounts/snippets.py",
     "distribution/ranges.py",
     "distribution/scopes.py",
-    "webhooks/addresses.py",
+    "webhooks/http/addresses.py",
     "webhooks/backoff.py",
     "webhooks/message.py",
     "webhooks/signing.py",

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from webhooks import sender
+from webhooks.http import client
 
 PORT = 8080
 # One of each range that can be given to an interface.
@@ -87,7 +87,7 @@ def resolver(addresses: list[str]) -> Callable[..., Any]:
 
 def send(host: str, networks: list[Any]) -> str:
     shown = f"[{host}]" if ":" in host else host
-    outcome = sender.send(
+    outcome = client.send(
         url=f"http://{shown}:{PORT}/",
         headers={},
         body="{}",

@@ -34,7 +34,7 @@ from tests.pages import PageClient
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer, free_port
 from tests.webhooks.receivers import LOST, Receiver
-from webhooks import deliveries, sender
+from webhooks import deliveries
 from webhooks.backoff import LADDER_SECONDS, TRIES_MAX
 from webhooks.deliveries import (
     WebhookIsOff,
@@ -46,6 +46,8 @@ from webhooks.deliveries import (
     sweep_deliveries,
 )
 from webhooks.failures import Problem
+from webhooks.http import client
+from webhooks.http.client import Outcome
 from webhooks.lanes import Lanes
 from webhooks.message import EventName
 from webhooks.models import Attempt, Delivery, Webhook
@@ -56,7 +58,6 @@ from webhooks.registration import (
     rotate_secret,
 )
 from webhooks.relay import relay_events
-from webhooks.sender import Outcome
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 
@@ -544,7 +545,7 @@ def test_no_connection_to_the_database_is_held_while_a_receiver_thinks(
         held.append(connection.connection is not None)
         return Outcome(status_code=204)
 
-    monkeypatch.setattr(sender, "send", look)
+    monkeypatch.setattr(client, "send", look)
     carried(failing(receiver, private_api, "ok"))
     assert held == [False]
 
@@ -632,7 +633,7 @@ def test_a_fault_of_our_own_is_recorded_and_tried_again_by_the_ladder(
     def fail(url: str, **request: Any) -> Outcome:
         raise KeyError(url)
 
-    monkeypatch.setattr(sender, "send", fail)
+    monkeypatch.setattr(client, "send", fail)
     delivery = carried(failing(receiver, private_api, "ok/hidden-path"))
     assert (delivery.status, delivery.problem) == ("waiting", Problem.FAULT)
     wait = (delivery.due_at - timezone.now()).total_seconds()
@@ -659,7 +660,7 @@ def test_an_answer_that_cannot_be_written_down_is_recorded_without_its_words(
         reason="" if is_delivered else "\ud800",
         retry_after_seconds=1800,
     )
-    monkeypatch.setattr(sender, "send", lambda **request: odd)
+    monkeypatch.setattr(client, "send", lambda **request: odd)
     delivery = carried(failing(receiver, private_api, "ok"))
     [attempt] = delivery.attempts.all()
     assert (attempt.status_code, attempt.problem) == (status_code, odd.problem)

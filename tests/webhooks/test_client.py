@@ -23,13 +23,13 @@ from tests.servers import PROJECT_FOLDER, free_port
 from tests.webhooks.conftest import LOOPBACK
 from tests.webhooks.forbidden_ranges import ADDRESSES
 from tests.webhooks.receivers import LOST, Receiver, run_receiver
-from webhooks import sender
 from webhooks.failures import Problem
-from webhooks.sender import Outcome
+from webhooks.http import client, guard
+from webhooks.http.client import Outcome
 
 
 def send(url: str, *, networks: Any = LOOPBACK, seconds: float = 5.0) -> Outcome:
-    return sender.send(
+    return client.send(
         url=url,
         headers={"Content-Type": "application/json", "X-A": "b"},
         body='{"a": 1}',
@@ -164,7 +164,7 @@ def test_http_where_tls_was_asked_for_is_said(receiver: Receiver) -> None:
 def test_tls_works(tmp_path: Path, monkeypatch: Any) -> None:
     context = self_signed(tmp_path)
     trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    monkeypatch.setattr(sender, "_tls", lambda: trusting)
+    monkeypatch.setattr(guard, "_tls", lambda: trusting)
     with run_receiver(tls=context) as receiver:
         outcome = send(f"https://localhost:{receiver.port}/ok")
     assert outcome.is_delivered, outcome.reason

@@ -1,0 +1,1 @@
+"""Sends one request to a receiver: its name, address, connection and answer."""
