@@ -7,6 +7,6 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from notifications.recipients import notify
-        from repositories.events.recording import events_relayed
+        from repositories.events.outbox import events_relayed
 
         events_relayed.connect(notify, dispatch_uid="notifications")

@@ -10,6 +10,7 @@ class WebhooksConfig(AppConfig):
         from accounts.organizations import namespace_leaves
         from accounts.users import user_suspended
         from hub.repository.tag_statuses import remarks_wanted
+        from repositories.events.outbox import add_reader
         from repositories.events.recording import event_recorded
         from repositories.pulls.counting import pulls_counted
         from webhooks.nudges import nudge_event
@@ -19,8 +20,10 @@ class WebhooksConfig(AppConfig):
             switch_off_of_member,
             switch_off_of_user,
         )
+        from webhooks.relay import plan_deliveries
         from webhooks.reports import remark_on_tags
 
+        add_reader(plan_deliveries)
         event_recorded.connect(nudge_event, dispatch_uid="webhooks")
         member_leaves.connect(switch_off_of_member, dispatch_uid="webhooks")
         user_suspended.connect(switch_off_of_user, dispatch_uid="webhooks")

@@ -16,12 +16,13 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from repositories.events.outbox import FAULTS
 from repositories.models import Event, Repository
 from repositories.pulls.counting import Fetch
 from webhooks.message import EventName
 from webhooks.models import Delivery, Webhook
 from webhooks.nudges import nudge_delivery
-from webhooks.relay import FAULTS, new_delivery
+from webhooks.relay import new_delivery
 from webhooks.rendering import PULLED
 
 log = logging.getLogger(__name__)

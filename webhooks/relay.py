@@ -1,31 +1,23 @@
 """Turn what happened into deliveries, exactly once for every webhook that wants it.
 
-Each row of the log says of itself whether it has been relayed. The deliveries are made
-and the row is marked in one transaction that holds its lock: either all of it is there
-or nothing, and of two relays one finds it done. There is no "last id seen": ids are
-given before commit, so on PostgreSQL a row may appear after one with a higher number,
-and a reader that went by numbers would pass it over. A partial index keeps the search
-for unmarked rows small, however long the log.
-
-A message tells the worker of a new row at once (webhooks/nudges.py); the sweep finds
-all that no message came for.
+They are made in the transaction that marks the events as relayed
+(repositories/events/outbox.py).
 """
 
 import json
 import logging
-import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import DataError, IntegrityError, OperationalError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from database.crash_points import reach
-from repositories.events.recording import events_relayed
+from repositories.events.outbox import FAULTS
 from repositories.models import Event, Manifest
 from repositories.models.manifests import ENTRIES_SHOWN
 from webhooks.message import (
@@ -40,130 +32,23 @@ from webhooks.publishing import publish_deliveries
 
 log = logging.getLogger(__name__)
 
-# What code raises that does not expect what it is given, here or in a listener.
-MISTAKES = (
-    *(ArithmeticError, AssertionError, AttributeError),
-    *(LookupError, RecursionError, TypeError, ValueError),
-)
-# The same, and what the database refuses for good: trying again does not help.
-FAULTS = (*MISTAKES, MemoryError, DataError, IntegrityError)
-BATCH = 50  # events in one transaction; on SQLite pushes wait for it
-REFUSALS_MAX = 3  # of one batch in a row, before its events are relayed one by one
-ASIDE_SECONDS = (60.0, 3600.0)  # for an event that cannot be relayed, at first and most
-ASIDE_MAX = 1000  # events; of more, the oldest come first again
 
+def plan_deliveries(events: list[Event], *, is_alone: bool) -> None:
+    """Make the deliveries of these events, in the transaction that marks them.
 
-class _Aside:
-    """Events of which relaying failed: for a while, others come first.
-
-    Kept in this process only. After a restart each of them is tried once more.
-    """
-
-    def __init__(self) -> None:
-        self._until: dict[int, tuple[float, float]] = {}  # when, and how long it was
-        self._first = 0  # of the batch that was refused last
-        self._refusals = 0
-
-    def ids(self) -> list[int]:
-        now = time.monotonic()
-        return [pk for pk, (until, _) in self._until.items() if now < until]
-
-    def add(self, event_id: int) -> None:
-        first, most = ASIDE_SECONDS
-        _, waited = self._until.pop(event_id, (0.0, 0.0))
-        wait = min(waited * 2, most) or first
-        self._until[event_id] = (time.monotonic() + wait, wait)
-        while len(self._until) > ASIDE_MAX:
-            del self._until[next(iter(self._until))]
-
-    def forget(self, event_ids: Iterable[int]) -> None:
-        self._refusals = 0
-        for event_id in event_ids:
-            self._until.pop(event_id, None)
-
-    def is_refused_often(self, first: int) -> bool:
-        """Count a refusal of the batch that begins with this event."""
-        self._refusals = self._refusals + 1 if first == self._first else 1
-        self._first = first
-        return self._refusals >= REFUSALS_MAX
-
-
-_aside = _Aside()
-
-
-def relay_events(*, event_ids: Collection[int] | None = None) -> int:
-    """Relay a batch of what is not relayed yet, the oldest first; return how many.
-
-    Rows that another relay has in hand are left to it. An event that cannot be relayed
-    holds up no other: its batch is relayed one by one, and it is set aside. What a
-    database that is away or busy refuses is raised and comes again as it was.
-    """
-    rows = Event.objects.filter(is_relayed=False)
-    if event_ids is not None:
-        rows = rows.filter(pk__in=event_ids)
-    else:
-        rows = rows.exclude(pk__in=_aside.ids())
-    ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
-    if not ids:
-        return 0
-    try:
-        count = _relay(ids)
-    except FAULTS:
-        log.exception("a batch of events cannot be relayed; trying one by one")
-        return _relay_each(ids)
-    except OperationalError:
-        if not _aside.is_refused_often(ids[0]):
-            raise
-        return _relay_each(ids)
-    _aside.forget(ids)
-    return count
-
-
-def _relay_each(ids: list[int]) -> int:
-    """Relay these events one by one; return how many are done or set aside."""
-    count = 0
-    for event_id in ids:
-        try:
-            count += _relay([event_id], is_alone=True)
-        except (*FAULTS, OperationalError):
-            log.exception("event %d cannot be relayed now", event_id)
-            _aside.add(event_id)
-            count += 1
-        else:
-            _aside.forget([event_id])
-    return count
-
-
-def _relay(ids: list[int], *, is_alone: bool = False) -> int:
-    """Make the deliveries of these events and mark them, in one transaction.
-
-    Of an event that is alone as much is written as can be: a webhook that fails, or a
-    listener, is left out.
+    Of an event that is alone, a webhook that cannot have its delivery is left out.
     """
     now = timezone.now()
-    with transaction.atomic():
-        events = list(
-            Event.objects.select_for_update(skip_locked=True, of=("self",))
-            .select_related("repository__namespace", "namespace")
-            .filter(is_relayed=False, pk__in=ids)
-            .order_by("pk")
-        )
-        told = [event for event in events if event.kind in NAMES_OF_KINDS]
-        hooks = _hooks_for(told)
-        made = [
-            new_delivery(hook, event, now=now)
-            for event in told
-            for hook in _hooks_of(event, hooks)
-        ]
-        made = _saved_each(made) if is_alone else Delivery.objects.bulk_create(made)
-        _tell_listeners(events, is_alone=is_alone)
-        reach("C26")
-        Event.objects.filter(pk__in=[event.pk for event in events]).update(
-            is_relayed=True
-        )
-        delivery_ids = [delivery.pk for delivery in made]
-        transaction.on_commit(partial(_after_commit, delivery_ids), robust=True)
-    return len(events)
+    told = [event for event in events if event.kind in NAMES_OF_KINDS]
+    hooks = _hooks_for(told)
+    made = [
+        new_delivery(hook, event, now=now)
+        for event in told
+        for hook in _hooks_of(event, hooks)
+    ]
+    made = _saved_each(made) if is_alone else Delivery.objects.bulk_create(made)
+    delivery_ids = [delivery.pk for delivery in made]
+    transaction.on_commit(partial(_after_commit, delivery_ids), robust=True)
 
 
 def _saved_each(deliveries: list[Delivery]) -> list[Delivery]:
@@ -177,19 +62,6 @@ def _saved_each(deliveries: list[Delivery]) -> list[Delivery]:
         else:
             saved.append(delivery)
     return saved
-
-
-def _tell_listeners(events: list[Event], *, is_alone: bool) -> None:
-    """Let others write what follows from these events."""
-    if not events:
-        return
-    try:
-        with transaction.atomic():
-            events_relayed.send(sender=Event, events=events)
-    except FAULTS:
-        if not is_alone:
-            raise
-        log.exception("not all was told of events %s", [event.pk for event in events])
 
 
 def _after_commit(delivery_ids: list[int]) -> None:

@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from repositories.events.outbox import MISTAKES
 from repositories.models import Event
 from webhooks.callbacks import callback_url
 from webhooks.formats.custom import TemplateInvalid
 from webhooks.formats.writing import PayloadTooLarge
 from webhooks.message import Notice
 from webhooks.models import Delivery, Webhook
-from webhooks.relay import MISTAKES, notice_of
+from webhooks.relay import notice_of
 
 log = logging.getLogger(__name__)
 

@@ -2,13 +2,14 @@
 
 from celery import shared_task
 
-from webhooks import deliveries, relay
+from repositories.events import outbox
+from webhooks import deliveries
 
 
 @shared_task
 def relay_event(event_id: int) -> None:
     """Tell the webhooks that want it of one event."""
-    relay.relay_events(event_ids=[event_id])
+    outbox.relay_events(event_ids=[event_id])
 
 
 @shared_task
@@ -20,7 +21,7 @@ def deliver(delivery_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Find what no message came for: after a crash, without a broker, or due again."""
-    while relay.relay_events() == relay.BATCH:
+    while outbox.relay_events() == outbox.BATCH:
         pass
     deliveries.sweep_deliveries()
 

@@ -22,12 +22,6 @@ WRITTEN_AT_ONCE = 500  # rows of one statement
 # miss one reads the rows: a process may end before it has told.
 event_recorded = Signal()
 
-# Sent with ``events``, a list, inside the transaction that marks them as relayed: what
-# a listener writes there is there exactly once for each event. It fetches nothing from
-# outside and is quick, since webhooks wait for the same transaction. When one raises
-# what is not the database's, what they wrote of these events is undone, and is lost.
-events_relayed = Signal()
-
 
 def record_event(
     *,

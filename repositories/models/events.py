@@ -82,7 +82,7 @@ class Event(models.Model):
     address = models.GenericIPAddressField(null=True)
     detail = models.JSONField(default=dict)
     at = models.DateTimeField(auto_now_add=True)
-    # Whether webhooks and people were told of it (webhooks/relay.py).
+    # Whether webhooks and people were told of it (repositories/events/outbox.py).
     is_relayed = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects = EventQuerySet.as_manager()

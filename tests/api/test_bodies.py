@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.kit.parsers import StrictJSONParser, read_json
+from repositories.events.outbox import relay_events
 from repositories.models import Repository
 from tests import images, make
 from tests.api.conftest import ApiClient, check_answer, session_headers
@@ -16,7 +17,6 @@ from tests.registry_client import RegistryClient
 from webhooks.api.views import REPORT_MAX_BYTES
 from webhooks.callbacks import callback_url
 from webhooks.models import Delivery
-from webhooks.relay import relay_events
 
 Api = Callable[[str], ApiClient]
 

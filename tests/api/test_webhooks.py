@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.actors import ANONYMOUS
+from repositories.events.outbox import relay_events
 from repositories.models import Event, Repository
 from tests import images, make
 from tests.api.conftest import ApiClient
@@ -18,7 +19,6 @@ from tests.registry_client import RegistryClient
 from webhooks.callbacks import callback_url
 from webhooks.models import Attempt, Delivery, Report, Webhook
 from webhooks.registration import delete_webhook
-from webhooks.relay import relay_events
 from webhooks.rendering import render_delivery
 from webhooks.reports import latest_reports
 

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 from accounts.authentication import actor_of
 from accounts.invitations import invite
 from accounts.models import User
+from repositories.events.outbox import relay_events
 from repositories.models import Event, Repository
 from repositories.watches import watch
 from tests import make
@@ -15,7 +16,6 @@ from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
 from webhooks.registration import switch_off
-from webhooks.relay import relay_events
 
 CANARY = "<img src=x onerror=\"document.title='broken'\">"
 

@@ -20,6 +20,7 @@ from notifications.mail import TOLD_MAX, send_mails
 from notifications.models import Notification
 from notifications.preferences import prefer_mail, read_through
 from notifications.tasks import KEPT, expire_notifications
+from repositories.events.outbox import relay_events
 from repositories.lifecycle import change_visibility
 from repositories.models import Event, Repository
 from repositories.watches import watch
@@ -28,7 +29,6 @@ from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
 from webhooks.registration import switch_off
-from webhooks.relay import relay_events
 
 BACKEND = "django.core.mail.backends."
 

@@ -10,6 +10,7 @@ from accounts.invitations import invite
 from accounts.models import Membership
 from notifications.models import Notification
 from notifications.preferences import prefers_mail
+from repositories.events.outbox import relay_events
 from repositories.models import Event, Repository, Watch
 from repositories.watches import watch
 from tests import make
@@ -18,7 +19,6 @@ from tests.hub.repository.conftest import Browse
 from tests.images import image
 from tests.pages import PageClient, count_queries
 from tests.registry_client import RegistryClient
-from webhooks.relay import relay_events
 
 INBOX = "/settings/notifications"
 

@@ -12,6 +12,7 @@ from accounts.models import User
 from notifications.models import Notification
 from notifications.recipients import notify
 from notifications.wording import path_of
+from repositories.events.outbox import relay_events
 from repositories.models import Event, Grant, Repository
 from repositories.watches import unwatch, watch
 from tests import make
@@ -19,7 +20,6 @@ from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
 from webhooks.registration import switch_off
-from webhooks.relay import relay_events
 
 Told = Callable[[Event], set[str]]
 

@@ -18,6 +18,7 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, r
 from accounts.authentication import actor_of
 from accounts.invitations import invite
 from accounts.tokens import issue_access_token
+from repositories.events.outbox import relay_events
 from repositories.lifecycle import delete_repository
 from repositories.models import Event, Repository
 from repositories.rights.defaults import add_default
@@ -28,7 +29,6 @@ from tests.images import image
 from tests.pages import PageClient, session_cookie
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer
-from webhooks.relay import relay_events
 
 # The protocol knows no cookies, the API is in tests/api/test_routes.py, and Django's
 # administration is Django's.

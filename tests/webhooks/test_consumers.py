@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from repositories.events.outbox import relay_events
 from repositories.models import Repository
 from tests import images, make
 from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Received, Receiver
 from webhooks.deliveries import carry
 from webhooks.models import Delivery
-from webhooks.relay import relay_events
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook as Verifier
 
 from accounts.actors import ANONYMOUS
 from accounts.authentication import actor_of
-from repositories.events.recording import events_relayed
+from repositories.events.outbox import events_relayed, relay_events
 from repositories.lifecycle import (
     change_visibility,
     create_repository,
@@ -57,7 +57,6 @@ from webhooks.registration import (
     delete_webhook,
     rotate_secret,
 )
-from webhooks.relay import relay_events
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 

@@ -9,6 +9,8 @@ from django.db import DataError, OperationalError
 from django.utils import timezone
 
 from accounts.actors import ANONYMOUS
+from repositories.events import outbox
+from repositories.events.outbox import relay_events
 from repositories.models import Event, Repository
 from repositories.pulls.counting import Fetch, count_fetches
 from tests import images, make
@@ -22,7 +24,6 @@ from webhooks.formats.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_j
 from webhooks.message import EventName, Notice
 from webhooks.models import Delivery, Webhook
 from webhooks.registration import change_webhook
-from webhooks.relay import relay_events
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 
@@ -159,7 +160,7 @@ def test_an_event_that_cannot_be_relayed_holds_up_no_other(
     batches: int,
 ) -> None:
     """It is set aside, and not first in line again at once (A2)."""
-    monkeypatch.setattr(relay, "_aside", relay._Aside())
+    monkeypatch.setattr(outbox, "_aside", outbox._Aside())
     while relay_events():
         pass
     hook, _ = make.webhook("https://example.com", repository=private_api)
@@ -185,6 +186,6 @@ def test_an_event_that_cannot_be_relayed_holds_up_no_other(
     assert relay_events() == 0
 
     monkeypatch.setattr(relay, "new_delivery", real)
-    monkeypatch.setattr(relay, "_aside", relay._Aside())  # as after a restart
+    monkeypatch.setattr(outbox, "_aside", outbox._Aside())  # as after a restart
     assert relay_events() == 1
     assert Delivery.objects.filter(webhook=hook).count() == 3

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from repositories.events.outbox import relay_events
 from repositories.models import Repository
 from tests import images, make
 from tests.conftest import Cast
@@ -16,7 +17,6 @@ from tests.registry_client import RegistryClient
 from tests.servers import BerthServer
 from webhooks.deliveries import expire_deliveries
 from webhooks.models import Delivery, Report
-from webhooks.relay import relay_events
 from webhooks.reports import latest_reports, record_report
 
 URL = "https://jenkins.example.com/dockerhub-webhook/key/notify"

@@ -12,13 +12,14 @@ from django.utils import timezone
 from accounts.actors import ANONYMOUS
 from accounts.authentication import actor_of
 from accounts.organizations import delete_organization, rename_organization
+from repositories.events.outbox import relay_events
 from repositories.lifecycle import describe_repository, transfer_repository
 from repositories.models import Event, Repository
 from tests import make
 from tests.conftest import Cast
 from webhooks.models import Delivery, Webhook
 from webhooks.registration import change_webhook, delete_webhook, rotate_secret
-from webhooks.relay import new_delivery, relay_events, sample_notice
+from webhooks.relay import new_delivery, sample_notice
 
 URL = "https://deploy.example.com/"
 

@@ -1,0 +1,179 @@
+"""Hand on what happened, exactly once, to those who follow the log.
+
+Each row of the log says of itself whether it has been relayed. Readers write what
+follows from an event and the row is marked in one transaction that holds its lock:
+either all of it is there or nothing, and of two relays one finds it done. There is no
+"last id seen": ids are given before commit, so on PostgreSQL a row may appear after one
+with a higher number, and a reader that went by numbers would pass it over. A partial
+index keeps the search for unmarked rows small, however long the log.
+
+A message tells the worker of a new row at once; the sweep finds all that no message
+came for (webhooks/tasks.py).
+"""
+
+import logging
+import time
+from collections.abc import Collection, Iterable
+from typing import Protocol
+
+from django.db import DataError, IntegrityError, OperationalError, transaction
+from django.dispatch import Signal
+
+from database.crash_points import reach
+from repositories.models import Event
+
+log = logging.getLogger(__name__)
+
+# Sent with ``events``, a list, inside the transaction that marks them as relayed: what
+# a listener writes there is there exactly once for each event. It fetches nothing from
+# outside and is quick, since webhooks wait for the same transaction. When one raises
+# what is not the database's, what they wrote of these events is undone, and is lost.
+events_relayed = Signal()
+
+# What code raises that does not expect what it is given, here or in a listener.
+MISTAKES = (
+    *(ArithmeticError, AssertionError, AttributeError),
+    *(LookupError, RecursionError, TypeError, ValueError),
+)
+# The same, and what the database refuses for good: trying again does not help.
+FAULTS = (*MISTAKES, MemoryError, DataError, IntegrityError)
+BATCH = 50  # events in one transaction; on SQLite pushes wait for it
+REFUSALS_MAX = 3  # of one batch in a row, before its events are relayed one by one
+ASIDE_SECONDS = (60.0, 3600.0)  # for an event that cannot be relayed, at first and most
+ASIDE_MAX = 1000  # events; of more, the oldest come first again
+
+
+class Reader(Protocol):
+    """Writes what follows from a batch, in the transaction that marks its events.
+
+    What it raises undoes the batch. An event that comes alone is one whose batch was
+    undone: the reader then leaves out what fails, where it can.
+    """
+
+    def __call__(self, events: list[Event], *, is_alone: bool) -> None: ...
+
+
+_readers: list[Reader] = []
+
+
+def add_reader(reader: Reader) -> None:
+    """Have a reader called for every batch, before the listeners of the signal."""
+    if reader not in _readers:
+        _readers.append(reader)
+
+
+class _Aside:
+    """Events of which relaying failed: for a while, others come first.
+
+    Kept in this process only. After a restart each of them is tried once more.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[int, tuple[float, float]] = {}  # when, and how long it was
+        self._first = 0  # of the batch that was refused last
+        self._refusals = 0
+
+    def ids(self) -> list[int]:
+        now = time.monotonic()
+        return [pk for pk, (until, _) in self._until.items() if now < until]
+
+    def add(self, event_id: int) -> None:
+        first, most = ASIDE_SECONDS
+        _, waited = self._until.pop(event_id, (0.0, 0.0))
+        wait = min(waited * 2, most) or first
+        self._until[event_id] = (time.monotonic() + wait, wait)
+        while len(self._until) > ASIDE_MAX:
+            del self._until[next(iter(self._until))]
+
+    def forget(self, event_ids: Iterable[int]) -> None:
+        self._refusals = 0
+        for event_id in event_ids:
+            self._until.pop(event_id, None)
+
+    def is_refused_often(self, first: int) -> bool:
+        """Count a refusal of the batch that begins with this event."""
+        self._refusals = self._refusals + 1 if first == self._first else 1
+        self._first = first
+        return self._refusals >= REFUSALS_MAX
+
+
+_aside = _Aside()
+
+
+def relay_events(*, event_ids: Collection[int] | None = None) -> int:
+    """Relay a batch of what is not relayed yet, the oldest first; return how many.
+
+    Rows that another relay has in hand are left to it. An event that cannot be relayed
+    holds up no other: its batch is relayed one by one, and it is set aside. What a
+    database that is away or busy refuses is raised and comes again as it was.
+    """
+    rows = Event.objects.filter(is_relayed=False)
+    if event_ids is not None:
+        rows = rows.filter(pk__in=event_ids)
+    else:
+        rows = rows.exclude(pk__in=_aside.ids())
+    ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    if not ids:
+        return 0
+    try:
+        count = _relay(ids)
+    except FAULTS:
+        log.exception("a batch of events cannot be relayed; trying one by one")
+        return _relay_each(ids)
+    except OperationalError:
+        if not _aside.is_refused_often(ids[0]):
+            raise
+        return _relay_each(ids)
+    _aside.forget(ids)
+    return count
+
+
+def _relay_each(ids: list[int]) -> int:
+    """Relay these events one by one; return how many are done or set aside."""
+    count = 0
+    for event_id in ids:
+        try:
+            count += _relay([event_id], is_alone=True)
+        except (*FAULTS, OperationalError):
+            log.exception("event %d cannot be relayed now", event_id)
+            _aside.add(event_id)
+            count += 1
+        else:
+            _aside.forget([event_id])
+    return count
+
+
+def _relay(ids: list[int], *, is_alone: bool = False) -> int:
+    """Let readers and listeners write of these events and mark them, all at once.
+
+    Of an event that is alone as much is written as can be: what a reader can leave out,
+    or a listener that fails, is left out.
+    """
+    with transaction.atomic():
+        events = list(
+            Event.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("repository__namespace", "namespace")
+            .filter(is_relayed=False, pk__in=ids)
+            .order_by("pk")
+        )
+        for read in _readers:
+            read(events, is_alone=is_alone)
+        _tell_listeners(events, is_alone=is_alone)
+        reach("C26")
+        Event.objects.filter(pk__in=[event.pk for event in events]).update(
+            is_relayed=True
+        )
+    return len(events)
+
+
+def _tell_listeners(events: list[Event], *, is_alone: bool) -> None:
+    """Let others write what follows from these events."""
+    if not events:
+        return
+    try:
+        with transaction.atomic():
+            events_relayed.send(sender=Event, events=events)
+    except FAULTS:
+        if not is_alone:
+            raise
+        log.exception("not all was told of events %s", [event.pk for event in events])
