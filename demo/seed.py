@@ -51,9 +51,9 @@ from repositories.pulls.counting import Fetch, count_fetches
 from repositories.rights.defaults import add_default
 from repositories.stars import star
 from search import trends
+from webhooks.delivery.planning import new_delivery
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.registration import create_webhook
-from webhooks.relay import new_delivery
 from webhooks.rendering import render_delivery
 
 MAIL_DOMAIN = "demo.example"  # by it the demo knows its own people again (RFC 2606)

@@ -6,7 +6,8 @@ and nothing is left behind by a process that is killed: its rows grow old. It co
 statement every quarter of a minute.
 
 That somebody is there does not say that work gets done: for that, look at how long the
-oldest has waited (webhooks/backlog.py) and at the queues (registry_site/queues.py).
+oldest has waited (webhooks/delivery/backlog.py) and at the queues
+(registry_site/queues.py).
 """
 
 import logging

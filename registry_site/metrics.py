@@ -27,7 +27,7 @@ from registry_site.heartbeats import SCHEDULER, last_heard
 from registry_site.queues import waiting_messages
 from registry_site.task_health import list_tasks
 from repositories.models import Manifest, Repository, Tag
-from webhooks.backlog import waiting_since
+from webhooks.delivery.backlog import waiting_since
 from webhooks.models import Delivery
 
 BEARER = "bearer "

@@ -36,7 +36,7 @@ from registry_site.queues import waiting_messages
 from registry_site.task_health import TaskHealth, list_tasks
 from repositories.models import Event, Manifest, Repository, Tag
 from search.triggers import has_trigrams
-from webhooks.backlog import DELAYED_AFTER, waiting_since
+from webhooks.delivery.backlog import DELAYED_AFTER, waiting_since
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,13 @@ class WebhooksConfig(AppConfig):
         from repositories.events.outbox import add_reader
         from repositories.events.recording import event_recorded
         from repositories.pulls.counting import pulls_counted
-        from webhooks.nudges import nudge_event
-        from webhooks.pulls import tell_of_pulls
+        from webhooks.delivery.dispatch import nudge_event
+        from webhooks.delivery.planning import plan_deliveries, tell_of_pulls
         from webhooks.registration import (
             delete_with_namespace,
             switch_off_of_member,
             switch_off_of_user,
         )
-        from webhooks.relay import plan_deliveries
         from webhooks.reports import remark_on_tags
 
         add_reader(plan_deliveries)

@@ -29,7 +29,7 @@ NAMES_OF_KINDS = {
     "repository.transferred": EventName.REPOSITORY,
     "repository.deleted": EventName.REPOSITORY,
     "repository.restored": EventName.REPOSITORY,
-    "tag.pulled": EventName.PULL,  # not in the log (webhooks/pulls.py)
+    "tag.pulled": EventName.PULL,  # not in the log (webhooks/delivery/planning.py)
 }
 PLATFORMS_MAX_BYTES = 32 * 1024  # a real platform has some 12 characters
 REFERENCES_MAX = 500  # in one message, of a manifest that has more

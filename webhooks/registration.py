@@ -24,8 +24,7 @@ from webhooks.formats import FORMATS
 from webhooks.formats.custom import TemplateInvalid, check_template
 from webhooks.message import EventName
 from webhooks.models import Delivery, Webhook
-from webhooks.relay import sample_notice
-from webhooks.rendering import PayloadInvalid, render_payload
+from webhooks.rendering import PayloadInvalid, render_payload, sample_notice
 from webhooks.sealing import SealBroken, seal
 from webhooks.signing import SecretInvalid, check_secret, make_secret
 from webhooks.targets import TargetInvalid, check_headers, parse_target

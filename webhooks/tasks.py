@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from repositories.events import outbox
-from webhooks import deliveries
+from webhooks.delivery import attempts
+from webhooks.delivery import sweep as upkeep
 
 
 @shared_task
@@ -15,7 +16,7 @@ def relay_event(event_id: int) -> None:
 @shared_task
 def deliver(delivery_id: int) -> None:
     """Send one delivery."""
-    deliveries.carry(delivery_id=delivery_id)
+    attempts.carry(delivery_id=delivery_id)
 
 
 @shared_task
@@ -23,10 +24,10 @@ def sweep() -> None:
     """Find what no message came for: after a crash, without a broker, or due again."""
     while outbox.relay_events() == outbox.BATCH:
         pass
-    deliveries.sweep_deliveries()
+    upkeep.sweep_deliveries()
 
 
 @shared_task
 def expire_deliveries() -> None:
     """Forget old deliveries."""
-    deliveries.expire_deliveries()
+    upkeep.expire_deliveries()

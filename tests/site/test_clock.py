@@ -25,9 +25,9 @@ from repositories.models import Event
 from tests import make
 from tests.conftest import Cast
 from tests.registry_client import RegistryClient
-from webhooks.deliveries import sweep_deliveries
+from webhooks.delivery.planning import new_delivery
+from webhooks.delivery.sweep import sweep_deliveries
 from webhooks.models import Delivery
-from webhooks.relay import new_delivery
 
 NOON = datetime(2026, 3, 4, 12, 0, 3, tzinfo=UTC)
 TWO_DAYS = timedelta(days=2)

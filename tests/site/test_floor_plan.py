@@ -49,7 +49,7 @@ PURE = [
     "distribution/ranges.py",
     "distribution/scopes.py",
     "webhooks/http/addresses.py",
-    "webhooks/backoff.py",
+    "webhooks/delivery/retry.py",
     "webhooks/message.py",
     "webhooks/signing.py",
     "webhooks/targets.py",

@@ -9,7 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from registry_site.task_deadlines import TaskLimits
 from tests.servers import BerthServer, Process
-from webhooks.lanes import THREADS
+from webhooks.delivery.scheduler import THREADS
 
 
 def test_a_task_that_is_over_its_time_is_ended_and_no_other() -> None:

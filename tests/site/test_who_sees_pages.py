@@ -26,7 +26,7 @@ from tests.conftest import Cast
 from tests.pages import PageClient
 from tests.servers import BerthServer
 from tests.site.test_cross_site import patterns, variables_of
-from webhooks.deliveries import send_test
+from webhooks.delivery.redelivery import send_test
 from webhooks.registration import delete_webhook
 
 SIGN_IN = "sign in"

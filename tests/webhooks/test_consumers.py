@@ -19,7 +19,7 @@ from repositories.models import Repository
 from tests import images, make
 from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Received, Receiver
-from webhooks.deliveries import carry
+from webhooks.delivery.attempts import carry
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")

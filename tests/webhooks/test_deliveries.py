@@ -34,21 +34,20 @@ from tests.pages import PageClient
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer, free_port
 from tests.webhooks.receivers import LOST, Receiver
-from webhooks import deliveries
-from webhooks.backoff import LADDER_SECONDS, TRIES_MAX
-from webhooks.deliveries import (
+from webhooks.delivery import attempts, sweep
+from webhooks.delivery.attempts import carry
+from webhooks.delivery.redelivery import (
     WebhookIsOff,
-    carry,
-    expire_deliveries,
     redeliver,
     redeliver_failed_since,
     send_test,
-    sweep_deliveries,
 )
+from webhooks.delivery.retry import LADDER_SECONDS, TRIES_MAX
+from webhooks.delivery.scheduler import Lanes
+from webhooks.delivery.sweep import expire_deliveries, sweep_deliveries
 from webhooks.failures import Problem
 from webhooks.http import client
 from webhooks.http.client import Outcome
-from webhooks.lanes import Lanes
 from webhooks.message import EventName
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.registration import (
@@ -454,11 +453,11 @@ def test_a_delivery_that_is_on_loan_is_left_alone_until_the_loan_is_over(
 ) -> None:
     """C24, H5: afterwards it is sent again with the same id and bytes."""
     delivery = failing(receiver, private_api, "ok")
-    claim = deliveries._claim(delivery.pk)  # and then the worker was killed
+    claim = attempts._claim(delivery.pk)  # and then the worker was killed
     assert claim is not None
     carry(delivery_id=delivery.pk)
     assert receiver.received == []
-    with time_machine.travel(timezone.now() + deliveries.LEASE, tick=True):
+    with time_machine.travel(timezone.now() + attempts.LEASE, tick=True):
         assert carried(delivery).status == Delivery.Status.DELIVERED
     assert delivery.attempt_count == 2
     first = Attempt.objects.get(delivery=delivery, number=1)
@@ -470,19 +469,19 @@ def test_a_late_success_counts_and_a_late_failure_does_not(
 ) -> None:
     """C25: done is done, once."""
     delivery = failing(receiver, private_api, "ok")
-    slow = deliveries._claim(delivery.pk)
-    with time_machine.travel(timezone.now() + deliveries.LEASE, tick=True):
-        quick = deliveries._claim(delivery.pk)
+    slow = attempts._claim(delivery.pk)
+    with time_machine.travel(timezone.now() + attempts.LEASE, tick=True):
+        quick = attempts._claim(delivery.pk)
     assert slow is not None
     assert quick is not None
     bad = Outcome(problem=Problem.TIMEOUT, reason="late")
-    deliveries._finish(slow, bad)
+    attempts._finish(slow, bad)
     delivery.refresh_from_db()
     assert delivery.status == Delivery.Status.SENDING
-    deliveries._finish(slow, Outcome(status_code=204))
+    attempts._finish(slow, Outcome(status_code=204))
     delivery.refresh_from_db()
     assert delivery.status == Delivery.Status.DELIVERED
-    deliveries._finish(quick, bad)
+    attempts._finish(quick, bad)
     delivery.refresh_from_db()
     assert delivery.status == Delivery.Status.DELIVERED
 
@@ -492,7 +491,7 @@ def test_a_worker_that_was_late_and_the_next_one_do_not_undo_each_other(
 ) -> None:
     """They met in a circle, and what had arrived could be sent once more."""
     delivery = failing(receiver, private_api, "ok")
-    late = deliveries._claim(delivery.pk)
+    late = attempts._claim(delivery.pk)
     assert late is not None
     make_due(delivery)  # its loan is over
     has_begun = threading.Event()
@@ -507,13 +506,13 @@ def test_a_worker_that_was_late_and_the_next_one_do_not_undo_each_other(
 
     def finish() -> None:
         with connection.execute_wrapper(pause):
-            deliveries._finish(late, Outcome(status_code=204))
+            attempts._finish(late, Outcome(status_code=204))
         connection.close()
 
     thread = threading.Thread(target=finish)
     thread.start()
     assert has_begun.wait(10)
-    assert deliveries._claim(delivery.pk) is None
+    assert attempts._claim(delivery.pk) is None
     thread.join()
     assert "was undone" not in caplog.text
     delivery.refresh_from_db()
@@ -553,11 +552,11 @@ def test_the_sweep_asks_for_what_is_due_and_not_for_what_was_asked_for(
     private_api: Repository, receiver: Receiver, monkeypatch: Any
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(deliveries, "publish_deliveries", asked.extend)
+    monkeypatch.setattr(sweep, "publish_deliveries", asked.extend)
     delivery = failing(receiver, private_api, "ok")
     sweep_deliveries()
     assert delivery.pk not in asked  # its message is on the way
-    with time_machine.travel(timezone.now() + deliveries.NUDGE_AGAIN, tick=True):
+    with time_machine.travel(timezone.now() + sweep.NUDGE_AGAIN, tick=True):
         sweep_deliveries()
         sweep_deliveries()
     assert asked.count(delivery.pk) == 1
@@ -569,15 +568,15 @@ def test_the_sweep_leaves_alone_what_waits_for_its_turn_here(
     """Ten thousand for one webhook were asked for again every quarter of a minute."""
     asked: list[int] = []
     lanes = Lanes()
-    monkeypatch.setattr(deliveries, "publish_deliveries", asked.extend)
-    monkeypatch.setattr(deliveries, "_lanes", lanes)
+    monkeypatch.setattr(sweep, "publish_deliveries", asked.extend)
+    monkeypatch.setattr(attempts, "lanes", lanes)
     delivery = failing(receiver, private_api, "ok")
-    target = deliveries._target_of(delivery.pk)
+    target = attempts._target_of(delivery.pk)
     assert target is not None
     place = lanes.enter(-1, target)
     assert place is not None
     carry(delivery_id=delivery.pk)
-    with time_machine.travel(timezone.now() + deliveries.NUDGE_AGAIN, tick=True):
+    with time_machine.travel(timezone.now() + sweep.NUDGE_AGAIN, tick=True):
         sweep_deliveries()
         assert delivery.pk not in asked
         lanes.leave(place)
@@ -590,10 +589,10 @@ def test_the_sweep_sees_a_webhook_behind_all_that_waits_for_another(
 ) -> None:
     """What is tried again is found by the sweep alone, and others hang for hours."""
     asked: list[int] = []
-    monkeypatch.setattr(deliveries, "publish_deliveries", asked.extend)
-    monkeypatch.setattr(deliveries, "_lanes", Lanes())
-    monkeypatch.setattr(deliveries, "REMEMBERED_MAX", 2)
-    monkeypatch.setattr(deliveries, "SWEEP_MAX", 1)
+    monkeypatch.setattr(sweep, "publish_deliveries", asked.extend)
+    monkeypatch.setattr(attempts, "lanes", Lanes())
+    monkeypatch.setattr(sweep, "REMEMBERED_MAX", 2)
+    monkeypatch.setattr(sweep, "SWEEP_MAX", 1)
     url = f"{receiver.url}/hang"
     hung, _ = make.webhook(url, repository=private_api, events=["repository"])
     for visibility in ("public", "private") * 3:
@@ -606,16 +605,16 @@ def test_the_sweep_sees_a_webhook_behind_all_that_waits_for_another(
     Delivery.objects.exclude(pk__in=[failed.pk, *(d.pk for d in waiting)]).update(
         status=Delivery.Status.FAILED
     )
-    target = deliveries._target_of(waiting[0].pk)
+    target = attempts._target_of(waiting[0].pk)
     assert target is not None
-    assert deliveries._lanes.enter(-1, target)
+    assert attempts.lanes.enter(-1, target)
     for delivery in waiting[:4]:
         carry(delivery_id=delivery.pk)
     make_due(failed)
-    with time_machine.travel(timezone.now() + deliveries.NUDGE_AGAIN, tick=True):
+    with time_machine.travel(timezone.now() + sweep.NUDGE_AGAIN, tick=True):
         sweep_deliveries()
         assert asked == [failed.pk]
-        monkeypatch.setattr(deliveries, "REMEMBERED_MAX", 4)
+        monkeypatch.setattr(sweep, "REMEMBERED_MAX", 4)
         sweep_deliveries()
     rest = {delivery.pk for delivery in waiting[4:]}
     assert asked[1] in rest, "and then what nobody remembers"

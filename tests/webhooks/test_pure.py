@@ -11,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from webhooks.backoff import LADDER_SECONDS, TRIES_MAX, parse_retry_after, wait_seconds
+from webhooks.delivery.retry import (
+    LADDER_SECONDS,
+    TRIES_MAX,
+    parse_retry_after,
+    wait_seconds,
+)
 from webhooks.http.addresses import is_allowed
 from webhooks.signing import (
     SecretInvalid,

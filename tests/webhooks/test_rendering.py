@@ -16,8 +16,9 @@ from repositories.pulls.counting import Fetch, count_fetches
 from tests import images, make
 from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Receiver
-from webhooks import relay
-from webhooks.deliveries import carry, redeliver
+from webhooks.delivery import planning
+from webhooks.delivery.attempts import carry
+from webhooks.delivery.redelivery import redeliver
 from webhooks.failures import Problem
 from webhooks.formats import FORMATS
 from webhooks.formats.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_json
@@ -167,14 +168,14 @@ def test_an_event_that_cannot_be_relayed_holds_up_no_other(
     image = images.image()
     for tag in ("poison", "v1", "v2"):
         alice.push(f"{private_api.full_name}:{tag}", image)
-    real = relay.new_delivery
+    real = planning.new_delivery
 
     def new_delivery(hook: Webhook, event: Event, **at: Any) -> Delivery:
         if event.detail["tag"] == "poison":
             raise error
         return real(hook, event, **at)
 
-    monkeypatch.setattr(relay, "new_delivery", new_delivery)
+    monkeypatch.setattr(planning, "new_delivery", new_delivery)
     for _ in range(batches - 1):
         with pytest.raises(OperationalError):
             relay_events()
@@ -185,7 +186,7 @@ def test_an_event_that_cannot_be_relayed_holds_up_no_other(
     assert Event.objects.filter(is_relayed=False).count() == 1
     assert relay_events() == 0
 
-    monkeypatch.setattr(relay, "new_delivery", real)
+    monkeypatch.setattr(planning, "new_delivery", real)
     monkeypatch.setattr(outbox, "_aside", outbox._Aside())  # as after a restart
     assert relay_events() == 1
     assert Delivery.objects.filter(webhook=hook).count() == 3

@@ -15,7 +15,7 @@ from tests.conftest import Cast
 from tests.pages import PageClient
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer
-from webhooks.deliveries import expire_deliveries
+from webhooks.delivery.sweep import expire_deliveries
 from webhooks.models import Delivery, Report
 from webhooks.reports import latest_reports, record_report
 

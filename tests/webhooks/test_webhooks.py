@@ -17,9 +17,10 @@ from repositories.lifecycle import describe_repository, transfer_repository
 from repositories.models import Event, Repository
 from tests import make
 from tests.conftest import Cast
+from webhooks.delivery.planning import new_delivery
 from webhooks.models import Delivery, Webhook
 from webhooks.registration import change_webhook, delete_webhook, rotate_secret
-from webhooks.relay import new_delivery, sample_notice
+from webhooks.rendering import sample_notice
 
 URL = "https://deploy.example.com/"
 

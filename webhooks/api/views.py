@@ -34,7 +34,7 @@ from webhooks.api.serializers import (
     WholeDeliverySerializer,
 )
 from webhooks.callbacks import delivery_of_callback
-from webhooks.deliveries import (
+from webhooks.delivery.redelivery import (
     WebhookIsOff,
     redeliver,
     redeliver_failed_since,

@@ -16,7 +16,7 @@ from http import HTTPStatus
 import httpcore
 import httpx
 
-from webhooks.backoff import parse_retry_after
+from webhooks.delivery.retry import parse_retry_after
 from webhooks.failures import Problem
 from webhooks.http.addresses import Network
 from webhooks.http.guard import Failed, GuardedBackend, GuardedTransport

@@ -15,7 +15,7 @@ from accounts.rates import take
 from accounts.requests import actor_of_page
 from hub.kit.pages import tell
 from webhooks.access import find_delivery, find_webhook, place_of_page
-from webhooks.deliveries import (
+from webhooks.delivery.redelivery import (
     WebhookIsOff,
     redeliver,
     redeliver_failed_since,

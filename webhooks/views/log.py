@@ -23,7 +23,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from webhooks.backlog import is_delayed
+from webhooks.delivery.backlog import is_delayed
 from webhooks.failures import ADVICE, WORDS, Problem
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.rendering import shown_body

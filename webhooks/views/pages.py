@@ -14,7 +14,7 @@ from accounts.rates import take
 from accounts.requests import actor_of_page
 from hub.kit.pages import Pages, ask, number_in, tell, was_sent_before
 from webhooks.access import Place, find_delivery, find_webhook, place_of_page
-from webhooks.backlog import backlog_of
+from webhooks.delivery.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm
 from webhooks.models import Delivery, Webhook
 from webhooks.registration import (

@@ -13,9 +13,10 @@ from repositories.events.recording import event_recorded
 from repositories.lifecycle import change_visibility
 from repositories.models import Event, Repository
 from tests import make
-from webhooks import deliveries, nudges
-from webhooks import lanes as lanes_module
-from webhooks.lanes import (
+from webhooks.delivery import attempts, dispatch
+from webhooks.delivery import scheduler as lanes_module
+from webhooks.delivery.dispatch import RELAY
+from webhooks.delivery.scheduler import (
     CARRIED_MAX,
     HOST_MAX,
     HOST_UNSURE_MAX,
@@ -31,7 +32,6 @@ from webhooks.lanes import (
     Place,
     Target,
 )
-from webhooks.publishing import RELAY
 
 URL = "https://deploy.example.com/"
 
@@ -49,14 +49,14 @@ def sent(monkeypatch: Any) -> list[tuple[str, int]]:
             messages.append((task, row_id))
         return True
 
-    monkeypatch.setattr(nudges, "publish", publish)
-    monkeypatch.setattr(nudges, "_nudger", nudges._Nudger())
+    monkeypatch.setattr(dispatch, "publish", publish)
+    monkeypatch.setattr(dispatch, "_nudger", dispatch._Nudger())
     return messages
 
 
 def is_of_this_test() -> bool:
     """Tell it from the thread of before, which may still send what came before."""
-    return threading.current_thread() is nudges._nudger.thread
+    return threading.current_thread() is dispatch._nudger.thread
 
 
 def test_nothing_is_sent_where_nobody_wants_to_know(
@@ -86,8 +86,8 @@ def test_a_broker_that_hangs_holds_up_nobody(
 ) -> None:
     """R2: and when the queue is full, the sweep does it."""
     release = threading.Event()
-    monkeypatch.setattr(nudges, "publish", lambda *a: release.wait(30))
-    monkeypatch.setattr(nudges, "_nudger", nudges._Nudger())
+    monkeypatch.setattr(dispatch, "publish", lambda *a: release.wait(30))
+    monkeypatch.setattr(dispatch, "_nudger", dispatch._Nudger())
     make.webhook(URL, repository=private_api, events=["repository"])
     event = Event.objects.create(
         kind="repository.visibility",
@@ -96,10 +96,10 @@ def test_a_broker_that_hangs_holds_up_nobody(
         is_relayed=True,
     )
     started = time.monotonic()
-    for _ in range(3 * nudges.WAITING_MAX):
-        nudges.nudge_event(event=event)
+    for _ in range(3 * dispatch.WAITING_MAX):
+        dispatch.nudge_event(event=event)
     assert time.monotonic() - started < 2
-    waiting = nudges._nudger.waiting
+    waiting = dispatch._nudger.waiting
     assert waiting.full()
     with waiting.mutex:
         waiting.queue.clear()
@@ -116,10 +116,10 @@ def test_after_a_refusal_the_broker_is_left_alone_for_a_while(
             calls.append(row_id)
         return False
 
-    monkeypatch.setattr(nudges, "publish", refuse)
-    monkeypatch.setattr(nudges, "_nudger", nudges._Nudger())
+    monkeypatch.setattr(dispatch, "publish", refuse)
+    monkeypatch.setattr(dispatch, "_nudger", dispatch._Nudger())
     for number in range(10):
-        nudges.nudge_delivery(number)
+        dispatch.nudge_delivery(number)
     deadline = time.monotonic() + 20
     while not calls and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -481,9 +481,9 @@ def carried(monkeypatch: Any) -> list[int]:
                 lanes.enter(number, hook(1))
         return QUICK
 
-    monkeypatch.setattr(deliveries, "_lanes", lanes)
-    monkeypatch.setattr(deliveries, "_target_of", lambda _: hook(1))
-    monkeypatch.setattr(deliveries, "_send", send)
+    monkeypatch.setattr(attempts, "lanes", lanes)
+    monkeypatch.setattr(attempts, "_target_of", lambda _: hook(1))
+    monkeypatch.setattr(attempts, "_send", send)
     return order
 
 
@@ -495,11 +495,11 @@ def test_a_failure_of_our_own_gives_the_place_back(
     def fail(delivery_id: int) -> None:
         raise DatabaseError
 
-    monkeypatch.setattr(deliveries, "_send", fail)
+    monkeypatch.setattr(attempts, "_send", fail)
     for number in range(3):
         with pytest.raises(DatabaseError):
-            deliveries.carry(delivery_id=number)
-    assert deliveries._lanes.enter(100, hook(1))
+            attempts.carry(delivery_id=number)
+    assert attempts.lanes.enter(100, hook(1))
 
 
 def test_a_task_carries_what_waited_but_not_for_ever(
@@ -507,17 +507,17 @@ def test_a_task_carries_what_waited_but_not_for_ever(
 ) -> None:
     handed_on: list[int] = []
     besides: list[int] = []
-    monkeypatch.setattr(deliveries, "publish_deliveries", handed_on.extend)
-    monkeypatch.setattr(deliveries, "nudge_delivery", besides.append)
-    deliveries.carry(delivery_id=1)
+    monkeypatch.setattr(attempts, "publish_deliveries", handed_on.extend)
+    monkeypatch.setattr(attempts, "nudge_delivery", besides.append)
+    attempts.carry(delivery_id=1)
     assert sorted(carried + besides) == [1, 2, 3, 4], "some by threads of their own"
     assert (carried[:2], handed_on) == ([1, 2], [])
     assert besides == [3]
-    monkeypatch.setattr(deliveries, "_lanes", Lanes())
-    monkeypatch.setattr(deliveries, "CARRY_SECONDS", 0)
-    lanes = deliveries._lanes
-    monkeypatch.setattr(deliveries, "_send", lambda _: lanes.enter(2, hook(1)))
-    deliveries.carry(delivery_id=1)
+    monkeypatch.setattr(attempts, "lanes", Lanes())
+    monkeypatch.setattr(attempts, "CARRY_SECONDS", 0)
+    lanes = attempts.lanes
+    monkeypatch.setattr(attempts, "_send", lambda _: lanes.enter(2, hook(1)))
+    attempts.carry(delivery_id=1)
     assert handed_on == [2]
     assert lanes.enter(100, hook(1)), "its place was given back"
 

@@ -5,22 +5,51 @@ message. Whoever pushes only puts a number into a queue; a broker that hangs hol
 the thread and nobody else, and what the thread cannot do the sweep does.
 """
 
+import logging
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Full, Queue
 from typing import Any
 
+from amqp.exceptions import AMQPError
+from celery import current_app
 from django.db import DatabaseError, connection
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 
 from repositories.models import Event
 from webhooks.message import NAMES_OF_KINDS
 from webhooks.models import Webhook
-from webhooks.publishing import DELIVER, RELAY, publish
 
+logger = logging.getLogger(__name__)
+
+# Whatever the transport, and whatever it says when it cannot take a message.
+BROKER_ERRORS = (KombuError, AMQPError, RedisError, OSError)
+
+RELAY = "webhooks.tasks.relay_event"
+DELIVER = "webhooks.tasks.deliver"
 WAITING_MAX = 1000
 PAUSE_SECONDS = 5.0  # after the broker refused; nothing is sent to it meanwhile
+
+
+def publish(task: str, row_id: int) -> bool:
+    """Ask the worker for a task on a row; False when the broker does not take it."""
+    try:
+        current_app.send_task(task, (row_id,), retry=False)
+    except BROKER_ERRORS as error:
+        logger.warning("the broker takes no messages (%s)", type(error).__name__)
+        return False
+    return True
+
+
+def publish_deliveries(delivery_ids: Iterable[int]) -> None:
+    """Ask the worker to send these; after a refusal, leave the rest to the sweep."""
+    for delivery_id in delivery_ids:
+        if not publish(DELIVER, delivery_id):
+            return
 
 
 @dataclass(frozen=True, slots=True)

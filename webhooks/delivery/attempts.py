@@ -17,70 +17,49 @@ why there is one).
 import logging
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from database.crash_points import reach
 from database.locking import retry_deadlocks
-from webhooks.backoff import LADDER_SECONDS, TRIES_MAX, wait_seconds
+from webhooks.delivery.dispatch import nudge_delivery, publish_deliveries
+from webhooks.delivery.retry import TRIES_MAX, wait_seconds
+from webhooks.delivery.scheduler import Lanes, Target
 from webhooks.failures import Problem
 from webhooks.http import client
 from webhooks.http.client import Outcome
-from webhooks.lanes import REMEMBERED_MAX, Lanes, Target
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.nudges import nudge_delivery
-from webhooks.publishing import publish_deliveries
 from webhooks.registration import switch_off
-from webhooks.relay import sample_notice
-from webhooks.rendering import (
-    PayloadInvalid,
-    render_delivery,
-    render_payload,
-)
-from webhooks.reports import expire_reports
+from webhooks.rendering import PayloadInvalid, render_delivery
 from webhooks.sealing import SealBroken
 from webhooks.signing import signature_headers
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)  # an attempt takes ten at most
-NUDGE_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
-WAIT_MAX = timedelta(seconds=max(LADDER_SECONDS))
-CLOCK_SLACK = timedelta(minutes=1)  # between the clocks of two machines
 CARRY_SECONDS = 60.0
-SWEEP_MAX = 500
-WAITING_MAX = 5000  # webhooks that a statement can name
 INTERRUPTIONS_MAX = 3  # beyond the ladder, for a delivery that kills its workers
 SWITCH_OFF_AFTER = timedelta(days=3)  # of nothing but failures
 SWITCH_OFF_FAILURES = 10  # and not for one bad day of a quiet repository
 SUCCESS_INTERVAL = timedelta(minutes=1)  # a busy webhook's row is not written each time
 HIDDEN = "(hidden)"
 HIDDEN_MIN_LENGTH = 6  # what is shorter is no secret, and stands in many texts
-EXPIRE_CHUNK = 500
 UNSENT = (
     "something went wrong in Berth when it was to be sent; the worker's log says where"
 )
 UNWRITTEN = "what the receiver said cannot be written down; the worker's log says where"
 
-_lanes = Lanes()
-
-
-class WebhookIsOff(Exception):
-    """Nothing is sent again to a webhook that is switched off."""
-
-    def __init__(self) -> None:
-        super().__init__("the webhook is switched off; switch it on first")
+lanes = Lanes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +71,6 @@ class _Claim:
     attempt: Attempt
 
 
-# --- carrying
-
-
 def carry(*, delivery_id: int) -> None:
     """Send a delivery if it is due and there is room, then those that waited for it.
 
@@ -102,7 +78,7 @@ def carry(*, delivery_id: int) -> None:
     so that each of them ends.
     """
     target = _target_of(delivery_id)
-    place = _lanes.enter(delivery_id, target) if target else None
+    place = lanes.enter(delivery_id, target) if target else None
     if place is None:
         connection.close()
         return
@@ -111,16 +87,16 @@ def carry(*, delivery_id: int) -> None:
         try:
             took_seconds = _send(delivery_id)
         except BaseException:
-            _lanes.leave(place)  # and the sweep finds those that wait
+            lanes.leave(place)  # and the sweep finds those that wait
             raise
-        turn, besides = _lanes.follow(place, took_seconds)
+        turn, besides = lanes.follow(place, took_seconds)
         if besides is not None:
             nudge_delivery(besides)
         if turn is None:
             return
         delivery_id, place = turn.delivery_id, turn.place
         if time.monotonic() > ends_at:
-            _lanes.leave(place)
+            lanes.leave(place)
             publish_deliveries([delivery_id])
             return
 
@@ -128,7 +104,7 @@ def carry(*, delivery_id: int) -> None:
 @worker_shutting_down.connect
 def _end_soon(**signal: Any) -> None:
     """Let a worker that was asked to end do so when its attempts are over."""
-    _lanes.close()
+    lanes.close()
 
 
 def _target_of(delivery_id: int) -> Target | None:
@@ -379,154 +355,4 @@ def _note_failure(webhook: Webhook, outcome: Outcome, now: datetime) -> None:
             webhook_id=webhook.pk,
             reason=f"nothing arrived for {SWITCH_OFF_AFTER.days} days; at last "
             f"{outcome.reason}",
-        )
-
-
-# --- the sweep
-
-
-@retry_deadlocks
-def sweep_deliveries() -> int:
-    """Have everything sent that is due and that no message is on its way for.
-
-    What this process remembers and has no room for yet is left to it: a receiver that
-    is slow, or many deliveries to one, are not asked for again and again. Webhooks of
-    which it remembers nothing come first, however much is older.
-    """
-    now = timezone.now()
-    _follow_clock(now)
-    due = Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now).exclude(
-        nudged_at__gt=now - NUDGE_AGAIN
-    )
-    oldest = due.order_by("due_at").values_list("pk", flat=True)
-    waiting = sorted(_lanes.waiting_webhooks())[:WAITING_MAX]
-    ids = list(oldest.exclude(webhook__in=waiting)[:SWEEP_MAX])
-    if waiting and len(ids) < SWEEP_MAX:
-        looked_at = oldest.filter(webhook__in=waiting)[: REMEMBERED_MAX + SWEEP_MAX]
-        ids += [pk for pk in looked_at if not _lanes.holds(pk)][: SWEEP_MAX - len(ids)]
-    if ids:
-        Delivery.objects.filter(pk__in=ids).update(nudged_at=now)
-        connection.close()
-        publish_deliveries(ids)
-    return len(ids)
-
-
-def _follow_clock(now: datetime) -> None:
-    """Make due what a clock that was ahead has put off beyond every retry."""
-    put_off = Delivery.objects.filter(
-        Q(due_at__gt=now + WAIT_MAX) | Q(nudged_at__gt=now + CLOCK_SLACK),
-        status__in=Delivery.OPEN,
-    )
-    if put_off.exists():
-        put_off.filter(due_at__gt=now + WAIT_MAX).update(due_at=now)
-        put_off.update(nudged_at=None)
-
-
-@retry_deadlocks
-def expire_deliveries() -> int:
-    """Delete what is older than BERTH_WEBHOOK_RETENTION_DAYS and not open any more.
-
-    Reports go with it, except for those on what a tag still points to.
-    """
-    days = timedelta(days=settings.BERTH_WEBHOOK_RETENTION_DAYS)
-    before = timezone.now() - days
-    old = Delivery.objects.filter(created_at__lt=before).exclude(
-        status__in=Delivery.OPEN
-    )
-    expire_reports(before)
-    count = 0
-    while ids := list(old.order_by("created_at").values_list("pk")[:EXPIRE_CHUNK]):
-        count += Delivery.objects.filter(pk__in=[pk for (pk,) in ids]).delete()[0]
-    return count
-
-
-# --- what people ask for
-
-
-def send_test(*, webhook: Webhook) -> Delivery:
-    """Send the last notice that it would have been told, once, marked as a test.
-
-    Returns the delivery at once; what is wrong stands in it a moment later, in words.
-    Works with a webhook that is switched off, too.
-    """
-    notice = sample_notice(webhook)
-    now = timezone.now()
-    delivery = Delivery(
-        uuid=uuid4(),
-        webhook=webhook,
-        event=notice.event,
-        kind=notice.kind,
-        repository_id=webhook.repository_id,
-        repository_name=notice.full_name,
-        tag=notice.tag,
-        digest=notice.digest,
-        content_type=webhook.content_type,
-        is_test=True,
-        due_at=now,
-        nudged_at=now,
-    )
-    try:
-        delivery.body = render_payload(webhook, notice, delivery.uuid)
-    except PayloadInvalid as error:
-        delivery.status = Delivery.Status.FAILED
-        delivery.problem, delivery.reason = Problem.PAYLOAD, str(error)[:500]
-        delivery.finished_at = now
-        delivery.save()
-        return delivery
-    with transaction.atomic():
-        delivery.save()
-        transaction.on_commit(partial(nudge_delivery, delivery.pk), robust=True)
-    return delivery
-
-
-@retry_deadlocks
-def redeliver(*, delivery: Delivery) -> Delivery:
-    """Send a delivery again from the start of the ladder, with the same id and body.
-
-    One that is open is tried now instead of later. Raises WebhookIsOff.
-    """
-    if not delivery.webhook.is_active and not delivery.is_test:
-        raise WebhookIsOff
-    with transaction.atomic():
-        _start_again([delivery.pk])
-        transaction.on_commit(partial(nudge_delivery, delivery.pk), robust=True)
-    delivery.refresh_from_db()
-    return delivery
-
-
-@retry_deadlocks
-def redeliver_failed_since(*, webhook: Webhook, since: datetime) -> int:
-    """Send again all that was given up since then, oldest first; return how many.
-
-    What counts is when it failed, not when it happened: the ladder takes a day. Raises
-    WebhookIsOff.
-    """
-    if not webhook.is_active:
-        raise WebhookIsOff
-    with transaction.atomic():
-        failed = Delivery.objects.filter(
-            webhook=webhook,
-            status=Delivery.Status.FAILED,
-            is_test=False,
-            finished_at__gte=since,
-        )
-        ids = list(failed.order_by("pk").values_list("pk", flat=True))
-        _start_again(ids)
-        for delivery_id in ids[:SWEEP_MAX]:  # the sweep goes on
-            transaction.on_commit(partial(nudge_delivery, delivery_id), robust=True)
-    return len(ids)
-
-
-def _start_again(ids: Sequence[int]) -> None:
-    """Make rows due now, except for those that are being sent at this moment."""
-    now = timezone.now()
-    for start in range(0, len(ids), EXPIRE_CHUNK):
-        Delivery.objects.filter(pk__in=ids[start : start + EXPIRE_CHUNK]).exclude(
-            status=Delivery.Status.SENDING
-        ).update(
-            status=Delivery.Status.WAITING,
-            due_at=now,
-            nudged_at=now,
-            try_count=0,
-            finished_at=None,
         )

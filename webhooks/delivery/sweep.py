@@ -1,0 +1,79 @@
+"""Finds deliveries that are due without a message, and forgets old ones."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from database.locking import retry_deadlocks
+from webhooks.delivery import attempts
+from webhooks.delivery.dispatch import publish_deliveries
+from webhooks.delivery.retry import LADDER_SECONDS
+from webhooks.delivery.scheduler import REMEMBERED_MAX
+from webhooks.models import Delivery
+from webhooks.reports import expire_reports
+
+NUDGE_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
+WAIT_MAX = timedelta(seconds=max(LADDER_SECONDS))
+CLOCK_SLACK = timedelta(minutes=1)  # between the clocks of two machines
+SWEEP_MAX = 500
+WAITING_MAX = 5000  # webhooks that a statement can name
+EXPIRE_CHUNK = 500
+
+
+@retry_deadlocks
+def sweep_deliveries() -> int:
+    """Have everything sent that is due and that no message is on its way for.
+
+    What this process remembers and has no room for yet is left to it: a receiver that
+    is slow, or many deliveries to one, are not asked for again and again. Webhooks of
+    which it remembers nothing come first, however much is older.
+    """
+    now = timezone.now()
+    _follow_clock(now)
+    due = Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now).exclude(
+        nudged_at__gt=now - NUDGE_AGAIN
+    )
+    oldest = due.order_by("due_at").values_list("pk", flat=True)
+    waiting = sorted(attempts.lanes.waiting_webhooks())[:WAITING_MAX]
+    ids = list(oldest.exclude(webhook__in=waiting)[:SWEEP_MAX])
+    if waiting and len(ids) < SWEEP_MAX:
+        looked_at = oldest.filter(webhook__in=waiting)[: REMEMBERED_MAX + SWEEP_MAX]
+        unheld = [pk for pk in looked_at if not attempts.lanes.holds(pk)]
+        ids += unheld[: SWEEP_MAX - len(ids)]
+    if ids:
+        Delivery.objects.filter(pk__in=ids).update(nudged_at=now)
+        connection.close()
+        publish_deliveries(ids)
+    return len(ids)
+
+
+def _follow_clock(now: datetime) -> None:
+    """Make due what a clock that was ahead has put off beyond every retry."""
+    put_off = Delivery.objects.filter(
+        Q(due_at__gt=now + WAIT_MAX) | Q(nudged_at__gt=now + CLOCK_SLACK),
+        status__in=Delivery.OPEN,
+    )
+    if put_off.exists():
+        put_off.filter(due_at__gt=now + WAIT_MAX).update(due_at=now)
+        put_off.update(nudged_at=None)
+
+
+@retry_deadlocks
+def expire_deliveries() -> int:
+    """Delete what is older than BERTH_WEBHOOK_RETENTION_DAYS and not open any more.
+
+    Reports go with it, except for those on what a tag still points to.
+    """
+    days = timedelta(days=settings.BERTH_WEBHOOK_RETENTION_DAYS)
+    before = timezone.now() - days
+    old = Delivery.objects.filter(created_at__lt=before).exclude(
+        status__in=Delivery.OPEN
+    )
+    expire_reports(before)
+    count = 0
+    while ids := list(old.order_by("created_at").values_list("pk")[:EXPIRE_CHUNK]):
+        count += Delivery.objects.filter(pk__in=[pk for (pk,) in ids]).delete()[0]
+    return count
