@@ -9,10 +9,10 @@ class WebhooksConfig(AppConfig):
         from accounts.memberships import member_leaves
         from accounts.organizations import namespace_leaves
         from accounts.users import user_suspended
-        from hub.repository.tag_statuses import remarks_wanted
         from repositories.events.outbox import add_reader
         from repositories.events.recording import event_recorded
         from repositories.pulls.counting import pulls_counted
+        from repositories.tag_statuses import remarks_wanted
         from webhooks.delivery.dispatch import nudge_event
         from webhooks.delivery.planning import plan_deliveries, tell_of_pulls
         from webhooks.registration import (

@@ -10,8 +10,8 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from hub.repository.tag_statuses import Remark
 from repositories.models import Repository, Tag
+from repositories.tag_statuses import Remark
 from webhooks.models import Delivery, Report
 
 CONTEXTS_MAX = 10  # of one delivery

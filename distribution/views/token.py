@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from accounts.actors import ANONYMOUS, Actor
 from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_basic
-from distribution.access import granted_access
 from distribution.bodies import Body, Receiving
+from distribution.claims import granted_access
 from distribution.credentials import Basic, CredentialsMalformed, read_credentials
 from distribution.endpoints import open_to_all, text_response
 from distribution.errors import RequestInvalid, Unauthorized

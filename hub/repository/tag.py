@@ -21,11 +21,11 @@ from hub.drawing.highlight import CODE_MAX_LENGTH, colour_code
 from hub.kit.pages import ask, tell
 from hub.repository.image_view import describe_manifest, describe_moves
 from hub.repository.page import RepositoryPage, open_page
-from hub.repository.tag_statuses import remarks_on
 from repositories.manifests import DeletionRefused
 from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.models import Manifest, Tag
 from repositories.oci.digests import parse_digest
+from repositories.tag_statuses import remarks_on
 from repositories.tags import tag_manifest
 
 LOSSES_SHOWN = 20  # tags that a question names

@@ -19,12 +19,12 @@ from accounts.requests import SignInNeeded
 from hub.kit.pages import Pages, tell
 from hub.repository.image_view import describe_tags
 from hub.repository.page import RepositoryPage, open_page
-from hub.repository.tag_statuses import remarks_on
 from repositories.models import Repository, Tag, TagMove
 from repositories.models.tags import TagQuerySet
 from repositories.oci.references import is_tag
 from repositories.oci.versions import newest_first
 from repositories.rights.decisions import decide_tags
+from repositories.tag_statuses import remarks_on
 from repositories.tags import ManifestGone, TagExists, delete_tag, restore_tag
 
 PAGE_TAGS = 25
