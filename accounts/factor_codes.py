@@ -1,4 +1,4 @@
-"""Verifies codes of authenticator apps and recovery codes, for allauth's forms.
+"""Verifies codes of authenticator apps.
 
 A code of an app is valid for 30 seconds. The code of the step before and the one of the
 step after are accepted too, because clocks differ and people type slowly. Each code is
@@ -11,16 +11,10 @@ from enum import Enum
 
 from allauth.core.internal.cryptokit import compare_user_code
 from allauth.mfa import app_settings
-from allauth.mfa.adapter import get_adapter
-from allauth.mfa.base import forms as allauth_forms
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.mfa.utils import decrypt
-from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils.translation import gettext as _
-
-from accounts.signin_limits import check_codes, record_wrong_code
 
 USED_STEPS = "used_steps"  # in Authenticator.data
 
@@ -58,37 +52,3 @@ def use_app_code(authenticator: Authenticator, code: str) -> Code:
     if fresh:
         return Code.ACCEPTED
     return Code.USED if steps else Code.WRONG
-
-
-class _CodeForm(allauth_forms.BaseAuthenticateForm):  # type: ignore[misc]  # untyped
-    """Counts wrong codes in the database, for all processes together."""
-
-    def clean_code(self) -> str:
-        check_codes(username=self.user.username)
-        code: str = self.cleaned_data["code"]
-        kinds = Authenticator.Type
-        rows = {row.type: row for row in Authenticator.objects.filter(user=self.user)}
-        app, recovery = rows.get(kinds.TOTP), rows.get(kinds.RECOVERY_CODES)
-        outcome = Code.WRONG if app is None else use_app_code(app, code)
-        if outcome is Code.USED:
-            raise ValidationError(
-                _("This code was used already. Wait for the next one."), "used_code"
-            )
-        if outcome is Code.ACCEPTED:
-            self.authenticator = app
-            return code
-        if recovery is not None and recovery.wrap().validate_code(code):
-            self.authenticator = recovery
-            return code
-        record_wrong_code(username=self.user.username)
-        if app or recovery:
-            self._emit_authentication_failed(app or recovery)
-        raise get_adapter().validation_error("incorrect_code")
-
-
-class AuthenticateForm(_CodeForm, allauth_forms.AuthenticateForm):  # type: ignore[misc]
-    """The second step of a sign-in."""
-
-
-class ReauthenticateForm(_CodeForm, allauth_forms.ReauthenticateForm):  # type: ignore[misc]
-    """The confirmation before a change of the account's security."""

@@ -10,11 +10,11 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from accounts.adapters import may_sign_up
 from accounts.mail import refusals_of
 from accounts.models import Invitation, RefusedAddress, User
 from accounts.requests import actor_of_page
 from distribution.refresh_tokens import has_login_page
+from hub.account.adapters import may_sign_up
 from notifications.models import Notification
 from registry_site.kept_forms import page_of, take_kept_form
 

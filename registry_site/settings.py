@@ -380,7 +380,7 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_AGE = 30 * 86400  # what "stay signed in" promises
 
-ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_ADAPTER = "hub.account.adapters.AccountAdapter"
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(BERTH_URL).scheme
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # of changed passwords and second factors
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Berth] "
@@ -394,11 +394,11 @@ ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.credentials.ResetTokenGenerat
 ACCOUNT_PRESERVE_USERNAME_CASING = False  # a namespace is written in lower case
 # accounts/signin_limits.py counts these, for all ways in.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
-ACCOUNT_PREVENT_ENUMERATION = "strict"  # see accounts/adapters.py
+ACCOUNT_PREVENT_ENUMERATION = "strict"  # see hub/account/adapters.py
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
 MFA_FORMS = {
-    "authenticate": "accounts.factor_codes.AuthenticateForm",
-    "reauthenticate": "accounts.factor_codes.ReauthenticateForm",
+    "authenticate": "hub.account.factor_forms.AuthenticateForm",
+    "reauthenticate": "hub.account.factor_forms.ReauthenticateForm",
 }
 MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds, either way
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # mail may lead nowhere but to the console
@@ -406,7 +406,7 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = f"Berth ({BERTH_SERVICE})"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = urlsplit(BERTH_URL).scheme == "http"
-SOCIALACCOUNT_ADAPTER = "accounts.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_ADAPTER = "hub.account.adapters.SocialAccountAdapter"
 SOCIALACCOUNT_AUTO_SIGNUP = False  # the name of a namespace is chosen, not guessed
 SOCIALACCOUNT_FORMS = {"signup": "hub.account.forms.SocialSignUpForm"}
 

@@ -7,10 +7,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.adapters import INVITATION_IN_SESSION
 from accounts.invitations import InvitationOver, accept, decline, find_by_secret
 from accounts.models import Invitation, User
 from accounts.requests import actor_of_page, signed_in_user
+from hub.account.adapters import INVITATION_IN_SESSION
 from hub.kit.pages import tell
 
 

@@ -161,7 +161,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def get_login_stages(self) -> list[str]:
         """Put Berth's step for unconfirmed addresses in the place of allauth's."""
-        ours = "accounts.login_stages.ConfirmAddressStage"
+        ours = "hub.account.login_stages.ConfirmAddressStage"
         return [
             ours if stage.endswith(".EmailVerificationStage") else stage
             for stage in super().get_login_stages()
