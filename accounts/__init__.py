@@ -1,1 +1,1 @@
-"""Who is asking: people, organizations, teams, robots, and the tokens they use."""
+"""Stores users, organizations, teams, robots and tokens, and finds out who asks."""

@@ -1,1 +1,1 @@
-"""Plain SQL, the order of locks, durability, and the points of a crash."""
+"""Runs plain SQL, keeps the order of locks, and sets what a commit waits for."""

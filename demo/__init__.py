@@ -1,1 +1,1 @@
-"""A demo for a site to look at: people, images, stars, pulls."""
+"""Fills a site with a demo: people, images, stars, pulls."""

@@ -1,1 +1,1 @@
-"""Moves bytes in and out, in the words of the distribution-spec."""
+"""Serves the OCI distribution protocol, and stores and collects blobs."""

@@ -1,1 +1,1 @@
-"""Shows all pages for people: their views, forms, words and drawings."""
+"""Renders the pages about accounts and repositories, with their forms and drawings."""

@@ -1,0 +1,1 @@
+"""Notifies people of events, on a page and by email."""

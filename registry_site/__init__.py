@@ -1,4 +1,4 @@
-"""Wires the apps together: settings, addresses, server and worker."""
+"""Wires the rooms together: settings, addresses, server, worker, supervisor."""
 
 from registry_site.celery import app as celery_app
 

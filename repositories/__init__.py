@@ -1,1 +1,1 @@
-"""What there is and who may see it, in the words of the image-spec."""
+"""Stores repositories and what is in them, and decides who can do what there."""

@@ -1,1 +1,1 @@
-"""Finds repositories: the query, its statements, the index and the trends."""
+"""Finds repositories by words: the query, its statements, the index, the trends."""

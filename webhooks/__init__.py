@@ -1,1 +1,1 @@
-"""Tells others what happened."""
+"""Delivers events to other programs, signed, and with retries."""

@@ -1,6 +1,7 @@
-"""Who may import whom (CONTRIBUTING.md): every import of every file is read."""
+"""Who may import whom (docs/development/architecture.md): every import is read."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,37 +9,31 @@ import pytest
 
 from tests.servers import PROJECT_FOLDER
 
-# An app, and the siblings that it may import, those inside functions too.
-FLOOR_PLAN = {
+DOMAIN = {"database", "accounts", "repositories", "search"}
+# A room, and the others that it may import, those inside functions too.
+FLOOR_PLAN: dict[str, set[str]] = {
     "database": set(),
     "accounts": {"database"},
-    "repositories": {"accounts", "database"},
-    "search": {"repositories", "accounts", "database"},
-    "api": {"search", "repositories", "accounts", "database"},
-    "hub": {"search", "repositories", "accounts", "database"},
-    "distribution": {"hub", "search", "repositories", "accounts", "database"},
-    "webhooks": {"hub", "api", "repositories", "accounts", "database"},
-    "notifications": {"hub", "api", "repositories", "accounts", "database"},
-    "demo": {
-        "distribution",
-        "webhooks",
-        "search",
-        "repositories",
-        "accounts",
-        "database",
-    },
+    "repositories": {"database", "accounts"},
+    "search": {"database", "accounts", "repositories"},
+    "api": DOMAIN,
+    "hub": DOMAIN,
+    "distribution": {*DOMAIN, "hub"},
+    "webhooks": {*DOMAIN, "hub", "api"},
+    "notifications": {*DOMAIN, "hub", "api"},
+    "demo": {*DOMAIN, "distribution", "webhooks"},
     "registry_site": {
-        "distribution",
-        "webhooks",
-        "notifications",
-        "hub",
-        "api",
-        "search",
-        "repositories",
-        "accounts",
-        "database",
+        *DOMAIN,
+        *("hub", "api", "distribution", "webhooks", "notifications"),
     },
 }
+ROOMS_OF_PAGES = {"hub", "api", "registry_site"}
+# What else answers people or programs; admin.py holds Django's own pages.
+DOORS = re.compile(
+    r"\w+/(?:(?:views|api)/.+|(?:admin|forms|page_urls|pages|urls|views)\.py)"
+)
+KITS = ("django.contrib.messages", "django.forms", "drf_spectacular", "rest_framework")
+ARCHITECTURE = PROJECT_FOLDER / "docs" / "development" / "architecture.md"
 # Modules that know nothing of Django, so that they can be read and tested alone.
 PURE = [
     "accounts/actions.py",
@@ -66,36 +61,109 @@ PURE = [
 ]
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """Yield the first part of every module that a file imports."""
+def files_of(room: str) -> Iterator[Path]:
+    yield from sorted((PROJECT_FOLDER / room).rglob("*.py"))
+
+
+def modules_of(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports, and what it takes from one."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (name.name.partition(".")[0] for name in node.names)
+            yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-@pytest.mark.parametrize("app", FLOOR_PLAN)
-def test_an_app_imports_only_those_below_it(app: str) -> None:
+def imports_of(path: Path) -> set[str]:
+    """Return the first part of every module that a file imports."""
+    return {module.partition(".")[0] for module in modules_of(path)}
+
+
+def is_page(module: str) -> bool:
+    """Tell whether a module is a view or a form, or what only those stand on."""
+    room, *parts = module.split(".")
+    if room in FLOOR_PLAN:
+        is_door = bool({"api", "forms", "pages", "views"} & set(parts))
+        return room in ROOMS_OF_PAGES or is_door
+    return any(module == kit or module.startswith(f"{kit}.") for kit in KITS)
+
+
+def sentence_of(room: str) -> str:
+    """Return what the package says is in the room."""
+    path = PROJECT_FOLDER / room / "__init__.py"
+    return ast.get_docstring(ast.parse(path.read_text())) or ""
+
+
+@pytest.mark.parametrize("room", FLOOR_PLAN)
+def test_a_room_imports_only_those_below_it(room: str) -> None:
     wrong = {
-        f"{path.relative_to(PROJECT_FOLDER)} imports {sibling}"
-        for path in (PROJECT_FOLDER / app).rglob("*.py")
-        for sibling in imports_of(path)
-        if sibling in FLOOR_PLAN and sibling not in FLOOR_PLAN[app] | {app}
+        f"{path.relative_to(PROJECT_FOLDER)} imports {other}"
+        for path in files_of(room)
+        for other in imports_of(path)
+        if other in FLOOR_PLAN and other not in FLOOR_PLAN[room] | {room}
+    }
+    assert not wrong
+
+
+def test_every_package_of_the_product_is_on_the_plan() -> None:
+    packages = {path.parent.name for path in PROJECT_FOLDER.glob("*/__init__.py")}
+    assert packages - {"tests", "tools", "bench"} == FLOOR_PLAN.keys()
+
+
+def test_the_domain_knows_no_pages_and_no_api() -> None:
+    """No verb imports a view, a form, messages of a page or REST framework."""
+    wrong = {
+        f"{name} imports {module}"
+        for room in FLOOR_PLAN.keys() - ROOMS_OF_PAGES
+        for path in files_of(room)
+        if not DOORS.fullmatch(name := path.relative_to(PROJECT_FOLDER).as_posix())
+        for module in modules_of(path)
+        if is_page(module)
     }
     assert not wrong
 
 
 @pytest.mark.parametrize("path", PURE)
 def test_a_pure_module_does_without_django(path: str) -> None:
-    assert not set(imports_of(PROJECT_FOLDER / path)) & {"django", "celery"}
+    assert not imports_of(PROJECT_FOLDER / path) & {"django", "celery"}
 
 
 def test_no_product_file_imports_tests_or_tools() -> None:
     wrong = [
         path
-        for app in FLOOR_PLAN
-        for path in (PROJECT_FOLDER / app).rglob("*.py")
-        if {"tests", "tools", "bench"} & set(imports_of(path))
+        for room in FLOOR_PLAN
+        for path in files_of(room)
+        if {"tests", "tools", "bench"} & imports_of(path)
     ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", FLOOR_PLAN)
+def test_a_package_says_in_one_sentence_what_is_in_the_room(room: str) -> None:
+    sentence = sentence_of(room)
+    assert re.fullmatch(r"[A-Z].*[^.]\.", sentence), "one line, which ends with a dot"
+    assert not re.search(r"\. [A-Z]", sentence), "one sentence"
+
+
+def test_the_page_of_the_architecture_repeats_the_sentences() -> None:
+    rows = dict(
+        re.findall(r"^\| `(\w+)` \| (.+) \|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    )
+    assert rows == {room: sentence_of(room) for room in FLOOR_PLAN}
+
+
+def test_the_drawing_has_every_room_above_those_it_imports() -> None:
+    drawing = ARCHITECTURE.read_text().split("```")[1]
+    rows = [
+        words for row in drawing.splitlines() if (words := re.findall(r"\w{3,}", row))
+    ]
+    height = {room: -number for number, row in enumerate(rows) for room in row}
+    assert sorted(height) == sorted(FLOOR_PLAN)
+    wrong = {
+        f"{room} imports {other}"
+        for room, others in FLOOR_PLAN.items()
+        for other in others
+        if height[other] >= height[room]
+    }
     assert not wrong
