@@ -34,8 +34,11 @@ class JsonRefused(ValueError):
     """A text that is not JSON, or that parsers read differently; says why."""
 
 
-def parse_json(content: bytes) -> Any:
-    """Return the value, else JsonRefused."""
+def parse_json(content: bytes, *, are_keys_data: bool = False) -> Any:
+    """Return the value, else JsonRefused.
+
+    With ``are_keys_data``, keys that differ only by case are taken in every object.
+    """
     if content.count(b"[") + content.count(b"{") > BRACKETS_MAX:
         raise JsonRefused(f"nested too deeply, or more than {VALUES_MAX} values")
     try:
@@ -50,7 +53,11 @@ def parse_json(content: bytes) -> Any:
         raise JsonRefused("nested too deeply") from error
     except ValueError as error:  # JSON, UTF-8, or an absurdly long number
         raise JsonRefused(f"not valid JSON: {str(error)[:200]}") from error
-    _check(value, has_escapes=_escape_of_no_text.search(content) is not None)
+    _check(
+        value,
+        has_escapes=_escape_of_no_text.search(content) is not None,
+        are_keys_data=are_keys_data,
+    )
     return value
 
 
@@ -84,7 +91,7 @@ def _refuse_constant(name: str) -> None:
     raise JsonRefused(f"{name} is not JSON")
 
 
-def _check(value: Any, *, has_escapes: bool) -> None:
+def _check(value: Any, *, has_escapes: bool, are_keys_data: bool) -> None:
     """Walk all values, level by level."""
     level: list[tuple[str, Any]] = [("", value)]
     count = 0
@@ -98,7 +105,7 @@ def _check(value: Any, *, has_escapes: bool) -> None:
             if count > VALUES_MAX:
                 raise JsonRefused(f"more than {VALUES_MAX} values")
             if isinstance(found, dict):
-                _check_keys(name, found, has_escapes)
+                _check_keys(found, has_escapes, are_keys_data or name in MAPS)
                 below += found.items()
             else:
                 below += [("", item) for item in found]
@@ -108,13 +115,15 @@ def _check(value: Any, *, has_escapes: bool) -> None:
     raise JsonRefused(f"nested too deeply: more than {DEPTH_MAX} levels")
 
 
-def _check_keys(name: str, members: dict[str, Any], has_escapes: bool) -> None:
+def _check_keys(
+    members: dict[str, Any], has_escapes: bool, may_differ_by_case: bool
+) -> None:
     if has_escapes:
         for member in members:
             _check_text(member)
-    if name not in MAPS and len({member.casefold() for member in members}) != len(
-        members
-    ):
+    if may_differ_by_case:
+        return
+    if len({member.casefold() for member in members}) != len(members):
         raise JsonRefused("two members differ only by case")
 
 
