@@ -130,10 +130,9 @@ class BerthServer:
         data_folder: Path,
         database_url: str | None = None,
         port: int | None = None,
-        has_tables: bool = True,
         **environment: str,
     ) -> None:
-        if has_tables and database_url is None:
+        if database_url is None:
             _bring_tables(data_folder)
         self.data_folder = data_folder
         self.port = port or free_port()
