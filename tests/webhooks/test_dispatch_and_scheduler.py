@@ -474,7 +474,7 @@ def carried(monkeypatch: Any) -> list[int]:
     order: list[int] = []
     lanes = Lanes()
 
-    def send(delivery_id: int) -> float:
+    def send(delivery_id: int, lane: Lane) -> float:
         order.append(delivery_id)
         if delivery_id == 1:
             for number in (2, 3, 4):
@@ -492,7 +492,7 @@ def test_a_failure_of_our_own_gives_the_place_back(
 ) -> None:
     """Else one of them, and a webhook were never called again."""
 
-    def fail(delivery_id: int) -> None:
+    def fail(delivery_id: int, lane: Lane) -> None:
         raise DatabaseError
 
     monkeypatch.setattr(attempts, "_send", fail)

@@ -1,6 +1,8 @@
 """Payloads have a bounded cost, and what cannot be rendered holds up nothing else."""
 
 import json
+import threading
+import time
 import tracemalloc
 from typing import Any
 
@@ -16,7 +18,7 @@ from repositories.pulls.counting import Fetch, count_fetches
 from tests import images, make
 from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Receiver
-from webhooks.delivery import planning
+from webhooks.delivery import attempts, planning
 from webhooks.delivery.attempts import carry
 from webhooks.delivery.redelivery import redeliver
 from webhooks.failures import Problem
@@ -147,6 +149,56 @@ def test_pulls_are_rendered_by_the_worker_too(
     assert (failed.status, failed.problem) == ("failed", Problem.PAYLOAD)
     data = json.loads(sent.body)["data"]
     assert (data["count"], data["tag"]) == (3, "v1")
+
+
+def test_costly_payloads_keep_only_one_thread_busy(
+    alice: RegistryClient,
+    private_api: Repository,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Webhooks that are known to be quick wait for none of them (A2)."""
+    url = f"{receiver.url}/ok"
+    quick, _ = make.webhook(url, repository=private_api)
+    alice.push(f"{private_api.full_name}:v1", images.image())
+    carried(quick)
+    costly = [make.webhook(url, repository=private_api)[0] for _ in range(4)]
+    alice.push(f"{private_api.full_name}:v2", images.image())
+    while relay_events():
+        pass
+    real, rendering, most = attempts.render_delivery, [0], [0]
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def render(delivery: Delivery) -> str:
+        if delivery.webhook == quick:
+            return real(delivery)
+        rendering[0] += 1
+        most[0] = max(most[0], rendering[0])
+        has_begun.set()
+        may_end.wait(60)
+        busy_until = time.thread_time() + 2 * attempts.RENDER_SECONDS
+        while time.thread_time() < busy_until:
+            pass
+        rendering[0] -= 1
+        return real(delivery)
+
+    monkeypatch.setattr(attempts, "render_delivery", render)
+    rows = Delivery.objects.filter(webhook__in=costly)
+    threads = [
+        threading.Thread(target=carry, kwargs={"delivery_id": row.pk}) for row in rows
+    ]
+    for thread in threads:
+        thread.start()
+    assert has_begun.wait(60)
+    [_, sent] = carried(quick)  # while one of the four renders, and three wait
+    assert sent.status == Delivery.Status.DELIVERED
+    may_end.set()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert {row.status for row in rows.all()} == {Delivery.Status.DELIVERED}
+    for hook in costly:
+        assert attempts.lanes._hooks[hook.pk].slow_count == 1
 
 
 @pytest.mark.parametrize(
