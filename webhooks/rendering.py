@@ -6,9 +6,7 @@ own queue (webhooks/delivery/scheduler.py). What cannot be rendered is the failu
 that delivery.
 """
 
-import json
 import logging
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -147,14 +145,15 @@ def notice_of(event: Event) -> Notice:
 
 def _with_manifest(notice: Notice, manifest: Manifest) -> Notice:
     references = list(manifest.references.order_by("position")[:REFERENCES_MAX])
-    named = manifest.platforms_of(references[:ENTRIES_SHOWN])
-    platforms = list(_within(PLATFORMS_MAX_BYTES, named))
+    platforms, more_platform_count = manifest.list_platforms(
+        PLATFORMS_MAX_BYTES, references[:ENTRIES_SHOWN]
+    )
     return replace(
         notice,
         media_type=manifest.media_type,
         size_bytes=manifest.size_bytes,
         platforms=platforms,
-        more_platform_count=manifest.more_platform_count + len(named) - len(platforms),
+        more_platform_count=more_platform_count,
         references=[
             {
                 "mediaType": reference.media_type,
@@ -164,15 +163,6 @@ def _with_manifest(notice: Notice, manifest: Manifest) -> Notice:
             for reference in references
         ],
     )
-
-
-def _within(bytes_max: int, texts: Iterable[str]) -> Iterator[str]:
-    """Yield texts as long as they fit in so many bytes of JSON."""
-    for text in texts:
-        bytes_max -= len(json.dumps(text))
-        if bytes_max < 0:
-            return
-        yield text
 
 
 def sample_notice(webhook: Webhook) -> Notice:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterable
 
 from django.db import models
@@ -89,10 +90,27 @@ class Manifest(models.Model):
         named = {reference.platform for reference in references}
         return sorted(platform for platform in named if is_platform(platform))
 
-    @property
-    def more_platform_count(self) -> int:
-        """How many entries an index has behind those whose platforms are listed."""
-        return max(0, self.reference_count - ENTRIES_SHOWN) if self.is_index else 0
+    def list_platforms(
+        self,
+        bytes_max: int,
+        references: Iterable["ManifestReference"] | None = None,
+    ) -> tuple[list[str], int]:
+        """Return the first platforms, and how many entries of an index are not listed.
+
+        The platforms have at most so many bytes as JSON. Without ``references``, the
+        prefetched ``shown_references`` count.
+        """
+        named = self.platforms_of(
+            self.references.all() if references is None else references
+        )
+        listed: list[str] = []
+        for platform in named:
+            bytes_max -= len(json.dumps(platform))
+            if bytes_max < 0:
+                break
+            listed.append(platform)
+        behind = max(0, self.reference_count - ENTRIES_SHOWN) if self.is_index else 0
+        return listed, behind + len(named) - len(listed)
 
 
 def shown_references(path: str) -> "models.Prefetch[str]":

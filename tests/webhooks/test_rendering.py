@@ -27,6 +27,7 @@ from webhooks.formats.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_j
 from webhooks.message import EventName, Notice
 from webhooks.models import Delivery, Webhook
 from webhooks.registration import change_webhook
+from webhooks.rendering import render_delivery
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 
@@ -166,12 +167,12 @@ def test_costly_payloads_keep_only_one_thread_busy(
     alice.push(f"{private_api.full_name}:v2", images.image())
     while relay_events():
         pass
-    real, rendering, most = attempts.render_delivery, [0], [0]
+    rendering, most = [0], [0]
     has_begun, may_end = threading.Event(), threading.Event()
 
     def render(delivery: Delivery) -> str:
         if delivery.webhook == quick:
-            return real(delivery)
+            return render_delivery(delivery)
         rendering[0] += 1
         most[0] = max(most[0], rendering[0])
         has_begun.set()
@@ -180,7 +181,7 @@ def test_costly_payloads_keep_only_one_thread_busy(
         while time.thread_time() < busy_until:
             pass
         rendering[0] -= 1
-        return real(delivery)
+        return render_delivery(delivery)
 
     monkeypatch.setattr(attempts, "render_delivery", render)
     rows = Delivery.objects.filter(webhook__in=costly)
