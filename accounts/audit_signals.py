@@ -44,7 +44,7 @@ def record_password(*, request: HttpRequest, user: User, **signal: Any) -> None:
 
 @receiver([account.email_added, account.email_changed, account.email_removed])
 def record_email(*, request: HttpRequest, user: User, **signal: Any) -> None:
-    """Record that an e-mail address came or went, not which."""
+    """Record that an email address came or went, not which."""
     _tell(AccountEvent.USER_CHANGED, request, user, changed=["email"])
 
 

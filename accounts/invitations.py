@@ -1,6 +1,6 @@
 """Invite people to teams; they accept or decline.
 
-An invitation is for a user, or for whoever reads an e-mail address; the mailed link
+An invitation is for a user, or for whoever reads an email address; the mailed link
 holds a secret that is kept as a hash. Nothing tells the inviter whether an address
 belongs to a user: the row, the answer and the mail are the same.
 """
@@ -48,7 +48,7 @@ class InvitationOver(ValueError):
 def invite(
     *, team: Team, actor: Actor, user: User | None = None, email: str = ""
 ) -> tuple[Invitation, str]:
-    """Invite a user or an e-mail address; the second value is the link's secret.
+    """Invite a user or an email address; the second value is the link's secret.
 
     The mail is queued in the same transaction; if it cannot be sent, the invitation
     stands and a user finds it on the site. Raises AlreadyMember (never for an address,

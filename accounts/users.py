@@ -83,7 +83,7 @@ def change_user(*, user: User, actor: Actor, **fields: Any) -> None:
 
     An account can always be suspended (``is_active``), whatever it owns. Raises
     LastAdministrator for the last one of the site, and IntegrityError when another
-    account has the e-mail address.
+    account has the email address.
     """
     changed = [name for name in fields if getattr(user, name) != fields[name]]
     if not changed:

@@ -46,7 +46,7 @@ class InvitationsView(ApiView):
         request=NewInvitationSerializer, responses={201: InvitationSerializer}
     )
     def post(self, request: Request, organization: str) -> Response:
-        """Invite a user, or an e-mail address; the secret goes by mail only."""
+        """Invite a user, or an email address; the secret goes by mail only."""
         found = administered_organization(organization, self.actor)
         fields = self.read(NewInvitationSerializer)
         team = (
@@ -96,7 +96,7 @@ class InvitationView(ApiView):
 
 
 class OwnInvitationsView(ApiView):
-    """Invitations to oneself, by name or by one's own e-mail address."""
+    """Invitations to oneself, by name or by one's own email address."""
 
     serializer_class = OwnInvitationSerializer
     is_list = True

@@ -251,7 +251,7 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
 
 
 class NewInvitationSerializer(serializers.Serializer[Any]):
-    """To a user or to an e-mail address, one of the two."""
+    """To a user or to an email address, one of the two."""
 
     team = ComponentField()
     username = serializers.CharField(max_length=NAMESPACE_MAX_LENGTH, required=False)

@@ -112,7 +112,7 @@ class UsersView(AdministratorView):
                 actor=self.actor,
             )
         except IntegrityError as error:
-            raise Conflict("this name or e-mail address is taken") from error
+            raise Conflict("this name or email address is taken") from error
         return Response(
             AdministeredUserSerializer(user).data, status=status.HTTP_201_CREATED
         )
@@ -139,7 +139,7 @@ class OneUserView(AdministratorView):
         except LastAdministrator as error:
             raise Conflict(str(error)) from error
         except IntegrityError as error:
-            raise Conflict("this e-mail address is taken") from error
+            raise Conflict("this email address is taken") from error
 
     def delete(self, request: Request, username: str) -> Response:
         """Suspend the account; the name stays taken."""

@@ -218,7 +218,7 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # not at run
         labels = {
             "display_name": _("Display name"),
             "description": _("Description"),
-            "email": _("E-mail"),
+            "email": _("Email"),
         }
         widgets = {"description": forms.Textarea(attrs={"rows": 3})}
         help_texts = {"email": _("Only for those who administer it.")}

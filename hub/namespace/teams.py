@@ -138,7 +138,7 @@ def _join(page: NamespacePage, row: Team, form: JoinForm) -> HttpResponse | None
             tell(request, _("%(who)s added.") % {"who": form.member.username})
             return redirect(page.address("team", team=row.name))
         if "add" in request.POST:
-            form.add_error("who", _("An e-mail address can only be invited."))
+            form.add_error("who", _("An email address can only be invited."))
         elif _invite(page, row, form):
             tell(request, _("%(who)s invited.") % {"who": form.cleaned_data["who"]})
             return redirect(page.address("team", team=row.name))

@@ -218,7 +218,7 @@ def test_an_invitation_of_an_account_makes_no_other(
 
 @pytest.fixture(scope="module")
 def judy(django_db_setup: None) -> User:
-    """Somebody with a password and an e-mail address."""
+    """Somebody with a password and an email address."""
     return make.user(
         "judy", password=PASSWORD, email=f"{make.unique('judy')}@example.com"
     )
@@ -566,7 +566,7 @@ def test_wrong_codes_are_limited_for_all_processes(registry: BerthServer) -> Non
     [
         ("inactive/", "This account is disabled"),
         ("confirm-email/", "Confirm your address"),
-        ("confirm-email/nothing/", "Confirm your e-mail address"),
+        ("confirm-email/nothing/", "Confirm your email address"),
         ("password/reset/done/", "Check your email"),
         ("password/reset/key/1-nothing/", "This link no longer works"),
         ("password/reset/key/done/", "The password is changed"),
