@@ -21,9 +21,10 @@ test: .venv/dev ## run the tests on SQLite and on PostgreSQL
 	BERTH_TEST_DATABASE=postgres $(BIN)/pytest -q -n 2 --dist loadgroup \
 		-m "not own_database and not once" tests
 
-check: .venv/dev ## format, lint, types, templates, migrations
+check: .venv/dev ## format, lint, spelling, types, templates, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell $$(git ls-files)
 	$(BIN)/mypy .
 	$(BIN)/djade --target-version 5.2 --check $$(git ls-files 'templates/*.html')
 	BERTH_DATA=build/check $(BIN)/python -W ignore manage.py makemigrations --check --dry-run

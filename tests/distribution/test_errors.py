@@ -399,7 +399,7 @@ def test_codes_that_clients_retry_on_are_for_what_passes() -> None:
 
 
 def test_head_is_answered_wherever_get_is(alice: RegistryClient, api: str) -> None:
-    """HEAD has GET's status and headers, and no body (RFC 9110 §9.1, C13)."""
+    """HEAD has the status and headers of GET, and no body (RFC 9110 §9.1, C13)."""
     image = images.image()
     digest = alice.push(f"{api}:v1", image)
     upload = alice.start_upload(api)
