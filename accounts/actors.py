@@ -1,7 +1,8 @@
 """Who asks, and how much at most: the value that every permission question starts from.
 
 An Actor is made by authentication and never looked into the database again for its
-identity; what it may do is asked on every request (permissions.md, rule 5).
+identity; what it may do is asked on every request (rule 5 of
+docs/development/permissions.md).
 """
 
 from dataclasses import dataclass, field, replace

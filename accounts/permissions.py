@@ -1,7 +1,8 @@
-"""May they administer this namespace, or see who is in it? (permissions.md, rule 2)
+"""May they administer this namespace, or see who is in it?
 
-The owner of a user's namespace and the members of an organization's admin teams
-administer it. A token only narrows: it has to allow *admin* and to reach the namespace.
+Rule 2 of docs/development/permissions.md: the owner of a user's namespace and the
+members of an organization's admin teams administer it. A token only narrows: it has to
+allow *admin* and to reach the namespace.
 """
 
 from django.db.models import Exists, OuterRef, QuerySet

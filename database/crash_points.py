@@ -1,7 +1,7 @@
 """Named places where a test kills the process, to see what a crash leaves behind.
 
-The names are those of the reliability page in docs/. In service BERTH_CRASH_AT is
-empty and reaching a point costs one comparison.
+docs/development/reliability.md says what must hold at each. In service BERTH_CRASH_AT
+is empty, and reaching a point costs one comparison.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Hold what is kept against what is promised (docs/reliability.md names the promises).
+"""Hold what is kept against what is promised (docs/development/reliability.md).
 
     store        the blob store is there, and is this database's
     tags         every tag points to a manifest of its own repository

@@ -1,4 +1,4 @@
-"""Headers of the protocol's answers, written in one place (§1.3 of the checklist)."""
+"""Headers of the protocol's answers, written in one place (H-1 to H-11)."""
 
 from urllib.parse import quote, urlencode
 

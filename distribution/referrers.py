@@ -1,4 +1,4 @@
-"""Referrers: the manifests that name another as their subject (REF-1 .. REF-8).
+"""Referrers: the manifests that name another as their subject (REF-1 .. REF-10).
 
 A page is cut by bytes and begins with the newest referrer, since many clients read one
 page only, and want the newest signature. What a page shows of a referrer's annotations

@@ -4,7 +4,7 @@ One folder per run holds, for every xdist worker, a BERTH_DATA and a live server
 own. Tests and server share the database, nothing is rolled back, and nothing collides,
 because names come from make.unique(). BERTH_TEST_DATABASE=sqlite|postgres chooses.
 
-The people are the same everywhere (design: permissions.md):
+The people are the same everywhere (docs/development/permissions.md):
 
     alice   owns the organization acme, and so acme/api
     bob     writes through the team backend of acme

@@ -1,4 +1,4 @@
-"""Manifests in, out and away (MAN-1 .. MAN-17, DEL-1)."""
+"""Manifests in, out and away (MAN-1 .. MAN-20, DEL-1)."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The token service: GET as docker asks, POST as OAuth2 clients do (§2)."""
+"""The token service: GET as docker asks, POST as OAuth2 clients do (AUTH-10 on)."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Sessions of blobs being pushed (UP-1 .. UP-14) and mounts (MNT-1 .. MNT-7)."""
+"""Sessions of blobs being pushed (UP-1 .. UP-16) and mounts (MNT-1 .. MNT-7)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Limits on guessing, and the memory of a verified password (RATE-5, reliability)."""
+"""Limits on guessing, and the memory of a verified password (RATE-5)."""
 
 import itertools
 from datetime import timedelta
@@ -300,7 +300,7 @@ def revoked() -> str:
 def test_what_is_no_guess_at_a_password_blocks_no_address(
     database: None, address: str, revoked: str
 ) -> None:
-    """Tokens cannot be guessed, and an empty password is no guess (A8, C3)."""
+    """Tokens cannot be guessed, and an empty password is no guess (AUTH-52, A8, C3)."""
     person = make.user("neighbor", password=PASSWORD)
     secret = make.access_token(person)
     acme = make.organization(owner=person)
@@ -332,7 +332,7 @@ def keys_of(address: str) -> list[str]:
 
 
 def test_a_blocked_address_keeps_its_tokens(database: None, address: str) -> None:
-    """An unguessable credential that is correct is always accepted (A8)."""
+    """An unguessable credential that is correct is always accepted (AUTH-52, A8)."""
     person = make.user("bearer")
     secret = make.access_token(person)
     robot, of_robot = make.robot(make.organization(owner=person).namespace)
@@ -379,7 +379,7 @@ def count_hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_same_name_works_everywhere(
     database: None, address: str, rf: RequestFactory
 ) -> None:
-    """A username in any case or the email address, with password and token (C8)."""
+    """A username in any case or the email address, by either secret (AUTH-51, C8)."""
     email = f"{make.unique('dave')}+ci@example.com"
     person = make.user("dave", password=PASSWORD, email=email)
     secret = make.access_token(person)

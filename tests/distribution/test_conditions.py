@@ -67,7 +67,7 @@ def filled(headers: dict[str, str], etag: str) -> dict[str, str]:
 
 
 def test_reads(bob: RegistryClient, api: str) -> None:
-    """GET and HEAD are 304 or 412 where RFC 9110 §13 says so (C6)."""
+    """GET and HEAD are 304 or 412 where RFC 9110 §13 says so (COND-1)."""
     image = images.image()
     bob.push(f"{api}:v1", image)
     blob = digest_of(image.blobs[0])
@@ -99,7 +99,7 @@ def check_not_modified(response: httpx.Response, plain: httpx.Response) -> None:
 
 
 def test_pushes(bob: RegistryClient, api: str) -> None:
-    """A PUT by tag or by digest is performed on its condition only (C6, MAN-16)."""
+    """A PUT by tag or by digest is performed on its condition only (COND-1, MAN-16)."""
     first, second = images.image(), images.image()
     bob.push(f"{api}:v1", first)
     bob.push(api, second)
@@ -120,7 +120,7 @@ def test_pushes(bob: RegistryClient, api: str) -> None:
 
 
 def test_pushes_of_what_is_new(bob: RegistryClient, api: str) -> None:
-    """If-None-Match holds for what is not there, If-Match does not (C6)."""
+    """If-None-Match holds for what is not there, If-Match does not (COND-1)."""
     bob.push(f"{api}:there", images.image())
     for headers, status in [
         ({}, 201),
@@ -156,7 +156,7 @@ def test_pushes_of_what_is_new(bob: RegistryClient, api: str) -> None:
 
 
 def test_deletions(alice: RegistryClient, api: str) -> None:
-    """A DELETE of a tag, manifest or blob is performed on its condition only (C6)."""
+    """COND-1: a DELETE of a tag, manifest or blob is performed on its condition."""
     image = images.image()
     alice.push(f"{api}:v1", image)
     blob = alice.push_blob(api, some_bytes())
@@ -234,7 +234,7 @@ def tag_of(client: RegistryClient, name: str) -> str:
     ],
 )  # fmt: skip
 def test_dates(headers: dict[str, str], is_read: bool, verdict: str) -> None:
-    """Dates count where there are some, and entity tags come first (C6, §13.2.2)."""
+    """COND-1: dates count where there are some, and entity tags come first."""
     environ = {f"HTTP_{name}": value for name, value in headers.items()}
     conditions = Conditions.read(environ)
     found = conditions.judge('"e"', is_read=is_read, modified_at=1_577_836_800)

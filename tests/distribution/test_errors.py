@@ -102,7 +102,7 @@ def test_a_refusal_says_what_was_wrong(
 def test_no_header_of_a_browsers_changes_an_answer(
     alice: RegistryClient, api: str, headers: dict[str, str]
 ) -> None:
-    """H-2, R-24, R-30, R-32, R-33: no cookie, no CSRF check, no compression."""
+    """H-2, DJ-3, R-24, R-30, R-32, R-33: no cookie, no CSRF check, no compression."""
     digest = alice.push(f"{api}:v1", image := images.image(images.some_bytes(5000)))
     blob = images.digest_of(image.blobs[1])
     for path in (f"manifests/{digest}", f"blobs/{blob}", "tags/list", "tags/absent"):
@@ -399,7 +399,7 @@ def test_codes_that_clients_retry_on_are_for_what_passes() -> None:
 
 
 def test_head_is_answered_wherever_get_is(alice: RegistryClient, api: str) -> None:
-    """HEAD has the status and headers of GET, and no body (RFC 9110 §9.1, C13)."""
+    """HEAD has the status and headers of GET, and no body (H-10)."""
     image = images.image()
     digest = alice.push(f"{api}:v1", image)
     upload = alice.start_upload(api)
@@ -431,7 +431,7 @@ def test_head_is_answered_wherever_get_is(alice: RegistryClient, api: str) -> No
 def test_methods_are_case_sensitive(
     anonymous: RegistryClient, method: str, path: str
 ) -> None:
-    """RFC 9110 §9.1 (B6)."""
+    """RFC 9110 §9.1 (H-10, B6)."""
     with RawConnection(anonymous.url) as connection:
         connection.send_head(method, path)
         answer = connection.receive(method.upper())
@@ -507,7 +507,7 @@ def test_a_query_need_not_be_escaped(
 
 
 def test_no_answer_runs_in_a_browser(alice: RegistryClient, api: str) -> None:
-    """Other people's bytes are shown as their type says, in a sandbox (B2)."""
+    """Other people's bytes are shown as their type says, in a sandbox (H-11, B2)."""
     image = images.image()
     alice.push(f"{api}:v1", image)
     blob = images.digest_of(image.blobs[1])

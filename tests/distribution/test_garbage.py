@@ -191,7 +191,7 @@ def _everything(server: BerthServer) -> Any:
 def test_a_store_without_its_marker_is_left_alone(
     bob: RegistryClient, api: str, registry: BerthServer
 ) -> None:
-    """F7, I4: a folder that is not mounted does not mean that everything is gone."""
+    """FS7, I4: a folder that is not mounted does not mean that everything is gone."""
     bob.push_blob(api, some_bytes())
     _age(api)
     marker = registry.data_folder / "blobs" / "berth-store"
@@ -580,7 +580,7 @@ GENERIC = "application/vnd.example.thing.manifest.v1+json"
 def test_what_a_manifest_of_an_unknown_type_names_stays(
     bob: RegistryClient, api: str, private_api: Repository, is_upgrade: bool
 ) -> None:
-    """References are found by their shape and kept, with those stored before (B1)."""
+    """MAN-18: references are found by their shape and kept, older ones too."""
     blobs = [some_bytes() for _ in range(6)]
     digests = [bob.push_blob(api, blob) for blob in blobs]
     unused = bob.push_blob(api, some_bytes())

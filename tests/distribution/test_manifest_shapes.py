@@ -107,7 +107,7 @@ def test_a_legal_image_is_taken(
 ) -> None:
     """MAN-8, R-23, R-47: no list of allowed types, and unknown members pass.
 
-    Null is the same as an absent member (C11).
+    Null is the same as an absent member (MAN-20).
     """
     assert put(bob, api, IMAGE | changes, OCI_MANIFEST).status_code == 201
 
@@ -136,7 +136,7 @@ def test_a_legal_index_is_taken(
 def test_an_index_of_nothing_may_be_null(
     bob: RegistryClient, api: str, body: dict[str, Any]
 ) -> None:
-    """Go writes a nil slice as null, which is the same as no member (C11)."""
+    """Go writes a nil slice as null, which is the same as no member (MAN-20)."""
     assert put(bob, api, body, OCI_INDEX).status_code == 201
 
 
@@ -144,7 +144,7 @@ def test_an_index_of_nothing_may_be_null(
 def test_a_descriptor_of_a_manifest_has_its_size(
     bob: RegistryClient, api: str, member: str
 ) -> None:
-    """MAN-14, B5: where the manifest is here, its size must be right."""
+    """MAN-19, B5: where the manifest is here, its size must be right."""
     image = images.image()
     bob.push(f"{api}:child", image)
     for change, status in ((0, 201), (1, 400)):
@@ -307,7 +307,7 @@ HUGE = 10**30
 def test_an_image_against_the_rules_is_refused_with_the_reason(
     bob: RegistryClient, api: str, changes: dict[str, Any], word: str
 ) -> None:
-    """MAN-3, MAN-14, E-4, R-48: a bare 'manifest invalid' costs people days."""
+    """MAN-3, MAN-14, MAN-19, E-4, R-48: a bare 'manifest invalid' costs people days."""
     response = put(bob, api, IMAGE | changes, OCI_MANIFEST)
     assert response.status_code == 400
     [error] = response.json()["errors"]

@@ -561,7 +561,7 @@ def test_a_refusal_has_its_reason_in_a_header(
     path: str,
     by_token: bool,
 ) -> None:
-    """The answer to a HEAD has no body: RFC 6750's error_description says why (E13)."""
+    """AUTH-7: the answer to a HEAD has no body; error_description says why."""
     client = dave if method in {"HEAD", "GET"} else carol
     token = client.token(f"repository:{api}:pull,push") if by_token else ""
     headers = {} if by_token else client.basic

@@ -1,4 +1,4 @@
-"""Ranges of blobs: from RFC 9110 §14, and what lazy pullers send (BLOB-3, -7, -8)."""
+"""Ranges of blobs: from RFC 9110 §14, and what lazy pullers send (BLOB-3)."""
 
 import email
 import random
@@ -122,7 +122,7 @@ def blob(bob: RegistryClient, api: str) -> str:
 
 
 def test_satisfiable_ranges_are_sent(bob: RegistryClient, blob: str) -> None:
-    """A satisfiable range is 206, also when it is everything (C1, C2)."""
+    """A satisfiable range is 206, also when it is everything (BLOB-7, BLOB-8)."""
     for header, expected in SATISFIABLE.items():
         response = bob.get(blob, headers={"Range": header})
         assert response.status_code == 206, header
@@ -148,7 +148,7 @@ def test_ranges_outside_the_blob_are_416(bob: RegistryClient, blob: str) -> None
 def test_malformed_and_excessive_ranges_are_ignored(
     bob: RegistryClient, blob: str
 ) -> None:
-    """A Range that is malformed or has too many parts gets the whole blob (C1, C2)."""
+    """BLOB-3: a Range that is malformed or has too many parts gets the whole blob."""
     for header in IGNORED:
         response = bob.get(blob, headers={"Range": header})
         assert response.status_code == 200, header
@@ -175,7 +175,7 @@ def test_an_empty_blob_has_no_ranges(bob: RegistryClient, api: str) -> None:
 
 
 def test_if_range(bob: RegistryClient, blob: str) -> None:
-    """A range is sent only if If-Range is exactly the strong entity tag (C1)."""
+    """A range is sent only if If-Range is exactly the strong entity tag (BLOB-3)."""
     ranges = {"bytes=0-9": 206, "bytes=0-9,50-59": 206, "bytes=5000-": 416}
     for (header, status), (condition, is_its_own) in product(
         ranges.items(), IF_RANGE.items()
@@ -189,7 +189,7 @@ def test_if_range(bob: RegistryClient, blob: str) -> None:
 
 
 def test_ranges_of_a_large_blob(bob: RegistryClient, api: str) -> None:
-    """Parts longer than one piece of the store come whole and in order (C2)."""
+    """Parts longer than one piece of the store come whole and in order (BLOB-8)."""
     content = random.Random(2).randbytes(7 * 1024 * 1024)
     path = f"/v2/{api}/blobs/{bob.push_blob(api, content)}"
     expected = [(5_000_000, 7_000_000), (0, 3_000_000), (4_000_000, 4_000_000)]
@@ -249,7 +249,7 @@ class Pieces:
 
 
 def test_of_a_multipart_body_one_span_at_a_time_is_open() -> None:
-    """The memory and files of an answer do not grow with its ranges (C2)."""
+    """The memory and files of an answer do not grow with its ranges (BLOB-8)."""
     opened: list[Pieces] = []
 
     def open_span(span: Span) -> Pieces:

@@ -154,7 +154,7 @@ def test_the_list_has_pages(
     bob.push(api, images.artifact(subject, artifact_type=SIGNATURE))
     path = f"/v2/{api}/referrers/{subject.digest}{query}"
     found = [entry["digest"] for entry in follow_links(bob.get, path, "manifests")]
-    assert found[-5:] == pushed[::-1]  # the newest come first (C10)
+    assert found[-5:] == pushed[::-1]  # the newest come first (REF-9)
     assert len(found) == (5 if "artifactType" in query else 6)
     assert bob.get(f"{path}&last=x").status_code == 400
 
@@ -176,7 +176,7 @@ def test_a_page_is_no_larger_than_a_manifest(
 def test_a_page_holds_every_small_referrer(
     bob: RegistryClient, api: str, subject: Image, private_api: Repository
 ) -> None:
-    """Clients that read one page only find the newest signature there (C10)."""
+    """Clients that read one page only find the newest signature there (REF-9)."""
     old = bob.push(api, images.artifact(subject))
     template = Manifest.objects.get(repository=private_api, digest=old)
     rows = []
@@ -218,7 +218,7 @@ def test_an_entry_that_fills_no_page_is_listed_without_its_annotations(
 def test_a_plus_sign_need_not_be_escaped(
     bob: RegistryClient, api: str, subject: Image, spelling: str
 ) -> None:
-    """Both spellings of an artifact type find it (C5)."""
+    """Both spellings of an artifact type find it (REF-10, C5)."""
     digest = bob.push(
         api, images.artifact(subject, artifact_type="application/spdx+json")
     )

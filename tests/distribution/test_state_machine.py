@@ -1,4 +1,4 @@
-"""Any sequence of pushes and deletions: what is visible is what a plain dict says (E1).
+"""Any sequence of pushes and deletions: what is visible is what a plain dict says.
 
 Hypothesis makes up the steps against the live server. After each step the tags are
 listed, and one thing after another is pulled, byte for byte.
@@ -236,7 +236,7 @@ class RegistryMachine(RuleBasedStateMachine):
 def test_what_is_visible_is_what_was_pushed_and_not_deleted(
     alice: RegistryClient, cast: Cast, registry: BerthServer
 ) -> None:
-    """E1, E4, I2, I3, I4, I16."""
+    """I2, I3, I4, I16."""
     RegistryMachine.client, RegistryMachine.cast = alice, cast
     run_state_machine_as_test(
         RegistryMachine,

@@ -34,7 +34,7 @@ def tagged(bob: RegistryClient, private_api: Repository) -> str:
 
 
 def test_all_tags_in_byte_order(bob: RegistryClient, tagged: str, api: str) -> None:
-    """TAG-1, TAG-2, TAG-3, R-46."""
+    """TAG-1, TAG-2, TAG-3, D-7, R-46."""
     response = bob.get(tagged)
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "application/json"

@@ -48,7 +48,7 @@ def test_the_answer_has_all_that_clients_read(alice: RegistryClient, api: str) -
 def test_a_token_of_many_scopes_is_taken(
     alice: RegistryClient, api: str, other: str, count: int, length: int
 ) -> None:
-    """What is signed is taken back, and the first scope is in it (C4)."""
+    """What is signed is taken back, and the first scope is in it (AUTH-50, C4)."""
     sources = [
         f"{alice.username}/{make.unique('source')}".ljust(length, "a")
         for _ in range(count)
@@ -78,7 +78,7 @@ def test_a_token_of_many_scopes_is_taken(
 def test_a_scope_of_very_many_actions_makes_no_long_token(
     anonymous: RegistryClient,
 ) -> None:
-    """Only words that mean something are signed (C4)."""
+    """Only words that mean something are signed (AUTH-50, C4)."""
     actions = ",".join(f"a{number}" for number in range(3000))
     for resource in ("registry:catalog", "repository:acme/api"):
         answer = anonymous.token_answer(f"{resource}:*,{actions}")

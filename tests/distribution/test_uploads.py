@@ -236,7 +236,7 @@ def test_a_refused_chunk_is_told_where_to_go_on(bob: RegistryClient, api: str) -
 def test_an_unreadable_range_says_where_to_go_on(
     bob: RegistryClient, api: str, method: str, content_range: str
 ) -> None:
-    """It is refused like a chunk out of order; only ASCII has digits (C12, B6)."""
+    """It is refused like a chunk out of order; only ASCII has digits (UP-15, B6)."""
     location = bob.start_upload(api)
     bob.patch(location, content=b"01234")
     with RawConnection(bob.url) as connection:
@@ -260,7 +260,7 @@ def test_an_unreadable_range_says_where_to_go_on(
 def test_a_finished_upload_may_be_finished_again(
     bob: RegistryClient, robby: RegistryClient, api: str, other: str, content: bytes
 ) -> None:
-    """A client whose answer was lost gets it again, where the blob is here (C7)."""
+    """A client whose answer was lost gets it again, where the blob is here (UP-16)."""
     whole = some_bytes()
     location = bob.start_upload(api)
     if not content:

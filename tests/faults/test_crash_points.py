@@ -1,4 +1,4 @@
-"""Killed at a named point, restarted, and nothing acknowledged is lost (B1, C01 - C15).
+"""Killed at a named point, restarted, and nothing acknowledged is lost (C01 - C15).
 
 Each test: bring a registry of its own to where the request begins, start a server with
 the point armed on its data, send the request that dies, kill what is left, and look

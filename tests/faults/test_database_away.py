@@ -1,4 +1,4 @@
-"""The database goes away and comes back (D1): 503 in the right shape, no restart."""
+"""The database goes away and comes back (DB1): 503 in the right shape, no restart."""
 
 import time
 from pathlib import Path
@@ -31,7 +31,7 @@ def name() -> str:
 def test_without_its_database_the_registry_says_so_and_recovers(
     make_server: MakeServer, http: httpx.Client, tmp_path: Path, name: str
 ) -> None:
-    """D1, E-1: 503 UNAVAILABLE with Retry-After; back within ten seconds."""
+    """DB1, E-1: 503 UNAVAILABLE with Retry-After; back within ten seconds."""
     with run_postgres(tmp_path / "postgres") as postgres:
         server = make_server()
         server.environment["DATABASE_URL"] = postgres.create_database("berth")

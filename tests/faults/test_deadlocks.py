@@ -1,4 +1,4 @@
-"""Rows are locked in one order; who is undone for another begins again (D6)."""
+"""Rows are locked in one order; who is undone for another begins again (DB6)."""
 
 import logging
 import re
@@ -74,7 +74,7 @@ def contested(make_server: MakeServer, tmp_path: Path) -> Iterator[BerthServer]:
 def test_a_client_never_hears_of_a_deadlock(
     contested: BerthServer, http: httpx.Client
 ) -> None:
-    """D6, I1: pushed, mounted, starred and deleted, and no error in all of it."""
+    """DB6, I1: pushed, mounted, starred and deleted, and no error in all of it."""
     client: RegistryClient = admin_of(contested, http)
     name, other = f"{ADMIN}/app", f"{ADMIN}/other"
     star_path = f"/api/v1/repositories/{name}/star"

@@ -1,4 +1,4 @@
-"""A disk that is full, and objects that are damaged (F1, F2, F4, I2, I7, I12)."""
+"""A disk that is full, and objects that are damaged (FS1, FS2, FS4, I2, I7, I12)."""
 
 import os
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ def cramped(
 def test_a_full_disk_is_said_in_json_and_is_not_full_afterwards(
     cramped: Cramped,
 ) -> None:
-    """F1, I7: on every route that takes a blob's bytes, and the space is back."""
+    """FS1, I7: on every route that takes a blob's bytes, and the space is back."""
     large, client, name = some_bytes(20 * MIB), cramped.client, cramped.name
     free = cramped.free_bytes()
     digest = digest_of(large)
@@ -102,7 +102,7 @@ def test_a_full_disk_is_said_in_json_and_is_not_full_afterwards(
 
 @pytest.mark.parametrize("cramped", ["size=16m,nr_inodes=60"], indirect=True)
 def test_a_disk_without_inodes_is_a_full_disk(cramped: Cramped) -> None:
-    """F2, I7, I12."""
+    """FS2, I7, I12."""
     uploads = blob_folder(cramped.server) / "uploads"
     fillers: list[Path] = []
     while os.statvfs(uploads).f_ffree:
@@ -146,7 +146,7 @@ def client(server: BerthServer, http: httpx.Client) -> RegistryClient:
 def test_a_damaged_object_is_never_sent_as_if_it_were_whole(
     server: BerthServer, client: RegistryClient, damage: str
 ) -> None:
-    """F4, I2: fsck finds exactly this one, and a push of it again repairs it."""
+    """FS4, I2: fsck finds exactly this one, and a push of it again repairs it."""
     name, content = make.unique("admin/damaged"), some_bytes(100_000)
     digest = client.push_blob(name, content)
     intact = client.push_blob(name, some_bytes(100_000))
@@ -173,7 +173,7 @@ def test_a_damaged_object_is_never_sent_as_if_it_were_whole(
 def test_a_flipped_bit_is_found_by_a_deep_check(
     server: BerthServer, client: RegistryClient
 ) -> None:
-    """F4, I16: and only by a deep one."""
+    """FS4, I16: and only by a deep one."""
     name, content = make.unique("admin/flipped"), some_bytes(100_000)
     digest = client.push_blob(name, content)
     [key] = objects_of(server, digest)
@@ -189,7 +189,7 @@ def test_a_flipped_bit_is_found_by_a_deep_check(
 def test_an_object_that_shrinks_while_it_is_sent_cuts_the_answer(
     server: BerthServer, client: RegistryClient
 ) -> None:
-    """F4, I2: fewer bytes than Content-Length said, and a connection that breaks."""
+    """FS4, I2: fewer bytes than Content-Length said, and a connection that breaks."""
     name, content = make.unique("admin/shrinking"), some_bytes(32 * MIB)
     digest = client.push_blob(name, content)
     [key] = objects_of(server, digest)

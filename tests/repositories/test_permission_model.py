@@ -1,9 +1,9 @@
 """The rule against a second telling of it, over generated people and repositories.
 
-The model below is permissions.md, "The rule", over plain values; what the database
-answers (decide, decide_tags, actions_of, rights_of, may_create, visible_to) has to
-agree with it, and so with each other, for everybody and everything in a generated
-population.
+The model below is "The rule" of docs/development/permissions.md over plain values; what
+the database answers (decide, decide_tags, actions_of, rights_of, may_create,
+visible_to) has to agree with it, and so with each other, for everybody and everything
+in a generated population.
 """
 
 from collections.abc import Callable, Mapping

@@ -173,7 +173,7 @@ def test_a_cache_that_is_away_refuses_nobody(
 def test_open_uploads_are_limited_by_account(
     strict: Any, owner: User, api: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OCI errors; canceled ones make room, and so do abandoned ones (A7)."""
+    """OCI errors; canceled ones make room, and so do abandoned ones (RATE-6, A7)."""
     strict.BERTH_OPEN_UPLOADS = MAX
     secret = make.access_token(owner)
     headers = {

@@ -1,4 +1,6 @@
-"""What the tools that deploy make of our requests (design: protocol.md §17).
+"""What the tools that deploy make of our requests.
+
+docs/development/protocol.md §13 lists them.
 
 Each reader is written after its tool's source and takes the request as it arrived: the
 bytes of the body and the headers. It answers with the image and the tag that the tool

@@ -1,7 +1,7 @@
 """Every format against its documented example and against those who read it.
 
-The readers are written after the consumers' sources (design: protocol.md §17) and take
-our bytes, not our objects.
+The readers are written after the consumers' sources (docs/development/protocol.md §13)
+and take our bytes, not our objects.
 """
 
 import json

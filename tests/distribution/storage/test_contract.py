@@ -298,7 +298,7 @@ def test_a_stretch_of_an_object_is_read(
 def test_opening_raises_before_the_first_piece(
     store: BlobStore, difference: int
 ) -> None:
-    """I2, F4: nothing is sent of an object that has not the size it should have."""
+    """I2, FS4: nothing is sent of an object that has not the size it should have."""
     key = _stored(store, WHOLE)
     with pytest.raises(ObjectMissing):
         store.open(key, len(WHOLE) + difference, 0, 1)
@@ -363,7 +363,7 @@ def test_a_store_that_was_prepared_is_there(store: BlobStore) -> None:
 
 
 def test_a_folder_that_is_not_mounted_is_no_store(tmp_path: Path) -> None:
-    """F7: an empty folder is not a registry without blobs."""
+    """FS7: an empty folder is not a registry without blobs."""
     store = FilesystemStore(tmp_path / "blobs")
     with pytest.raises(StoreError):
         store.check()
@@ -427,7 +427,7 @@ def test_a_store_of_another_database_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_freed_at_once(tmp_path: Path) -> None:
-    """F1, I7: also when a part fitted, and when a copy does not fit beside it."""
+    """FS1, I7: also when a part fitted, and when a copy does not fit beside it."""
     with small_disk(tmp_path / "disk", "size=1900k") as disk:
         store = _filesystem(disk)
         with pytest.raises(StoreFull):
@@ -444,7 +444,7 @@ def test_a_full_disk_is_told_and_freed_at_once(tmp_path: Path) -> None:
 
 
 def test_a_disk_without_inodes_is_a_full_disk(tmp_path: Path) -> None:
-    """F2, I7."""
+    """FS2, I7."""
     with small_disk(tmp_path / "disk", "size=2m,nr_inodes=12") as disk:
         store = _filesystem(disk)
         kept = _staged(store, WHOLE, "kept")
