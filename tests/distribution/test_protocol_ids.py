@@ -1,8 +1,7 @@
-"""Every rule of the protocol's checklist is shown by a test that quotes its id.
+"""Every rule of docs/development/protocol.md is shown by a test that quotes its id.
 
-The ids are those of the checklist that the tests were written from: what the
-distribution-spec and the clients demand (G- to SRCH-), and the threads of other
-registries' users (R-). A rule without a test stands in WITHOUT_TEST, with the reason.
+A rule is a row of the page whose first cell is its id. A rule without a test stands in
+WITHOUT_TEST, with the reason.
 """
 
 import ast
@@ -14,38 +13,19 @@ import pytest
 
 from tests.servers import PROJECT_FOLDER
 
-ID = re.compile(r"\b(?:AUTH|BLOB|CAT|DEL|E|G|H|MAN|MNT|RATE|REF|SRCH|TAG|UP|R)-\d+\b")
-
-
-def numbered(prefix: str, *ranges: tuple[int, int]) -> list[str]:
-    return [f"{prefix}-{n}" for first, last in ranges for n in range(first, last + 1)]
-
-
-IDS = [
-    *numbered("G", (1, 5)),
-    *numbered("H", (1, 9)),
-    *numbered("E", (1, 4)),
-    *numbered("AUTH", (1, 6), (10, 15), (20, 23), (30, 32), (40, 42)),
-    *numbered("BLOB", (1, 6)),
-    *numbered("UP", (1, 14)),
-    *numbered("MNT", (1, 7)),
-    *numbered("MAN", (1, 17)),
-    *numbered("TAG", (1, 5)),
-    *numbered("REF", (1, 8)),
-    *numbered("DEL", (1, 7)),
-    "CAT-1",
-    *numbered("SRCH", (1, 5)),
-    *numbered("RATE", (1, 5)),
-    *(f"R-{n:02}" for n in range(1, 53)),
-]
+PAGE = PROJECT_FOLDER / "docs" / "development" / "protocol.md"
+ID = re.compile(
+    r"\b(?:AUTH|BLOB|CAT|COND|DEL|DJ?|E|G|H|MAN|MNT|RATE|REF|SRCH|TAG|UP|R)-\d+\b"
+)
+IDS = re.findall(rf"^\| ({ID.pattern}) \|", PAGE.read_text(), re.MULTILINE)
 
 WITHOUT_TEST = {
     "H-8": "Warning headers are optional, and none is sent",
     "BLOB-5": "blobs are sent by the registry itself; there is no redirect yet",
-    "RATE-1": "there are no limits yet, and absent headers say so",
-    "RATE-2": "there are no limits yet",
-    "RATE-3": "there are no limits yet; the numbers are the Hub's",
-    "RATE-4": "there are no limits yet",
+    "RATE-1": "pulls are not limited, and absent headers say so",
+    "RATE-2": "pulls are not limited",
+    "RATE-3": "pulls are not limited",
+    "RATE-4": "requests per second are not limited",
 }
 
 
