@@ -13,7 +13,7 @@ does one thing and answers:
             tell(request, _("Saved"))
             return redirect(repository)
         status = 422 if form.is_bound else 200
-        return render(request, "repositories/edit.html", {"form": form}, status=status)
+        return render(request, "repositories/new.html", {"form": form}, status=status)
 
 The fetching functions are in accounts/finders.py and repositories/rights/access.py.
 What the actor may not see is Http404; what the actor sees and may not do is

@@ -1,4 +1,4 @@
-"""Counts are exact, whoever is killed (C27), and a pull never waits for them."""
+"""Counts are exact, whoever is killed (L6, C27), and a pull never waits for them."""
 
 import time
 from collections.abc import Iterator

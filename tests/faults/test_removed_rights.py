@@ -235,7 +235,7 @@ def owners_of(organization: Organization) -> list[User]:
 
 
 def test_of_two_owners_who_remove_each_other_one_stays(cast: Cast) -> None:
-    """I16: whoever comes second is told that an organization keeps an owner."""
+    """L7, I16: whoever comes second is told that an organization keeps an owner."""
     for _ in range(10):
         one, two = make.user("one"), make.user("two")
         organization = make.organization(owner=one)

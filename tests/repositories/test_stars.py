@@ -1,4 +1,4 @@
-"""Stars: one for each user and repository, counted exactly."""
+"""Stars: one for each user and repository, counted exactly (L6)."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

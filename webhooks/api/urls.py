@@ -36,7 +36,7 @@ urlpatterns: list[URLPattern] = [
         for route, view, name in ROUTES
     ),
 ]
-exact_urlpatterns = [  # as in api/hub/urls.py
+exact_urlpatterns = [  # as in api/repositories/urls.py
     re_path(
         f"^{PLACES['repository']}-/webhooks{route}$",
         view.as_view(),

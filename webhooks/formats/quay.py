@@ -1,4 +1,4 @@
-"""Quay's repo_push (docs.quay.io/guides/notifications.html).
+"""Quay's repo_push (https://docs.quay.io/guides/notifications.html).
 
 The host is in ``docker_url``, so Flux, Keel, Argo CD Image Updater and Kargo find the
 image on a registry of one's own.
