@@ -113,7 +113,6 @@ def test_the_demo_stays_away_from_other_people(tmp_path: Path) -> None:
         server.manage("seed_demo")
     assert "made acme/api" in server.manage("seed_demo", "--beside-others")
     taken = BerthServer(data_folder=tmp_path / "taken")
-    taken.data_folder.mkdir()
     taken.manage("prepare")
     taken.manage("shell", "-c", code.format("ines"))
     with pytest.raises(RuntimeError, match="names that are taken: ines"):
