@@ -36,6 +36,9 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 IS_CONTROLLER = WORKER == "main"
 TEST_DATABASE = os.environ.get("BERTH_TEST_DATABASE", "sqlite")
 SERVER = pytest.StashKey[BerthServer]()
+ABOUT_DISKS = {
+    f"faults/test_{name}.py" for name in ("full_disk", "full_disks", "wrong_store")
+}
 
 _postgres: Postgres | None = None
 _reserved_port = reserve_port()  # kept until the server starts, so that nobody takes it
@@ -159,10 +162,23 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what the second database would only repeat."""
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        fixtures = getattr(item, "fixturenames", ())
-        if folder in {"browser", "clients"} or "django_db_setup" not in fixtures:
+        if _is_the_same_on_every_database(item):
             item.add_marker("once")
+
+
+def _is_the_same_on_every_database(item: pytest.Item) -> bool:
+    """Tell whether a test is about clients, browsers, disks or brokers, or has no rows.
+
+    Of the two brokers, PostgreSQL is tried beside Redis, as large sites have it.
+    """
+    path = item.path.relative_to(Path(__file__).parent)
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return (
+        path.parts[0] in {"browser", "clients"}
+        or path.as_posix() in ABOUT_DISKS
+        or parameters.get("stack") == "folder"
+        or "django_db_setup" not in getattr(item, "fixturenames", ())
+    )
 
 
 @pytest.hookimpl(wrapper=True)
