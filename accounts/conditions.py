@@ -28,9 +28,10 @@ _HEADERS = (
     "HTTP_IF_MODIFIED_SINCE",
     "HTTP_IF_UNMODIFIED_SINCE",
 )
+# Possessive, since a header may have as many spaces as its sender likes.
 _MEMBER = re.compile(
-    r'[ \t]*(?:(?P<weak>W/)?"(?P<opaque>[^"\x00-\x20\x7f]*)"|(?P<bare>[^",\s]*))'
-    r"[ \t]*(?:,|\Z)"
+    r'[ \t]*+(?:(?P<weak>W/)?"(?P<opaque>[^"\x00-\x20\x7f]*+)"|(?P<bare>[^",\s]*+))'
+    r"[ \t]*+(?:,|\Z)"
 )
 
 

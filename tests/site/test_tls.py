@@ -68,7 +68,6 @@ def test_it_serves_tls_with_a_certificate(
         BERTH_TLS_KEY=str(key),
         BERTH_WORKERS="1",
     )
-    server.data_folder.mkdir()
     server.url = f"https://localhost:{port}"
     server.manage("prepare")
     with server, httpx.Client(timeout=60) as http:
@@ -84,7 +83,8 @@ def test_a_certificate_that_is_not_there_stops_the_start(tmp_path: Path) -> None
         BERTH_TLS_CERT=str(tmp_path / "chain.pem"),
         BERTH_TLS_KEY=str(tmp_path / "key.pem"),
     )
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     for command in ("run", "serve"):
         with pytest.raises(RuntimeError, match="BERTH_TLS_CERT: cannot read"):
             server.manage(command)
-    assert not list(tmp_path.glob("*.sqlite3"))  # it stopped before any change
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
