@@ -19,7 +19,7 @@ INSTRUCTIONS = frozenset(
 _nop = re.compile(r"^/bin/sh -c #\(nop\)\s+")
 _build_arguments = re.compile(r"^\|\d+ ")  # their values may hold spaces
 _shell = re.compile(r"/bin/(?:ba)?sh (?:-[a-z]+ (?:[a-z]+ )?){0,4}?-[a-z]*c ")
-_buildkit = re.compile(r"\s+# buildkit$")
+_BUILDKIT = "# buildkit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,9 @@ def steps_of(
 
 def read_line(created_by: str) -> tuple[str, str]:
     """Return the instruction and the rest of what a builder says it ran."""
-    line = _buildkit.sub("", created_by.strip())
+    line = created_by.strip()
+    if line.endswith(_BUILDKIT) and line[: -len(_BUILDKIT)][-1:].isspace():
+        line = line.removesuffix(_BUILDKIT).rstrip()
     if _nop.match(line):
         line = _nop.sub("", line)
     else:

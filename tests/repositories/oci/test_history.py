@@ -29,6 +29,15 @@ def test_a_line_is_one_of_a_dockerfile(
     assert read_line(created_by) == expected
 
 
+@pytest.mark.timeout(30)  # what begins again at every space takes an hour
+def test_a_long_line_is_read_in_one_pass() -> None:
+    spaces = " " * 2_000_000
+    assert read_line(f"RUN x{spaces}y") == ("RUN", f"x{spaces}y")
+    assert read_line(f"RUN x{spaces}# buildkit") == ("RUN", "x")
+    assert read_line(f"RUN x{spaces}# buildkit.") == ("RUN", f"x{spaces}# buildkit.")
+    assert read_line("RUN x# buildkit") == ("RUN", "x# buildkit")
+
+
 LAYERS = [Layer(f"sha256:{n}", n, "tar") for n in (1, 2)]
 
 
