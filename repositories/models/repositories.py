@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -13,6 +13,7 @@ from accounts.actors import Actor
 from accounts.models import NameReserved, Namespace, Robot, Team
 from accounts.models.fields import BytewiseCharField, SummaryField
 from accounts.permissions import live_users
+from database.sql import change_rows
 from repositories.models.grants import Grant
 from repositories.oci.references import NAME_MAX_LENGTH
 
@@ -326,6 +327,7 @@ class FormerRepositoryName(models.Model):
 
 def add_stored_bytes(repository_id: int, size_bytes: int) -> None:
     """Count bytes that were linked to (or, negative, taken from) a repository."""
-    Repository.objects.filter(pk=repository_id).update(
-        size_bytes=F("size_bytes") + size_bytes
+    change_rows(
+        "UPDATE repositories_repository SET size_bytes = size_bytes + %s WHERE id = %s",
+        (size_bytes, repository_id),
     )

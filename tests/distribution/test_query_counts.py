@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from distribution.storage import blob_store
 from registry_site.wsgi import application
 from repositories.models import Repository
 from tests import images, make
@@ -108,6 +109,7 @@ def test_a_pull_asks_three_times_at_most(
     kind: str,
 ) -> None:
     """MAN-15, BLOB-1: the repository, the rights, and the thing itself."""
+    blob_store().verify()  # a process asks once whose store it is
     image = images.image()
     alice.push(f"{api}:v1", image)
     path = {
