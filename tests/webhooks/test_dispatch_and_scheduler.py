@@ -474,7 +474,7 @@ def carried(monkeypatch: Any) -> list[int]:
     order: list[int] = []
     lanes = Lanes()
 
-    def send(delivery_id: int, lane: Lane) -> float:
+    def send(delivery_id: int) -> float:
         order.append(delivery_id)
         if delivery_id == 1:
             for number in (2, 3, 4):
@@ -492,7 +492,7 @@ def test_a_failure_of_our_own_gives_the_place_back(
 ) -> None:
     """Else one of them, and a webhook were never called again."""
 
-    def fail(delivery_id: int, lane: Lane) -> None:
+    def fail(delivery_id: int) -> None:
         raise DatabaseError
 
     monkeypatch.setattr(attempts, "_send", fail)
@@ -516,7 +516,7 @@ def test_a_task_carries_what_waited_but_not_for_ever(
     monkeypatch.setattr(attempts, "lanes", Lanes())
     monkeypatch.setattr(attempts, "CARRY_SECONDS", 0)
     lanes = attempts.lanes
-    monkeypatch.setattr(attempts, "_send", lambda *_: lanes.enter(2, hook(1)))
+    monkeypatch.setattr(attempts, "_send", lambda _: lanes.enter(2, hook(1)))
     attempts.carry(delivery_id=1)
     assert handed_on == [2]
     assert lanes.enter(100, hook(1)), "its place was given back"

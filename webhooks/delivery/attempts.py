@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,7 +36,7 @@ from database.crash_points import reach
 from database.locking import retry_deadlocks
 from webhooks.delivery.dispatch import nudge_delivery, publish_deliveries
 from webhooks.delivery.retry import TRIES_MAX, wait_seconds
-from webhooks.delivery.scheduler import QUICK_SECONDS, Lane, Lanes, Target
+from webhooks.delivery.scheduler import QUICK_SECONDS, Lanes, Target
 from webhooks.failures import Problem
 from webhooks.http import client
 from webhooks.http.client import Outcome
@@ -63,10 +63,13 @@ UNWRITTEN = "what the receiver said cannot be written down; the worker's log say
 
 RENDER_SECONDS = 0.05  # of the processor; a usual payload takes a fifth of it
 
+COSTLY_MAX = 10_000
+
 lanes = Lanes()
-# Rendering keeps the interpreter busy. Webhooks that are not known to be quick render
-# one at a time, so that those which are wait for one of them and not for all.
-_render_turns = {Lane.TRIAL: threading.Lock(), Lane.SLOW: threading.Lock()}
+# Webhooks whose last payload was costly to render. Rendering keeps the interpreter
+# busy, so one of them renders at a time, and the others wait for one and not for many.
+_costly: dict[int, None] = {}
+_costly_turn = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def carry(*, delivery_id: int) -> None:
     ends_at = time.monotonic() + CARRY_SECONDS
     while True:
         try:
-            took_seconds = _send(delivery_id, place.lane)
+            took_seconds = _send(delivery_id)
         except BaseException:
             lanes.leave(place)  # and the sweep finds those that wait
             raise
@@ -131,19 +134,20 @@ def _target_of(delivery_id: int) -> Target | None:
     return Target(webhook_id, host, succeeded_at is not None, failing_since is not None)
 
 
-def _send(delivery_id: int, lane: Lane) -> float | None:
+def _send(delivery_id: int) -> float | None:
     """Send a delivery and return how long it took; None if nobody was asked.
 
     A payload that was costly to render counts as a slow answer.
     """
-    with _turn_to_render(lane):
-        claim = _claim(delivery_id)
-        if claim is None:
-            return None
-        reach("C24")
+    claim = _claim(delivery_id)
+    if claim is None:
+        return None
+    reach("C24")
+    with _turn_to_render(claim.delivery.webhook_id):
         started = time.thread_time()
         outcome = _guarded(_prepare, claim)
         is_costly = time.thread_time() - started > RENDER_SECONDS
+    _note_cost(claim.delivery.webhook_id, is_costly=is_costly)
     if outcome is None:
         outcome = _guarded(_ask, claim)
         assert outcome is not None, "whoever was asked answered, or did not"
@@ -160,18 +164,27 @@ def _send(delivery_id: int, lane: Lane) -> float | None:
 
 
 @contextmanager
-def _turn_to_render(lane: Lane) -> Iterator[None]:
-    turn = _render_turns.get(lane)
-    if turn is None:
+def _turn_to_render(webhook_id: int) -> Iterator[None]:
+    if webhook_id not in _costly:
         yield
         return
-    if not turn.acquire(blocking=False):
+    if not _costly_turn.acquire(blocking=False):
         connection.close()  # a thread that waits holds none
-        turn.acquire()
+        _costly_turn.acquire()
     try:
         yield
     finally:
-        turn.release()
+        _costly_turn.release()
+
+
+def _note_cost(webhook_id: int, *, is_costly: bool) -> None:
+    if not is_costly:
+        _costly.pop(webhook_id, None)
+        return
+    _costly[webhook_id] = None
+    if len(_costly) > COSTLY_MAX:
+        with suppress(StopIteration, KeyError):  # another thread may have been quicker
+            del _costly[next(iter(_costly))]
 
 
 def _guarded(step: Callable[[_Claim], Outcome | None], claim: _Claim) -> Outcome | None:
