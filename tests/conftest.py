@@ -164,21 +164,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_the_same_on_every_database(item):
             item.add_marker("once")
+        elif _broker_of(item) == "redis":
+            item.add_marker("on_postgres")
 
 
 def _is_the_same_on_every_database(item: pytest.Item) -> bool:
     """Tell whether a test is about clients, browsers, disks or brokers, or has no rows.
 
-    Of the two brokers, PostgreSQL is tried beside Redis, as large sites have it.
+    Of the two brokers, SQLite is tried beside files and PostgreSQL beside Redis.
     """
     path = item.path.relative_to(Path(__file__).parent)
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
     return (
         path.parts[0] in {"browser", "clients"}
         or path.as_posix() in ABOUT_DISKS
-        or parameters.get("stack") == "folder"
+        or _broker_of(item) == "folder"
         or "django_db_setup" not in getattr(item, "fixturenames", ())
     )
+
+
+def _broker_of(item: pytest.Item) -> str:
+    broker = getattr(getattr(item, "callspec", None), "params", {}).get("stack", "")
+    return broker if isinstance(broker, str) else ""
 
 
 @pytest.hookimpl(wrapper=True)
