@@ -339,6 +339,8 @@ def cast(django_db_setup: None) -> Iterator[Cast]:
     yield Cast(alice, bob, carol, dave, robby, acme, backend, secrets)
     left = backend.memberships.exclude(user=bob)
     assert not left, f"a test left members in everybody's team: {list(left)}"
+    strangers = acme.teams.filter(memberships__user__in=[carol, dave])
+    assert not strangers, f"a test left carol or dave in {list(strangers)}"
 
 
 def _client(cast: Cast, registry: BerthServer, http: httpx.Client, who: Any) -> Any:

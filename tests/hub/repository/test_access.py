@@ -80,7 +80,8 @@ def test_an_answer_names_what_one_has_and_what_is_missing(
 ) -> None:
     """No question is answered by silence or by half the truth (F6, F7)."""
     repository = make.repository(cast.acme.namespace, make.unique("api"))
-    frontend = make.team(cast.acme, cast.dave, name="frontend")
+    erin = make.user("erin")
+    frontend = make.team(cast.acme, erin, name="frontend")
     make.grant(repository, frontend, "read")
     make.grant(repository, cast.carol, "write", tags="dev-*")
     gone = make.user("gone", is_active=False)
@@ -90,7 +91,7 @@ def test_an_answer_names_what_one_has_and_what_is_missing(
     needs = "push needs write"
     table = [
         (
-            cast.dave,
+            erin,
             "push",
             "",
             f"read on {name} through team {frontend.name}; {needs}",
