@@ -516,7 +516,7 @@ def test_a_task_carries_what_waited_but_not_for_ever(
     monkeypatch.setattr(attempts, "lanes", Lanes())
     monkeypatch.setattr(attempts, "CARRY_SECONDS", 0)
     lanes = attempts.lanes
-    monkeypatch.setattr(attempts, "_send", lambda _: lanes.enter(2, hook(1)))
+    monkeypatch.setattr(attempts, "_send", lambda *_: lanes.enter(2, hook(1)))
     attempts.carry(delivery_id=1)
     assert handed_on == [2]
     assert lanes.enter(100, hook(1)), "its place was given back"

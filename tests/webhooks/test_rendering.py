@@ -1,8 +1,6 @@
 """Payloads have a bounded cost, and what cannot be rendered holds up nothing else."""
 
 import json
-import threading
-import time
 import tracemalloc
 from typing import Any
 
@@ -18,7 +16,7 @@ from repositories.pulls.counting import Fetch, count_fetches
 from tests import images, make
 from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Receiver
-from webhooks.delivery import attempts, planning
+from webhooks.delivery import planning
 from webhooks.delivery.attempts import carry
 from webhooks.delivery.redelivery import redeliver
 from webhooks.failures import Problem
@@ -27,7 +25,6 @@ from webhooks.formats.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_j
 from webhooks.message import EventName, Notice
 from webhooks.models import Delivery, Webhook
 from webhooks.registration import change_webhook
-from webhooks.rendering import render_delivery
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 
@@ -150,57 +147,6 @@ def test_pulls_are_rendered_by_the_worker_too(
     assert (failed.status, failed.problem) == ("failed", Problem.PAYLOAD)
     data = json.loads(sent.body)["data"]
     assert (data["count"], data["tag"]) == (3, "v1")
-
-
-def test_costly_payloads_keep_only_one_thread_busy(
-    alice: RegistryClient,
-    private_api: Repository,
-    receiver: Receiver,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """From the second on, they are rendered one at a time, and others wait not (A2)."""
-    url = f"{receiver.url}/ok"
-    quick, *costly = [make.webhook(url, repository=private_api)[0] for _ in range(5)]
-    rendering, most = [0], [0]
-    has_begun, may_end = threading.Event(), threading.Event()
-
-    def render(delivery: Delivery) -> str:
-        if delivery.webhook == quick:
-            return render_delivery(delivery)
-        rendering[0] += 1
-        most[0] = max(most[0], rendering[0])
-        has_begun.set()
-        may_end.wait(60)
-        busy_until = time.thread_time() + 2 * attempts.RENDER_SECONDS
-        while time.thread_time() < busy_until:
-            pass
-        rendering[0] -= 1
-        return render_delivery(delivery)
-
-    monkeypatch.setattr(attempts, "render_delivery", render)
-    may_end.set()
-    alice.push(f"{private_api.full_name}:v1", images.image())
-    for hook in costly:
-        carried(hook)
-        assert attempts.lanes._hooks[hook.pk].slow_count == 1
-    has_begun.clear()
-    may_end.clear()
-    alice.push(f"{private_api.full_name}:v2", images.image())
-    while relay_events():
-        pass
-    rows = Delivery.objects.filter(webhook__in=costly, tag="v2")
-    threads = [
-        threading.Thread(target=carry, kwargs={"delivery_id": row.pk}) for row in rows
-    ]
-    for thread in threads:
-        thread.start()
-    assert has_begun.wait(60)
-    assert {row.status for row in carried(quick)} == {Delivery.Status.DELIVERED}
-    may_end.set()
-    for thread in threads:
-        thread.join()
-    assert most == [1]
-    assert {row.status for row in rows.all()} == {Delivery.Status.DELIVERED}
 
 
 @pytest.mark.parametrize(

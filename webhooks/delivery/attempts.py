@@ -15,11 +15,9 @@ why there is one).
 """
 
 import logging
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,7 +34,7 @@ from database.crash_points import reach
 from database.locking import retry_deadlocks
 from webhooks.delivery.dispatch import nudge_delivery, publish_deliveries
 from webhooks.delivery.retry import TRIES_MAX, wait_seconds
-from webhooks.delivery.scheduler import QUICK_SECONDS, Lanes, Target
+from webhooks.delivery.scheduler import Lanes, Target
 from webhooks.failures import Problem
 from webhooks.http import client
 from webhooks.http.client import Outcome
@@ -61,15 +59,7 @@ UNSENT = (
 )
 UNWRITTEN = "what the receiver said cannot be written down; the worker's log says where"
 
-RENDER_SECONDS = 0.05  # of the processor; a usual payload takes a fifth of it
-
-COSTLY_MAX = 10_000
-
 lanes = Lanes()
-# Webhooks whose last payload was costly to render. Rendering keeps the interpreter
-# busy, so one of them renders at a time, and the others wait for one and not for many.
-_costly: dict[int, None] = {}
-_costly_turn = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +125,21 @@ def _target_of(delivery_id: int) -> Target | None:
 
 
 def _send(delivery_id: int) -> float | None:
-    """Send a delivery and return how long it took; None if nobody was asked.
-
-    A payload that was costly to render counts as a slow answer.
-    """
+    """Send a delivery and return how long it took; None if nobody was asked."""
     claim = _claim(delivery_id)
     if claim is None:
         return None
     reach("C24")
-    with _turn_to_render(claim.delivery.webhook_id):
-        started = time.thread_time()
-        outcome = _guarded(_prepare, claim)
-        is_costly = time.thread_time() - started > RENDER_SECONDS
-    _note_cost(claim.delivery.webhook_id, is_costly=is_costly)
-    if outcome is None:
-        outcome = _guarded(_ask, claim)
-        assert outcome is not None, "whoever was asked answered, or did not"
+    started = time.monotonic()
+    try:
+        outcome = _attempt(claim)
+    except Exception as error:
+        _log_fault(claim, error)
+        outcome = Outcome(
+            took_seconds=time.monotonic() - started,
+            problem=Problem.FAULT,
+            reason=UNSENT,
+        )
     reach("C25")
     try:
         _finish(claim, outcome)
@@ -160,44 +149,7 @@ def _send(delivery_id: int) -> float | None:
         _log_fault(claim, error)
         _finish(claim, _without_words(outcome))
     connection.close()
-    return QUICK_SECONDS if is_costly else outcome.took_seconds or None
-
-
-@contextmanager
-def _turn_to_render(webhook_id: int) -> Iterator[None]:
-    if webhook_id not in _costly:
-        yield
-        return
-    if not _costly_turn.acquire(blocking=False):
-        connection.close()  # a thread that waits holds none
-        _costly_turn.acquire()
-    try:
-        yield
-    finally:
-        _costly_turn.release()
-
-
-def _note_cost(webhook_id: int, *, is_costly: bool) -> None:
-    if not is_costly:
-        _costly.pop(webhook_id, None)
-        return
-    _costly[webhook_id] = None
-    if len(_costly) > COSTLY_MAX:
-        with suppress(StopIteration, KeyError):  # another thread may have been quicker
-            del _costly[next(iter(_costly))]
-
-
-def _guarded(step: Callable[[_Claim], Outcome | None], claim: _Claim) -> Outcome | None:
-    started = time.monotonic()
-    try:
-        return step(claim)
-    except Exception as error:
-        _log_fault(claim, error)
-        return Outcome(
-            took_seconds=time.monotonic() - started,
-            problem=Problem.FAULT,
-            reason=UNSENT,
-        )
+    return outcome.took_seconds or None
 
 
 def _without_words(outcome: Outcome) -> Outcome:
@@ -251,8 +203,7 @@ def _claim(delivery_id: int) -> _Claim | None:
     return _Claim(token, delivery, attempt)
 
 
-def _prepare(claim: _Claim) -> Outcome | None:
-    """Render the payload; return why nothing is to be sent, if that is so."""
+def _attempt(claim: _Claim) -> Outcome:
     delivery, webhook = claim.delivery, claim.delivery.webhook
     if not webhook.is_active and not delivery.is_test:
         reason = "the webhook was switched off while this waited"
@@ -264,11 +215,6 @@ def _prepare(claim: _Claim) -> Outcome | None:
         _render_once(claim)
     except PayloadInvalid as error:
         return Outcome(problem=Problem.PAYLOAD, reason=str(error))
-    return None
-
-
-def _ask(claim: _Claim) -> Outcome:
-    delivery, webhook = claim.delivery, claim.delivery.webhook
     now = timezone.now()
     try:
         url, custom = webhook.url, webhook.headers
