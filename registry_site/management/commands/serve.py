@@ -1,6 +1,5 @@
 """Serve Berth with Granian: the settings decide where and with how many threads."""
 
-import gc
 from typing import Any
 
 from django.conf import settings
@@ -29,23 +28,12 @@ class Command(BaseCommand):
         for warning in startup.list_warnings():
             self.stderr.write(f"warning: {warning}")
         connections.close_all()  # the workers have their own
-        keep_what_is_loaded()
         serve(
             host=host,
             port=port,
             certificate=settings.BERTH_TLS_CERT,
             key=settings.BERTH_TLS_KEY,
         )
-
-
-def keep_what_is_loaded() -> None:
-    """Let the workers share what is loaded by now, and not look through it for garbage.
-
-    Requests leave few cycles, so the collector need not run at every 700 objects.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def refuse_failed_checks() -> None:
