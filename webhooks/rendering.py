@@ -146,7 +146,7 @@ def notice_of(event: Event) -> Notice:
 def _with_manifest(notice: Notice, manifest: Manifest) -> Notice:
     references = list(manifest.references.order_by("position")[:REFERENCES_MAX])
     platforms, more_platform_count = manifest.list_platforms(
-        PLATFORMS_MAX_BYTES, references[:ENTRIES_SHOWN]
+        references[:ENTRIES_SHOWN], PLATFORMS_MAX_BYTES
     )
     return replace(
         notice,

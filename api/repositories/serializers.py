@@ -21,9 +21,6 @@ from repositories.oci.references import COMPONENT_PATTERN, NAME_MAX_LENGTH, is_t
 NAME_PATTERN = rf"^{COMPONENT_PATTERN}(?:/{COMPONENT_PATTERN})*\Z"
 
 
-PLATFORMS_MAX_BYTES = 4096  # of one tag in a list; usual images need some hundred
-
-
 class RepositorySerializer(serializers.ModelSerializer[Repository]):
     namespace = serializers.CharField(source="namespace.name", read_only=True)
     full_name = serializers.CharField(read_only=True)
@@ -295,9 +292,12 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
     digest = serializers.CharField(source="manifest.digest")
     media_type = serializers.CharField(source="manifest.media_type")
     size_bytes = serializers.IntegerField(source="content_bytes")
-    platforms = serializers.SerializerMethodField()
-    more_platform_count = serializers.SerializerMethodField(
-        help_text="Entries of an index beyond those whose platforms are listed."
+    platforms = serializers.ListField(
+        source="manifest.listed_platforms.names", child=serializers.CharField()
+    )
+    more_platform_count = serializers.IntegerField(
+        source="manifest.listed_platforms.more_count",
+        help_text="Entries of an index beyond those whose platforms are listed.",
     )
     pushed_at = serializers.DateTimeField(source="moved_at")
     pushed_by = serializers.CharField(source="moved_by")
@@ -315,12 +315,6 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
             "pushed_by",
             "last_pulled_at",
         )
-
-    def get_platforms(self, tag: Tag) -> list[str]:
-        return tag.manifest.list_platforms(PLATFORMS_MAX_BYTES)[0]
-
-    def get_more_platform_count(self, tag: Tag) -> int:
-        return tag.manifest.list_platforms(PLATFORMS_MAX_BYTES)[1]
 
 
 class StatisticsQuerySerializer(serializers.Serializer[Any]):

@@ -1,8 +1,10 @@
 import json
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import cached_property
 
 from accounts.models.fields import BytewiseCharField
 from repositories.models.images import ImageConfig
@@ -10,9 +12,8 @@ from repositories.oci.documents import ReferenceKind, is_platform
 from repositories.oci.media_types import INDEX_TYPES
 
 DIGEST_MAX_LENGTH = len("sha512:") + 128
-
-
 ENTRIES_SHOWN = 100  # of an index with more, in lists and messages
+LISTED_PLATFORMS_MAX_BYTES = 4096  # of one tag; usual images need some hundred
 
 
 class ManifestQuerySet(models.QuerySet["Manifest"]):
@@ -90,19 +91,16 @@ class Manifest(models.Model):
         named = {reference.platform for reference in references}
         return sorted(platform for platform in named if is_platform(platform))
 
-    def list_platforms(
-        self,
-        bytes_max: int,
-        references: Iterable["ManifestReference"] | None = None,
-    ) -> tuple[list[str], int]:
-        """Return the first platforms, and how many entries of an index are not listed.
+    @cached_property
+    def listed_platforms(self) -> "ListedPlatforms":
+        """As many platforms as a list shows; prefetch ``shown_references`` for it."""
+        return self.list_platforms(self.references.all(), LISTED_PLATFORMS_MAX_BYTES)
 
-        The platforms have at most so many bytes as JSON. Without ``references``, the
-        prefetched ``shown_references`` count.
-        """
-        named = self.platforms_of(
-            self.references.all() if references is None else references
-        )
+    def list_platforms(
+        self, references: Iterable["ManifestReference"], bytes_max: int
+    ) -> "ListedPlatforms":
+        """Return the first platforms, which have at most so many bytes as JSON."""
+        named = self.platforms_of(references)
         listed: list[str] = []
         for platform in named:
             bytes_max -= len(json.dumps(platform))
@@ -110,7 +108,14 @@ class Manifest(models.Model):
                 break
             listed.append(platform)
         behind = max(0, self.reference_count - ENTRIES_SHOWN) if self.is_index else 0
-        return listed, behind + len(named) - len(listed)
+        return ListedPlatforms(listed, behind + len(named) - len(listed))
+
+
+class ListedPlatforms(NamedTuple):
+    """Platforms of a manifest, and how many entries of an index are not among them."""
+
+    names: list[str]
+    more_count: int
 
 
 def shown_references(path: str) -> "models.Prefetch[str]":

@@ -9,10 +9,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from api.repositories.serializers import PLATFORMS_MAX_BYTES
 from hub.drawing.cutting import CHARACTERS_MAX, cut, cut_pairs, cut_text
 from hub.repository import image_view
 from repositories.models import Repository, Tag
+from repositories.models.manifests import LISTED_PLATFORMS_MAX_BYTES
 from tests import images
 from tests.api.conftest import session_headers
 from tests.conftest import Cast
@@ -98,7 +98,7 @@ def test_an_answer_of_the_api_is_no_larger(
     [*tags] = [tag for tag in answer.json()["results"] if tag["name"] == "index-0"]
     listed = tags[0]["platforms"]
     assert listed
-    assert len(json.dumps(listed)) < 1.1 * PLATFORMS_MAX_BYTES
+    assert len(json.dumps(listed)) < 1.1 * LISTED_PLATFORMS_MAX_BYTES
     assert len(listed) + tags[0]["more_platform_count"] == 2000
 
 
