@@ -159,13 +159,40 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.line(f"     database of this run: {TEST_DATABASE}")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what the second database would only repeat."""
+    """Mark what the second database would only repeat, and what shares a server."""
     for item in items:
+        if not item.get_closest_marker("xdist_group") and _shares_with_module(item):
+            item.add_marker(
+                pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}")
+            )
         if _is_the_same_on_every_database(item):
             item.add_marker("once")
         elif _broker_of(item) == "redis":
             item.add_marker("on_postgres")
+
+
+def _shares_with_module(item: pytest.Item) -> bool:
+    """Tell whether a fixture of the test, such as a server, is made once per module.
+
+    Such modules run in one process: in two, all of it would be started twice.
+    """
+    info: Any = getattr(item, "_fixtureinfo", None)
+    return info is not None and any(
+        fixture.scope == "module"
+        for fixtures in info.name2fixturedefs.values()
+        for fixture in fixtures
+    )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a pytest whose groups xdist does not know: engines would start twice."""
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    for item in session.items:
+        if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid} is not in its group")
 
 
 def _is_the_same_on_every_database(item: pytest.Item) -> bool:

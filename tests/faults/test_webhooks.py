@@ -30,6 +30,15 @@ from tests.webhooks.stack import (
     run_stack,
 )
 
+# What one measurement leaves to send is nothing that the next one measures.
+FORGET_WEBHOOKS = """
+from accounts.actors import SYSTEM
+from webhooks.models import Webhook
+from webhooks.registration import delete_webhook
+for webhook in Webhook.objects.all():
+    delete_webhook(webhook=webhook, actor=SYSTEM)
+"""
+
 
 def tags_of(receiver: Receiver) -> Counter[str]:
     return Counter(json.loads(r.body)["data"]["tag"] for r in list(receiver.received))
@@ -175,6 +184,7 @@ def test_receivers_that_hang_do_not_delay_those_that_work(working: Stack) -> Non
 
 def measure_beside_hanging(stack: Stack) -> float:
     with ExitStack() as leaving:
+        leaving.callback(stack.run_code, FORGET_WEBHOOKS)
         slow = [stack.new_repository() for _ in range(2)]
         for place, path in zip(slow, ("hang", "drip"), strict=True):
             for _ in range(50):
@@ -222,6 +232,7 @@ def test_receivers_that_worked_and_then_hang_do_not_delay_the_others(
 
 def measure_beside_moody(working: Stack) -> float:
     with ExitStack() as leaving:
+        leaving.callback(working.run_code, FORGET_WEBHOOKS)
         moody = [leaving.enter_context(run_receiver()) for _ in range(100)]
         mixed, stumbling = (leaving.enter_context(run_receiver()) for _ in range(2))
         places = [working.new_repository() for _ in range(2)]
