@@ -42,7 +42,7 @@ def note_heartbeat(names: Iterable[str]) -> None:
     )
 
 
-def last_heard() -> dict[str, datetime | None]:
+def last_heartbeats() -> dict[str, datetime | None]:
     """Return when each queue's worker and the scheduler were heard of; None if never.
 
     One query.

@@ -23,7 +23,7 @@ from accounts.actions import Action
 from accounts.authentication import AuthenticationFailed, authenticate_token
 from accounts.models import Organization, User
 from distribution.models import Blob, Upload
-from registry_site.heartbeats import SCHEDULER, last_heard
+from registry_site.heartbeats import SCHEDULER, last_heartbeats
 from registry_site.queues import waiting_messages
 from registry_site.task_health import list_tasks
 from repositories.models import Manifest, Repository, Tag
@@ -104,7 +104,7 @@ class SiteCollector(Collector):
         waiting = waiting_since()
         yield GaugeMetricFamily(
             "berth_webhook_wait_seconds",
-            "How long the oldest event or delivery that could have gone has waited.",
+            "Seconds that the oldest event or delivery that is due has waited.",
             value=0 if waiting is None else _seconds_since(waiting),
         )
         yield self.queues()
@@ -131,10 +131,10 @@ class SiteCollector(Collector):
         return family
 
     def tasks(self) -> GaugeMetricFamily:
-        """Return how long ago each task of the timetable succeeded; +Inf if never."""
+        """Return the age of each task's last success; +Inf if none."""
         family = GaugeMetricFamily(
-            "berth_task_success_seconds",
-            "Seconds since the task last succeeded.",
+            "berth_task_last_success_age_seconds",
+            "Seconds since the last success of the task.",
             labels=["task"],
         )
         for task in list_tasks():
@@ -142,20 +142,20 @@ class SiteCollector(Collector):
         return family
 
     def heartbeats(self) -> Iterator[GaugeMetricFamily]:
-        """Yield how long ago worker and scheduler were heard of; +Inf if never."""
+        """Yield the ages of the last heartbeats; +Inf if there was none."""
         worker = GaugeMetricFamily(
-            "berth_worker_heard_seconds",
-            "Seconds since a worker of the queue was heard of.",
+            "berth_worker_last_heartbeat_age_seconds",
+            "Seconds since the last heartbeat of a worker of the queue.",
             labels=["queue"],
         )
-        heard = {name: _seconds_since(at) for name, at in last_heard().items()}
+        heard = {name: _seconds_since(at) for name, at in last_heartbeats().items()}
         scheduler = heard.pop(SCHEDULER)
         for queue, seconds in heard.items():
             worker.add_metric([queue], seconds)
         yield worker
         yield GaugeMetricFamily(
-            "berth_scheduler_heard_seconds",
-            "Seconds since the scheduler was heard of.",
+            "berth_scheduler_last_heartbeat_age_seconds",
+            "Seconds since the last heartbeat of the scheduler.",
             value=scheduler,
         )
 

@@ -31,7 +31,7 @@ from distribution.models import Blob, Upload
 from distribution.tasks import collect_garbage
 from registry_site import health
 from registry_site.disks import written_disks
-from registry_site.heartbeats import SCHEDULER, is_silent, last_heard
+from registry_site.heartbeats import SCHEDULER, is_silent, last_heartbeats
 from registry_site.queues import waiting_messages
 from registry_site.task_health import TaskHealth, list_tasks
 from repositories.models import Event, Manifest, Repository, Tag
@@ -57,7 +57,7 @@ def show_state(request: HttpRequest) -> HttpResponse:
     counts = _counts(
         Organization, Robot, Tag, Manifest, Upload, QueuedMail, RefusedAddress
     )
-    heard = last_heard()
+    heard = last_heartbeats()
     waiting = waiting_messages()
     due_since = waiting_since()
     tasks = list_tasks(now)

@@ -52,21 +52,22 @@ def wait_until(stack: Stack, is_true: Callable[[], bool], seconds: float = 60) -
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline, (
-            heard_seconds(stack),
+            heartbeat_ages(stack),
             stack.worker.log_tail(),
             stack.scheduler.log_tail(),
         )
         time.sleep(0.5)
 
 
-def heard_seconds(stack: Stack) -> dict[str, float]:
+def heartbeat_ages(stack: Stack) -> dict[str, float]:
     """Return what /metrics says of each queue's worker and of the scheduler."""
     answer = stack.client.http.get(
         f"{stack.server.url}/metrics",
         headers={"Authorization": f"Bearer {stack.client.secret}"},
     )
     found = re.findall(
-        r'^berth_(worker|scheduler)_heard_seconds(?:\{queue="(\w+)"\})? (\S+)$',
+        r"^berth_(worker|scheduler)_last_heartbeat_age_seconds"
+        r'(?:\{queue="(\w+)"\})? (\S+)$',
         answer.raise_for_status().text,
         re.MULTILINE,
     )
@@ -80,7 +81,7 @@ def sweep_succeeded_seconds(stack: Stack) -> float:
         headers={"Authorization": f"Bearer {stack.client.secret}"},
     )
     found = re.search(
-        r'^berth_task_success_seconds\{task="webhooks.tasks.sweep"\} (\S+)$',
+        r'^berth_task_last_success_age_seconds\{task="webhooks.tasks.sweep"\} (\S+)$',
         answer.raise_for_status().text,
         re.MULTILINE,
     )
@@ -94,7 +95,7 @@ def test_a_worker_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> Non
         stack.worker.start()
         wait_until(stack, lambda: "has not been heard of" not in stack.page(STATE))
         stack.run_code(GROW_OLD)  # a worker that lives is not taken for dead
-        wait_until(stack, lambda: max(heard_seconds(stack).values()) < 60)
+        wait_until(stack, lambda: max(heartbeat_ages(stack).values()) < 60)
         wait_until(stack, lambda: sweep_succeeded_seconds(stack) < 60)
 
         stack.worker.kill()
@@ -103,12 +104,12 @@ def test_a_worker_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> Non
         stack.push_tags(repository, ["v1"])
         stack.run_code(GROW_OLD)
         time.sleep(BEAT_SECONDS + 2)
-        wait_until(stack, lambda: heard_seconds(stack)["scheduler"] < 60)
+        wait_until(stack, lambda: heartbeat_ages(stack)["scheduler"] < 60)
         page = stack.page(STATE)
         assert WORKER_IS_GONE in page
         assert DELAYED in page
         assert SCHEDULER_IS_GONE not in page, "it lives, and has said so meanwhile"
-        heard = heard_seconds(stack)
+        heard = heartbeat_ages(stack)
         assert heard.pop("scheduler") < 60
         assert set(heard) == {"deliveries", "statistics", "upkeep"}
         assert min(heard.values()) >= 240
@@ -124,7 +125,7 @@ def test_a_worker_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> Non
 
 
 def test_a_scheduler_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> None:
-    wait_until(stack, lambda: heard_seconds(stack)["scheduler"] < 60)
+    wait_until(stack, lambda: heartbeat_ages(stack)["scheduler"] < 60)
     stack.scheduler.kill()
     stack.run_code(GROW_OLD)
     time.sleep(BEAT_SECONDS + 2)

@@ -59,9 +59,9 @@ def test_they_say_how_long_ago_worker_and_scheduler_were_heard_of(
             heard_at=timezone.now() - timedelta(minutes=4)
         )
         samples = samples_of(read(registry, secret))
-        assert samples["berth_worker_heard_seconds", "deliveries"] < 60
-        assert samples["berth_worker_heard_seconds", "upkeep"] == math.inf
-        assert 240 <= samples["berth_scheduler_heard_seconds",] < 300
+        assert samples["berth_worker_last_heartbeat_age_seconds", "deliveries"] < 60
+        assert samples["berth_worker_last_heartbeat_age_seconds", "upkeep"] == math.inf
+        assert 240 <= samples["berth_scheduler_last_heartbeat_age_seconds",] < 300
         assert samples["berth_webhook_wait_seconds",] >= 0
     finally:
         Heartbeat.objects.all().delete()
