@@ -1,6 +1,6 @@
 """Fetch what belongs to accounts by its name; what is not there is Http404.
 
-May somebody do something with it? That is asked elsewhere (accounts/permissions.py).
+What an actor may do with it is decided in accounts/namespace_rights.py.
 """
 
 from django.http import Http404

@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.events import AccountEvent, tell
 from accounts.models import FormerNamespaceName, NameReserved, Namespace
-from accounts.permissions import may_administer
+from accounts.namespace_rights import may_administer
 
 
 class Moved(Http404):

@@ -25,7 +25,7 @@ from accounts.models import (
     Organization,
     User,
 )
-from accounts.permissions import may_administer
+from accounts.namespace_rights import may_administer
 from accounts.tokens import token_revoked
 
 

@@ -8,7 +8,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.decisions import Decision
 from accounts.models import Namespace, User
-from accounts.permissions import is_live, may_administer
+from accounts.namespace_rights import is_live, may_administer
 from repositories.models import Repository
 from repositories.rights.decisions import decide
 

@@ -6,7 +6,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.finders import find_organization
 from accounts.models import Namespace, Organization, User
-from accounts.permissions import may_administer, may_see_people
+from accounts.namespace_rights import may_administer, may_see_people
 from api.kit.views import require
 
 

@@ -20,13 +20,13 @@ from accounts.memberships import (
     remove_member,
 )
 from accounts.models import Organization, Robot, Team, User
+from accounts.namespace_rights import is_live, may_take_out
 from accounts.organizations import (
     change_organization,
     create_organization,
     delete_organization,
     rename_organization,
 )
-from accounts.permissions import is_live, may_take_out
 from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
 from api.accounts.access import administered_organization, seen_organization
 from api.accounts.serializers import (

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from accounts.actions import Action
 from accounts.former_names import Moved
 from accounts.models import Namespace, User
-from accounts.permissions import is_live
+from accounts.namespace_rights import is_live
 from accounts.users import (
     LastAdministrator,
     change_user,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.decisions import Decision
 from accounts.models import Namespace, Organization
-from accounts.permissions import (
+from accounts.namespace_rights import (
     Standings,
     may_administer,
     may_see_people,

@@ -12,7 +12,7 @@ from accounts.actions import Action, Role
 from accounts.actors import Actor
 from accounts.models import NameReserved, Namespace, Robot, Team
 from accounts.models.fields import BytewiseCharField, SummaryField
-from accounts.permissions import live_users
+from accounts.namespace_rights import live_users
 from database.sql import change_rows
 from repositories.models.grants import Grant
 from repositories.oci.references import NAME_MAX_LENGTH
