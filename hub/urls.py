@@ -7,7 +7,13 @@ the name of the app whose rows its pages show.
 from django.urls import path
 from django.views.generic import RedirectView
 
-from hub.account import account, former_names, organizations, own_account, tokens
+from hub.account import (
+    former_names,
+    organizations,
+    own_account,
+    rename_and_delete,
+    tokens,
+)
 from hub.kit import converters as converters  # makes the words below known
 from hub.namespace import (
     audit,
@@ -58,9 +64,11 @@ pages = (
         path("search/suggestions", results.suggest_images, name="suggestions"),
         path("new", new.new_repository, name="new"),
         path("new/check", new.check_name, name="check-name"),
-        path("settings/account", account.show_account, name="account"),
-        path("settings/account/name", account.rename, name="rename-account"),
-        path("settings/account/delete", account.delete, name="delete-account"),
+        path("settings/account", rename_and_delete.show_account, name="account"),
+        path("settings/account/name", rename_and_delete.rename, name="rename-account"),
+        path(
+            "settings/account/delete", rename_and_delete.delete, name="delete-account"
+        ),
         path(
             "settings/former-names",
             former_names.show_former_names,
