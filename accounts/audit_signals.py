@@ -19,7 +19,7 @@ from accounts.credentials import (
     end_lesser_credentials,
     has_other_second_factor,
 )
-from accounts.events import AccountEvent, tell_of_user
+from accounts.events import AccountEvent, record_user_event
 from accounts.models import User
 from accounts.users import note_new_password
 
@@ -33,7 +33,7 @@ SECOND_FACTOR = {
 @receiver(user_logged_in)
 def record_sign_in(*, request: HttpRequest, user: User, **signal: Any) -> None:
     """Record that somebody opened a session, by whatever way in."""
-    _tell(AccountEvent.USER_SIGNED_IN, request, user)
+    _record(AccountEvent.USER_SIGNED_IN, request, user)
 
 
 @receiver([account.password_changed, account.password_set, account.password_reset])
@@ -45,7 +45,7 @@ def record_password(*, request: HttpRequest, user: User, **signal: Any) -> None:
 @receiver([account.email_added, account.email_changed, account.email_removed])
 def record_email(*, request: HttpRequest, user: User, **signal: Any) -> None:
     """Record that an email address came or went, not which."""
-    _tell(AccountEvent.USER_CHANGED, request, user, changed=["email"])
+    _record(AccountEvent.USER_CHANGED, request, user, changed=["email"])
 
 
 @receiver(list(SECOND_FACTOR))
@@ -60,7 +60,7 @@ def record_second_factor(
     is_added = signal is mfa.authenticator_added and is_factor
     if is_added and not has_other_second_factor(user, authenticator):
         end_lesser_credentials(user, request)
-    _tell(
+    _record(
         AccountEvent.USER_SECOND_FACTOR,
         request,
         user,
@@ -69,6 +69,8 @@ def record_second_factor(
     )
 
 
-def _tell(kind: AccountEvent, request: HttpRequest, user: User, **detail: Any) -> None:
+def _record(
+    kind: AccountEvent, request: HttpRequest, user: User, **detail: Any
+) -> None:
     actor = actor_of(user).at(client_address(request))
-    tell_of_user(kind, user=user, actor=actor, detail=detail)
+    record_user_event(kind, user=user, actor=actor, detail=detail)

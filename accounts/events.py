@@ -52,7 +52,7 @@ class AccountEvent(models.TextChoices):
     USER_SIGNED_IN = "user.signed_in"  # a session on the site; tokens have last_used_at
 
 
-def tell(
+def record_account_event(
     kind: AccountEvent,
     *,
     actor: Actor,
@@ -69,7 +69,7 @@ def tell(
     )
 
 
-def tell_of_user(
+def record_user_event(
     kind: AccountEvent,
     *,
     user: User,
@@ -77,7 +77,7 @@ def tell_of_user(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Record what happened to a person's account, in the person's own namespace."""
-    tell(
+    record_account_event(
         kind,
         actor=actor,
         namespace=Namespace.objects.filter(user=user).first(),

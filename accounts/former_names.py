@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.actors import Actor
-from accounts.events import AccountEvent, tell
+from accounts.events import AccountEvent, record_account_event
 from accounts.models import FormerNamespaceName, NameReserved, Namespace
 from accounts.namespace_rights import may_administer
 
@@ -76,7 +76,7 @@ def free_namespace_name(*, former: FormerNamespaceName, actor: Actor) -> None:
     """Let others take a former name; until then it leads where it did."""
     freed = FormerNamespaceName.objects.filter(pk=former.pk, freed_at=None)
     if freed.update(is_reserved=False, freed_at=timezone.now()):
-        tell(
+        record_account_event(
             AccountEvent.NAME_FREED,
             actor=actor,
             namespace=former.namespace,

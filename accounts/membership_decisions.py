@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.authentication import actor_of
-from accounts.events import AccountEvent, tell
+from accounts.events import AccountEvent, record_account_event
 from accounts.models import (
     AccessToken,
     Invitation,
@@ -108,4 +108,6 @@ def record_invitation(kind: AccountEvent, invitation: Invitation, actor: Actor) 
         detail["user"] = invitation.user.username
     else:
         detail["email"] = invitation.email
-    tell(kind, actor=actor, namespace=team.organization.namespace, detail=detail)
+    record_account_event(
+        kind, actor=actor, namespace=team.organization.namespace, detail=detail
+    )

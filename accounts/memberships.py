@@ -4,7 +4,7 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from accounts.actors import Actor
-from accounts.events import AccountEvent, tell
+from accounts.events import AccountEvent, record_account_event
 from accounts.membership_decisions import lock_members, note_decision
 from accounts.models import (
     AccessTokenLimit,
@@ -37,7 +37,7 @@ def add_member(
         lock_members(team.organization_id)
         _, is_new = Membership.objects.get_or_create(team=team, user=user, robot=robot)
         if is_new:
-            _tell(AccountEvent.MEMBER_ADDED, team, user or robot, actor)
+            _record(AccountEvent.MEMBER_ADDED, team, user or robot, actor)
             _note(team, user, actor)
 
 
@@ -65,7 +65,7 @@ def remove_member(
             raise LastOwner("an organization keeps at least one owner who can sign in")
         deleted, _ = members.filter(user=user, robot=robot).delete()
         if deleted:
-            _tell(AccountEvent.MEMBER_REMOVED, locked, user or robot, actor)
+            _record(AccountEvent.MEMBER_REMOVED, locked, user or robot, actor)
             _note(locked, user, actor)
 
 
@@ -102,11 +102,11 @@ def _note(team: Team, user: User | None, actor: Actor) -> None:
         note_decision(user=user, organization=team.organization, actor=actor)
 
 
-def _tell(
+def _record(
     kind: AccountEvent, team: Team, member: User | Robot | None, actor: Actor
 ) -> None:
     assert member is not None, "a membership is a user's or a robot's"
-    tell(
+    record_account_event(
         kind,
         actor=actor,
         namespace=team.organization.namespace,

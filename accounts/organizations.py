@@ -6,7 +6,7 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from accounts.actors import Actor
-from accounts.events import AccountEvent, tell
+from accounts.events import AccountEvent, record_account_event
 from accounts.former_names import keep_former_name, take_own_name
 from accounts.models import (
     FormerNamespaceName,
@@ -73,7 +73,7 @@ def found_organization(
             organization=organization, name=OWNERS_TEAM, standing=Team.Standing.ADMIN
         )
         Membership.objects.create(team=owners, user=owner)
-        tell(
+        record_account_event(
             AccountEvent.ORGANIZATION_CREATED,
             actor=actor,
             namespace=namespace,
@@ -92,7 +92,7 @@ def change_organization(
         for name in changed:
             setattr(organization, name, fields[name])
         organization.save(update_fields=changed)
-        tell(
+        record_account_event(
             AccountEvent.ORGANIZATION_CHANGED,
             actor=actor,
             namespace=organization.namespace,
@@ -112,7 +112,7 @@ def vouch_for(*, namespace: Namespace, actor: Actor, **marks: bool) -> None:
             setattr(namespace, name, mark)
         namespace.save(update_fields=list(changed))
         is_users = namespace.organization_id is None
-        tell(
+        record_account_event(
             AccountEvent.USER_CHANGED
             if is_users
             else AccountEvent.ORGANIZATION_CHANGED,
@@ -154,7 +154,7 @@ def rename_namespace(*, namespace: Namespace, name: str, actor: Actor) -> Namesp
             kind = AccountEvent.USER_RENAMED
             row.user.username = name
             row.user.save(update_fields=["username"])
-        tell(kind, actor=actor, namespace=row, detail=detail)
+        record_account_event(kind, actor=actor, namespace=row, detail=detail)
     return row
 
 
@@ -168,7 +168,9 @@ def delete_organization(*, organization: Organization, actor: Actor) -> None:
     """
     with transaction.atomic():
         namespace = Namespace.objects.select_for_update().get(organization=organization)
-        tell(AccountEvent.ORGANIZATION_DELETED, actor=actor, namespace=namespace)
+        record_account_event(
+            AccountEvent.ORGANIZATION_DELETED, actor=actor, namespace=namespace
+        )
         delete_namespace(namespace=namespace, actor=actor)
         organization.delete()
 

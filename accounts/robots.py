@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import SYSTEM, Actor
-from accounts.events import AccountEvent, tell
+from accounts.events import AccountEvent, record_account_event
 from accounts.models import Namespace, Robot
 from accounts.names import validate_component
 from accounts.rates import take
@@ -48,7 +48,9 @@ def create_robot(
             expires_at=expires_at,
             token_made_with_id=actor.access_token_id,
         )
-        _tell(AccountEvent.ROBOT_CREATED, robot, actor, expires_at=_as_text(expires_at))
+        _record(
+            AccountEvent.ROBOT_CREATED, robot, actor, expires_at=_as_text(expires_at)
+        )
     return robot, token
 
 
@@ -64,7 +66,7 @@ def replace_token(*, robot: Robot, actor: Actor) -> str:
     with transaction.atomic():
         hold_maker(actor)
         robot.save(update_fields=["token_hash", "token_made_with"])
-        _tell(AccountEvent.ROBOT_TOKEN_REPLACED, robot, actor)
+        _record(AccountEvent.ROBOT_TOKEN_REPLACED, robot, actor)
         ends_at = actor.expires_at
         if ends_at and (robot.expires_at is None or robot.expires_at > ends_at):
             change_robot(robot=robot, actor=actor, expires_at=ends_at)
@@ -90,7 +92,7 @@ def change_robot(*, robot: Robot, actor: Actor, **fields: Any) -> None:
         detail: dict[str, Any] = {"changed": changed, "is_active": robot.is_active}
         if "expires_at" in changed:
             detail["expires_at"] = _as_text(robot.expires_at)
-        _tell(AccountEvent.ROBOT_CHANGED, robot, actor, **detail)
+        _record(AccountEvent.ROBOT_CHANGED, robot, actor, **detail)
 
 
 def delete_robot(*, robot: Robot, actor: Actor) -> None:
@@ -99,7 +101,7 @@ def delete_robot(*, robot: Robot, actor: Actor) -> None:
         locked = Robot.objects.select_for_update().filter(pk=robot.pk).first()
         if locked is None:
             return
-        _tell(AccountEvent.ROBOT_DELETED, locked, actor)
+        _record(AccountEvent.ROBOT_DELETED, locked, actor)
         locked.delete()
 
 
@@ -114,7 +116,7 @@ def remind_of_expiry() -> int:
         with transaction.atomic():
             unreminded = Robot.objects.filter(pk=robot.pk, reminded_at=None)
             if unreminded.update(reminded_at=now):
-                _tell(
+                _record(
                     AccountEvent.ROBOT_EXPIRES,
                     robot,
                     SYSTEM,
@@ -128,8 +130,8 @@ def _as_text(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def _tell(kind: AccountEvent, robot: Robot, actor: Actor, **detail: Any) -> None:
-    tell(
+def _record(kind: AccountEvent, robot: Robot, actor: Actor, **detail: Any) -> None:
+    record_account_event(
         kind,
         actor=actor,
         namespace=robot.namespace,

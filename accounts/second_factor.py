@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from accounts.actors import Actor
 from accounts.credentials import end_lesser_credentials
-from accounts.events import AccountEvent, tell_of_user
+from accounts.events import AccountEvent, record_user_event
 from accounts.models import User
 
 
@@ -24,7 +24,7 @@ def reset_second_factor(*, user: User, actor: Actor) -> bool:
         if not deleted:
             return False
         end_lesser_credentials(user)
-        tell_of_user(
+        record_user_event(
             AccountEvent.USER_SECOND_FACTOR,
             user=user,
             actor=actor,

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.actors import Actor
-from accounts.events import AccountEvent, tell
+from accounts.events import AccountEvent, record_account_event
 from accounts.models import Team
 from accounts.models.teams import OWNERS_TEAM
 from accounts.rates import take
@@ -23,7 +23,7 @@ def create_team(*, team: Team, actor: Actor) -> None:
     take("teams", actor)
     with transaction.atomic():
         team.save(force_insert=True)
-        _tell(AccountEvent.TEAM_CREATED, team, actor, standing=team.standing)
+        _record(AccountEvent.TEAM_CREATED, team, actor, standing=team.standing)
 
 
 def change_team(*, team: Team, actor: Actor, **fields: Any) -> None:
@@ -41,7 +41,7 @@ def change_team(*, team: Team, actor: Actor, **fields: Any) -> None:
         for name in changed:
             setattr(team, name, fields[name])
         team.save(update_fields=changed)
-        _tell(
+        _record(
             AccountEvent.TEAM_CHANGED,
             team,
             actor,
@@ -61,7 +61,7 @@ def delete_team(*, team: Team, actor: Actor) -> None:
             return
         rows = locked.memberships.select_related("user", "robot__namespace")
         members = [row.user or row.robot for row in rows]
-        _tell(
+        _record(
             AccountEvent.TEAM_DELETED,
             locked,
             actor,
@@ -70,8 +70,8 @@ def delete_team(*, team: Team, actor: Actor) -> None:
         locked.delete()
 
 
-def _tell(kind: AccountEvent, team: Team, actor: Actor, **detail: Any) -> None:
-    tell(
+def _record(kind: AccountEvent, team: Team, actor: Actor, **detail: Any) -> None:
+    record_account_event(
         kind,
         actor=actor,
         namespace=team.organization.namespace,

@@ -21,7 +21,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from accounts.actors import Actor
-from accounts.events import AccountEvent, tell_of_user
+from accounts.events import AccountEvent, record_user_event
 from accounts.models import AccessToken, AccessTokenLimit, Robot, User
 from accounts.outages import optional_write
 from accounts.rates import take
@@ -144,7 +144,7 @@ def issue_access_token(
                 ),
             ]
         )
-        tell_of_user(
+        record_user_event(
             AccountEvent.TOKEN_ISSUED,
             user=user,
             actor=actor,
@@ -184,7 +184,7 @@ def revoke_access_token(*, token: AccessToken, actor: Actor) -> bool:
             detail = {"token": one.name}
             if one.pk != token.pk:
                 detail["made_with"] = token.name
-            tell_of_user(
+            record_user_event(
                 AccountEvent.TOKEN_REVOKED, user=one.user, actor=actor, detail=detail
             )
         token_revoked.send(sender=AccessToken, tokens=ended, actor=actor)

@@ -11,7 +11,7 @@ from django.dispatch import Signal
 from accounts.actors import Actor
 from accounts.credentials import end_lesser_credentials, forget_unconfirmed
 from accounts.emails import AddressTaken, is_address_taken
-from accounts.events import AccountEvent, tell, tell_of_user
+from accounts.events import AccountEvent, record_account_event, record_user_event
 from accounts.membership_decisions import note_decision
 from accounts.memberships import remove_from_organization
 from accounts.models import Membership, Namespace, Organization, Team, User
@@ -70,7 +70,7 @@ def enrol_user(*, user: User, actor: Actor) -> None:
     with transaction.atomic():
         user.save()
         Namespace.objects.create(name=user.username, user=user)
-        tell_of_user(
+        record_user_event(
             AccountEvent.USER_CREATED,
             user=user,
             actor=actor,
@@ -99,12 +99,12 @@ def change_user(*, user: User, actor: Actor, **fields: Any) -> None:
         if "is_active" in changed:
             changed.remove("is_active")
             if user.is_active:
-                tell_of_user(AccountEvent.USER_ACTIVATED, user=user, actor=actor)
+                record_user_event(AccountEvent.USER_ACTIVATED, user=user, actor=actor)
             else:
                 _suspend(user, actor)
         if changed:
             quoted = {name: fields[name] for name in changed if name in QUOTED_FIELDS}
-            tell_of_user(
+            record_user_event(
                 AccountEvent.USER_CHANGED,
                 user=user,
                 actor=actor,
@@ -128,7 +128,9 @@ def _suspend(user: User, actor: Actor) -> None:
     note_decision(user=user, organization=None, actor=actor)
     left = organizations_left_by(user)
     detail = {"without_owner": left} if left else {}
-    tell_of_user(AccountEvent.USER_DEACTIVATED, user=user, actor=actor, detail=detail)
+    record_user_event(
+        AccountEvent.USER_DEACTIVATED, user=user, actor=actor, detail=detail
+    )
     user_suspended.send(sender=User, user=user, actor=actor)
 
 
@@ -157,7 +159,7 @@ def delete_user(*, user: User, actor: Actor) -> None:
         note_decision(user=user, organization=None, actor=actor)
         user_suspended.send(sender=User, user=user, actor=actor)
         namespace = Namespace.objects.select_for_update().get(user=user)
-        tell(
+        record_account_event(
             AccountEvent.USER_DELETED,
             actor=actor,
             namespace=None,
@@ -182,7 +184,7 @@ def note_new_password(*, user: User, actor: Actor) -> None:
     if user.must_change_password:
         user.must_change_password = False
         user.save(update_fields=["must_change_password"])
-    tell_of_user(AccountEvent.USER_PASSWORD_CHANGED, user=user, actor=actor)
+    record_user_event(AccountEvent.USER_PASSWORD_CHANGED, user=user, actor=actor)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from accounts.authentication import (
     actor_of_robot,
     find_live_access_token,
 )
-from accounts.events import AccountEvent, tell_of_user
+from accounts.events import AccountEvent, record_user_event
 from accounts.models import AccessToken, Robot, User
 from accounts.outages import optional_write
 from accounts.tokens import REFRESH_TOKEN_PREFIX, hash_token, is_token, make_token
@@ -96,7 +96,7 @@ def end_logins(*, user: User, login_id: int | None, actor: Actor) -> int:
         told = list(clients[:CLIENTS_TOLD_MAX])  # before they are none of them any more
         count = logins.update(revoked_at=timezone.now())
         if count:
-            tell_of_user(
+            record_user_event(
                 AccountEvent.USER_LOGIN_ENDED,
                 user=user,
                 actor=actor,

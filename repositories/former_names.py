@@ -14,7 +14,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from accounts.actors import Actor
-from accounts.events import AccountEvent, tell
+from accounts.events import AccountEvent, record_account_event
 from accounts.former_names import free_namespace_name
 from accounts.models import FormerNamespaceName, Namespace, User
 from accounts.models.namespaces import namespace_in_use
@@ -153,7 +153,7 @@ def _leads_to(row: FormerRepositoryName) -> str | None:
 def _free_repository_name(former: FormerRepositoryName, actor: Actor) -> None:
     freed = FormerRepositoryName.objects.filter(pk=former.pk, freed_at=None)
     if freed.update(is_reserved=False, freed_at=timezone.now()):
-        tell(
+        record_account_event(
             AccountEvent.NAME_FREED,
             actor=actor,
             namespace=former.namespace,

@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, transaction
 
 from accounts.actors import COMMAND_LINE
-from accounts.events import AccountEvent, tell_of_user
+from accounts.events import AccountEvent, record_user_event
 from accounts.models import Namespace, User
 
 
@@ -26,7 +26,7 @@ def complete(user: User) -> None:
     try:
         with transaction.atomic():
             Namespace.objects.create(name=user.username, user=user)
-            tell_of_user(
+            record_user_event(
                 AccountEvent.USER_CREATED,
                 user=user,
                 actor=COMMAND_LINE,
