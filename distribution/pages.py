@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.models import User
 from accounts.requests import actor_of_page, signed_in_user
 from distribution.refresh_tokens import end_logins, logins_of
-from hub.kit.pages import ask, given, number_in, tell
+from hub.kit.pages import confirmation_page, given, number_in, show_toast
 
 LISTED_MAX = 50  # a CI may sign in at every build
 ALL = "all"
@@ -41,7 +41,7 @@ def _revoke(request: HttpRequest, user: User, chosen: str) -> HttpResponse:
     if login_id is None and chosen != ALL:
         raise BadRequest("there is no such login")
     if request.method != "POST":
-        return ask(
+        return confirmation_page(
             request,
             question=_("Revoke all docker logins?")
             if login_id is None
@@ -52,5 +52,5 @@ def _revoke(request: HttpRequest, user: User, chosen: str) -> HttpResponse:
         )
     count = end_logins(user=user, login_id=login_id, actor=actor_of_page(request))
     revoked = ngettext("%(count)d login revoked", "%(count)d logins revoked", count)
-    tell(request, revoked % {"count": count} if count else _("Already revoked"))
+    show_toast(request, revoked % {"count": count} if count else _("Already revoked"))
     return redirect("distribution:logins")

@@ -11,7 +11,7 @@ from accounts.actors import Actor
 from accounts.models import Invitation, User
 from accounts.requests import actor_of_page, signed_in_user
 from hub.account.invitations import take_answer
-from hub.kit.pages import ID_MAX, number_in, tell
+from hub.kit.pages import ID_MAX, number_in, show_toast
 from notifications.models import Notification
 from notifications.preferences import (
     prefer_mail,
@@ -72,7 +72,7 @@ def choose_mail(request: HttpRequest) -> HttpResponse:
     """Have notifications mailed, or not."""
     user = signed_in_user(request)
     prefer_mail(user=user, wants_mail=request.POST.get("wants_mail") == "on")
-    tell(request, _("Saved."))
+    show_toast(request, _("Saved."))
     return redirect("notifications:inbox")
 
 
@@ -85,7 +85,7 @@ def end_watch(request: HttpRequest, watch_id: int) -> HttpResponse:
     if watch is None:
         raise Http404
     watch.delete()
-    tell(request, _("You no longer watch %s") % watch.repository.full_name)
+    show_toast(request, _("You no longer watch %s") % watch.repository.full_name)
     return redirect("notifications:inbox")
 
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.mail import make_test_mail
 from accounts.requests import signed_in_user
-from hub.kit.pages import tell
+from hub.kit.pages import show_toast
 
 
 @require_POST
@@ -25,7 +25,7 @@ def queue_test_mail(request: HttpRequest) -> HttpResponse:
         messages.error(request, _("Your account has no email address."))
     else:
         make_test_mail(user.email).send()
-        tell(
+        show_toast(
             request,
             _("A test mail to %(address)s is queued. Problems appear below.")
             % {"address": user.email},

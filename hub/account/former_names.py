@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.requests import actor_of_page, signed_in_user
-from hub.kit.pages import tell
+from hub.kit.pages import show_toast
 from repositories.former_names import former_names_of, free_name
 
 
@@ -20,7 +20,7 @@ def show_former_names(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         if not free_name(name, actor=actor):
             raise Http404
-        tell(request, _("%(name)s is free.") % {"name": name})
+        show_toast(request, _("%(name)s is free.") % {"name": name})
         return redirect("repositories:former-names")
     names = former_names_of(actor)
     chosen = next((former for former in names if former.name == name), None)

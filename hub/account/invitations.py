@@ -11,7 +11,7 @@ from accounts.invitations import InvitationOver, accept, decline, find_by_secret
 from accounts.models import Invitation, User
 from accounts.requests import actor_of_page, signed_in_user
 from hub.account.adapters import INVITATION_IN_SESSION
-from hub.kit.pages import tell
+from hub.kit.pages import show_toast
 
 
 @never_cache
@@ -58,10 +58,12 @@ def take_answer(request: HttpRequest, invitation: Invitation, user: User) -> Non
         match request.POST.get("answer"):
             case "accept":
                 accept(invitation=invitation, user=user, actor=actor)
-                tell(request, _("You joined %(team)s of %(organization)s") % names)
+                show_toast(
+                    request, _("You joined %(team)s of %(organization)s") % names
+                )
             case "decline":
                 decline(invitation=invitation, user=user, actor=actor)
-                tell(request, _("You declined the invitation"))
+                show_toast(request, _("You declined the invitation"))
             case _:
                 raise BadRequest("the answer is accept or decline")
     except InvitationOver as error:

@@ -10,7 +10,7 @@ from accounts.models import NameReserved
 from accounts.organizations import create_organization
 from accounts.requests import actor_of_page, signed_in_user
 from hub.account.forms import NewOrganizationForm
-from hub.kit.pages import tell
+from hub.kit.pages import show_toast
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -29,7 +29,7 @@ def new_organization(request: HttpRequest) -> HttpResponse:
             form.add_error("name", _("A user or an organization has this name."))
         else:
             name = organization.namespace.name
-            tell(request, _("%(name)s created.") % {"name": name})
+            show_toast(request, _("%(name)s created.") % {"name": name})
             return redirect(f"/{name}")
     return render(
         request,

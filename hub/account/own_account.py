@@ -42,7 +42,7 @@ from accounts.users import (
     change_user,
 )
 from hub.account.forms import FirstSignInForm, ProfileForm
-from hub.kit.pages import ask, given, number_in, redirect_back, tell
+from hub.kit.pages import confirmation_page, given, number_in, redirect_back, show_toast
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -56,7 +56,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         name = form.cleaned_data["display_name"]
         change_user(user=user, actor=actor_of_page(request), display_name=name)
-        tell(request, _("Saved."))
+        show_toast(request, _("Saved."))
         return redirect("accounts:profile")
     return render(
         request,
@@ -97,7 +97,7 @@ def first_sign_in(request: HttpRequest) -> HttpResponse:
             form.add_error("email", _("Another account has this address."))
         else:
             update_session_auth_hash(request, user)
-            tell(request, _("Your password is changed."))
+            show_toast(request, _("Your password is changed."))
             return redirect_back(request, resolve_url("home"))
     return render(
         request,
@@ -139,7 +139,7 @@ def remove_email(request: HttpRequest) -> HttpResponse:
     row = EmailAddress.objects.filter(user=user, email=given(request, "email")).first()
     if row is None:
         raise Http404
-    return ask(
+    return confirmation_page(
         request,
         question=_("Remove %(email)s?") % {"email": row.email},
         consequence=_("You can no longer sign in or reset your password with it."),
@@ -157,7 +157,7 @@ def remove_email(request: HttpRequest) -> HttpResponse:
 def end_sessions(request: HttpRequest) -> HttpResponse:
     """Ask before all other sessions are ended."""
     signed_in_user(request)
-    return ask(
+    return confirmation_page(
         request,
         question=_("Sign out everywhere else?"),
         consequence=_("Your other browsers have to sign in again."),
@@ -177,7 +177,7 @@ def remove_link(request: HttpRequest) -> HttpResponse:
     ).first()
     if row is None:
         raise Http404
-    return ask(
+    return confirmation_page(
         request,
         question=_("Remove %(account)s?") % {"account": row.get_provider_account()},
         consequence=_("You can no longer sign in with it."),

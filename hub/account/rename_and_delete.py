@@ -20,7 +20,7 @@ from accounts.users import (
     organizations_left_by,
     rename_user,
 )
-from hub.kit.pages import tell
+from hub.kit.pages import show_toast
 from hub.namespace.forms import NewNameForm
 from repositories.models import Repository
 
@@ -71,7 +71,7 @@ def rename(request: HttpRequest) -> HttpResponse:
         except IntegrityError:
             form.add_error("name", _("A user or an organization has this name."))
         else:
-            tell(request, _("You are called %(name)s now.") % {"name": name})
+            show_toast(request, _("You are called %(name)s now.") % {"name": name})
             return redirect("repositories:account")
     return _render(request, user, form)
 
@@ -98,7 +98,7 @@ def _delete(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             logout(request)
-            tell(request, _("Your account is deleted."))
+            show_toast(request, _("Your account is deleted."))
             return redirect("home")
     repositories = Repository.objects.filter(
         namespace=user.namespace, deleted_at=None

@@ -12,7 +12,7 @@ from accounts.models import AccessToken
 from accounts.requests import actor_of_page, signed_in_user
 from accounts.tokens import issue_access_token, revoke_access_token
 from hub.account.forms import NewTokenForm
-from hub.kit.pages import ask, tell, was_sent_before
+from hub.kit.pages import confirmation_page, show_toast, was_sent_before
 from repositories.rights.token_scope import reach_of
 
 
@@ -67,10 +67,10 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
         raise Http404
     if request.method == "POST":
         revoke_access_token(token=token, actor=actor_of_page(request))
-        tell(request, _("Token %(name)s revoked.") % {"name": token.name})
+        show_toast(request, _("Token %(name)s revoked.") % {"name": token.name})
         return redirect("repositories:access-tokens")
     used = token.last_used_at
-    return ask(
+    return confirmation_page(
         request,
         question=_("Revoke %(name)s?") % {"name": token.name},
         consequence=_(

@@ -10,7 +10,7 @@ does one thing and answers:
         form = EditForm(request.POST or None, ...)
         if request.method == "POST" and form.is_valid():
             describe_repository(repository=repository, actor=actor, ...)
-            tell(request, _("Saved"))
+            show_toast(request, _("Saved"))
             return redirect(repository)
         status = 422 if form.is_bound else 200
         return render(request, "repositories/new.html", {"form": form}, status=status)
@@ -48,7 +48,7 @@ _SENT = "sent_forms"  # in the session: serials of the forms that came last
 _SENT_MAX = 20
 
 
-def tell(request: HttpRequest, text: str, *, undo_url: str = "") -> None:
+def show_toast(request: HttpRequest, text: str, *, undo_url: str = "") -> None:
     """Show a toast on the next page, or beside what htmx swaps in.
 
     With ``undo_url`` it has a button that POSTs there.
@@ -56,7 +56,7 @@ def tell(request: HttpRequest, text: str, *, undo_url: str = "") -> None:
     messages.success(request, text, extra_tags=undo_url)
 
 
-def ask(
+def confirmation_page(
     request: HttpRequest,
     *,
     question: str,

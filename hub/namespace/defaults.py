@@ -5,7 +5,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from hub.kit.pages import ask, tell
+from hub.kit.pages import confirmation_page, show_toast
 from hub.namespace.forms import DefaultForm
 from hub.namespace.page import open_organization
 from repositories.models import DefaultPermission
@@ -31,7 +31,7 @@ def show_defaults(request: HttpRequest, namespace: str) -> HttpResponse:
         except DefaultExists as error:
             form.add_error(None, str(error))
         else:
-            tell(request, _("Rule added. It applies to new repositories."))
+            show_toast(request, _("Rule added. It applies to new repositories."))
             return redirect(page.address("defaults"))
     rules = DefaultPermission.objects.with_names().filter(namespace=page.namespace)
     return page.render(
@@ -56,7 +56,7 @@ def remove_rule(request: HttpRequest, namespace: str, default: int) -> HttpRespo
         raise Http404
     if request.method != "POST":
         names = {"name": rule.subject_name, "role": rule.role}
-        return ask(
+        return confirmation_page(
             request,
             question=_("Remove the rule for %(name)s?") % names,
             consequence=_(
@@ -68,5 +68,5 @@ def remove_rule(request: HttpRequest, namespace: str, default: int) -> HttpRespo
             back_url=page.address("defaults"),
         )
     remove_default(rule=rule, actor=page.actor)
-    tell(request, _("Rule removed. Existing access stays."))
+    show_toast(request, _("Rule removed. Existing access stays."))
     return redirect(page.address("defaults"))

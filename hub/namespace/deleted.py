@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.requests import signed_in_user
-from hub.kit.pages import ID_MAX, Pages, ask, tell
+from hub.kit.pages import ID_MAX, Pages, confirmation_page, show_toast
 from hub.namespace.page import NamespacePage, open_namespace
 from hub.repository.settings import show_deleted
 from repositories.lifecycle import purge_repository
@@ -55,9 +55,11 @@ def purge(request: HttpRequest, namespace: str, repository: int) -> HttpResponse
             purge_repository(repository=row, actor=page.actor)
         except Repository.DoesNotExist as error:  # restored at this moment
             raise Http404 from error
-        tell(request, _("%(name)s permanently deleted.") % {"name": row.full_name})
+        show_toast(
+            request, _("%(name)s permanently deleted.") % {"name": row.full_name}
+        )
         return redirect(back_url)
-    return ask(
+    return confirmation_page(
         request,
         question=_("Delete %(name)s permanently?") % {"name": row.full_name},
         consequence=_(

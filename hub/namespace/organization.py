@@ -13,7 +13,7 @@ from accounts.organizations import (
     delete_organization,
     rename_organization,
 )
-from hub.kit.pages import ask, tell
+from hub.kit.pages import confirmation_page, show_toast
 from hub.namespace.forms import NewNameForm, OrganizationForm
 from hub.namespace.page import NamespacePage, open_organization
 from repositories.models import Repository
@@ -33,7 +33,7 @@ def show_settings(request: HttpRequest, namespace: str) -> HttpResponse:
         change_organization(
             organization=page.organization, actor=page.actor, **form.cleaned_data
         )
-        tell(request, _("Saved."))
+        show_toast(request, _("Saved."))
         return redirect(page.address("organization-settings"))
     return _render(page, form=form)
 
@@ -54,7 +54,7 @@ def rename(request: HttpRequest, namespace: str) -> HttpResponse:
         except IntegrityError:
             form.add_error("name", _("A user or an organization has this name."))
         else:
-            tell(request, _("Renamed to %(name)s.") % {"name": name})
+            show_toast(request, _("Renamed to %(name)s.") % {"name": name})
             return redirect(
                 "repositories:organization-settings",
                 namespace=page.organization.namespace.name,
@@ -73,9 +73,9 @@ def delete(request: HttpRequest, namespace: str) -> HttpResponse:
         except ProtectedError:  # one was created at this moment
             has_repositories = True
         else:
-            tell(request, _("%(name)s deleted.") % {"name": namespace})
+            show_toast(request, _("%(name)s deleted.") % {"name": namespace})
             return redirect("home")
-    return ask(
+    return confirmation_page(
         request,
         question=_("Delete %(name)s?") % {"name": page.namespace.name},
         consequence=_(

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.memberships import LastOwner, remove_from_organization
 from accounts.models import Membership, User
 from accounts.requests import require
-from hub.kit.pages import Pages, ask, given, tell
+from hub.kit.pages import Pages, confirmation_page, given, show_toast
 from hub.namespace.page import NamespacePage, open_namespace
 from repositories.models import Grant
 
@@ -86,9 +86,9 @@ def remove_person(request: HttpRequest, namespace: str) -> HttpResponse:
         messages.warning(request, str(error))
     else:
         if is_oneself:
-            tell(request, _("You have left %(name)s.") % {"name": page.title})
+            show_toast(request, _("You have left %(name)s.") % {"name": page.title})
             return redirect(page.address("namespace"))
-        tell(
+        show_toast(
             request,
             _("%(name)s was removed from %(organization)s.")
             % {"name": name, "organization": page.title},
@@ -128,7 +128,7 @@ def _ask_to_remove(
             "%(person)s has seen."
         )
     )
-    return ask(
+    return confirmation_page(
         page.request,
         question=_("Leave %(name)s?") % names
         if is_oneself

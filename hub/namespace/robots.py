@@ -21,7 +21,7 @@ from accounts.finders import find_robot
 from accounts.models import Robot
 from accounts.robots import change_robot, create_robot, delete_robot, replace_token
 from accounts.snippets import make_snippets
-from hub.kit.pages import ask, tell, was_sent_before
+from hub.kit.pages import confirmation_page, show_toast, was_sent_before
 from hub.namespace.forms import ExpiryForm, RobotForm
 from hub.namespace.page import NamespacePage, open_administered
 from repositories.models import Grant
@@ -91,7 +91,7 @@ def renew_token(request: HttpRequest, namespace: str, robot: str) -> HttpRespons
     page = open_administered(request, namespace)
     row = find_robot(page.namespace, robot)
     if request.method != "POST":
-        return ask(
+        return confirmation_page(
             request,
             question=_("Replace the token of %(name)s?") % {"name": row.username},
             consequence=_(
@@ -117,10 +117,10 @@ def switch_robot(request: HttpRequest, namespace: str, robot: str) -> HttpRespon
     change_robot(robot=row, actor=page.actor, is_active=enables)
     names = {"name": row.username}
     if enables:
-        tell(request, _("%(name)s enabled.") % names)
+        show_toast(request, _("%(name)s enabled.") % names)
     else:
         undo_url = f"{page.address('switch-robot', robot=row.name)}?on=1"
-        tell(request, _("%(name)s disabled.") % names, undo_url=undo_url)
+        show_toast(request, _("%(name)s disabled.") % names, undo_url=undo_url)
     return redirect(page.address("robot", robot=row.name))
 
 
@@ -133,7 +133,7 @@ def change_expiry(request: HttpRequest, namespace: str, robot: str) -> HttpRespo
     if not form.is_valid():
         raise BadRequest("there is no such time")
     change_robot(robot=row, actor=page.actor, expires_at=form.expires_at)
-    tell(request, _("Saved."))
+    show_toast(request, _("Saved."))
     return redirect(page.address("robot", robot=row.name))
 
 
@@ -144,9 +144,9 @@ def remove_robot(request: HttpRequest, namespace: str, robot: str) -> HttpRespon
     row = find_robot(page.namespace, robot)
     if request.method == "POST":
         delete_robot(robot=row, actor=page.actor)
-        tell(request, _("Robot %(name)s deleted.") % {"name": row.username})
+        show_toast(request, _("Robot %(name)s deleted.") % {"name": row.username})
         return redirect(page.address("robots"))
-    return ask(
+    return confirmation_page(
         request,
         question=_("Delete robot %(name)s?") % {"name": row.username},
         consequence=_("Anything using this robot stops working immediately."),

@@ -26,7 +26,7 @@ from accounts.models import Invitation, Membership, Robot, Team, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.requests import require
 from accounts.teams import OwnersTeamStays, change_team, create_team, delete_team
-from hub.kit.pages import Pages, ask, given, tell
+from hub.kit.pages import Pages, confirmation_page, given, show_toast
 from hub.namespace.forms import InviteForm, JoinForm, TeamForm
 from hub.namespace.page import NamespacePage, open_namespace, open_organization
 from repositories.models import Grant, Repository
@@ -52,7 +52,7 @@ def show_teams(request: HttpRequest, namespace: str) -> HttpResponse:
         except IntegrityError:
             form.add_error("name", _("There is a team of this name."))
         else:
-            tell(request, _("Team %(name)s created.") % {"name": team.name})
+            show_toast(request, _("Team %(name)s created.") % {"name": team.name})
             return redirect(page.address("team", team=team.name))
     return _render_teams(page, form)
 
@@ -98,7 +98,7 @@ def show_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
         except IntegrityError:
             form.add_error("name", _("There is a team of this name."))
         else:
-            tell(request, _("Saved."))
+            show_toast(request, _("Saved."))
             return redirect(page.address("team", team=row.name))
     return _render_team(page, find_team(page.organization, team), form=form)
 
@@ -135,12 +135,14 @@ def _join(page: NamespacePage, row: Team, form: JoinForm) -> HttpResponse | None
             "add" in request.POST or isinstance(form.member, Robot)
         ):
             _add(page, row, form.member)
-            tell(request, _("%(who)s added.") % {"who": form.member.username})
+            show_toast(request, _("%(who)s added.") % {"who": form.member.username})
             return redirect(page.address("team", team=row.name))
         if "add" in request.POST:
             form.add_error("who", _("An email address can only be invited."))
         elif _invite(page, row, form):
-            tell(request, _("%(who)s invited.") % {"who": form.cleaned_data["who"]})
+            show_toast(
+                request, _("%(who)s invited.") % {"who": form.cleaned_data["who"]}
+            )
             return redirect(page.address("team", team=row.name))
     return None
 
@@ -163,7 +165,7 @@ def leave_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
     except LastOwner as error:
         messages.warning(request, str(error))
     else:
-        tell(request, _("%(who)s has left the team.") % {"who": who.username})
+        show_toast(request, _("%(who)s has left the team.") % {"who": who.username})
         if name == page.actor.name:  # who may not see it any more
             return redirect(page.address("namespace"))
     return redirect(page.address("team", team=row.name))
@@ -180,9 +182,9 @@ def remove_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse
         except OwnersTeamStays as error:
             messages.warning(request, str(error))
         else:
-            tell(request, _("Team %(name)s deleted.") % {"name": row.name})
+            show_toast(request, _("Team %(name)s deleted.") % {"name": row.name})
         return redirect(page.address("teams"))
-    return ask(
+    return confirmation_page(
         request,
         question=_("Delete team %(name)s?") % {"name": row.name},
         consequence=_("Members lose the access this team gives them."),
@@ -201,7 +203,7 @@ def withdraw_invitation(
     row = find_invitation(page.organization, invitation)
     if request.method != "POST":
         names = {"who": row.user or row.email, "team": row.team.name}
-        return ask(
+        return confirmation_page(
             request,
             question=_("Withdraw the invitation of %(who)s?") % names,
             consequence=_("The link in the email stops working at once."),
@@ -213,7 +215,7 @@ def withdraw_invitation(
         withdraw(invitation=row, actor=page.actor)
     except InvitationOver as error:
         raise Http404 from error
-    tell(request, _("The invitation is withdrawn."))
+    show_toast(request, _("The invitation is withdrawn."))
     return redirect(page.address("team", team=row.team.name))
 
 
@@ -223,7 +225,7 @@ def _ask_about_member(
     """Ask, with what the member has through the team; the rest stays."""
     names = {"who": who.username, "team": team.name}
     is_own = who.username == page.actor.name
-    return ask(
+    return confirmation_page(
         page.request,
         question=(
             _("Leave team %(team)s?") % names

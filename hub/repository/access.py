@@ -11,7 +11,7 @@ from accounts.actors import ANONYMOUS, Actor
 from accounts.authentication import actor_of, actor_of_robot
 from accounts.decisions import Decision
 from accounts.models import Robot, Team, User
-from hub.kit.pages import ask, tell
+from hub.kit.pages import confirmation_page, show_toast
 from hub.repository.forms import ROLE_CHOICES, ChangedGrantForm, GrantForm, QuestionForm
 from hub.repository.page import RepositoryPage, open_page
 from repositories.models import Grant, Repository
@@ -45,7 +45,9 @@ def show_access(request: HttpRequest, namespace: str, name: str) -> HttpResponse
         except GrantExists as error:
             form.add_error(None, str(error))
         else:
-            tell(request, _("Gave %(name)s access.") % {"name": form.data["name"]})
+            show_toast(
+                request, _("Gave %(name)s access.") % {"name": form.data["name"]}
+            )
             return redirect(page.address("access"))
     return _render(page, form)
 
@@ -69,7 +71,9 @@ def change_access(
         return _ask_about(page, row)
     if "remove" in request.POST:
         remove_grant(grant=row, actor=page.actor)
-        tell(request, _("Removed %(name)s's access.") % {"name": row.subject_name})
+        show_toast(
+            request, _("Removed %(name)s's access.") % {"name": row.subject_name}
+        )
         return redirect(page.address("access"))
     form = ChangedGrantForm(request.POST)
     if not form.is_valid():
@@ -85,7 +89,9 @@ def change_access(
     except GrantExists as error:
         messages.warning(request, str(error))
     else:
-        tell(request, _("Updated %(name)s's access.") % {"name": row.subject_name})
+        show_toast(
+            request, _("Updated %(name)s's access.") % {"name": row.subject_name}
+        )
     return redirect(page.address("access"))
 
 
@@ -94,7 +100,7 @@ def _ask_about(page: RepositoryPage, grant: Grant) -> HttpResponse:
     role = _("%(role)s on %(repository)s") % {"role": grant.role, **names}
     if grant.tag_glob:
         role = _("%(role)s, tags %(tags)s") % {"role": role, "tags": grant.tag_glob}
-    return ask(
+    return confirmation_page(
         page.request,
         question=_("Remove %(name)s from %(repository)s?") % names,
         consequence=(

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actions import Action
 from accounts.requests import actor_of_page
 from hub.drawing.readme import render_readme
-from hub.kit.pages import number_in, tell
+from hub.kit.pages import number_in, show_toast
 from hub.repository.forms import (
     DeletionForm,
     DescriptionForm,
@@ -49,7 +49,7 @@ def show_settings(request: HttpRequest, namespace: str, name: str) -> HttpRespon
         actor=page.actor,
         description=form.cleaned_data["description"],
     )
-    tell(request, _("The description is saved"))
+    show_toast(request, _("The description is saved"))
     return redirect(page.address("settings"))
 
 
@@ -68,7 +68,7 @@ def edit_readme(request: HttpRequest, namespace: str, name: str) -> HttpResponse
         text = form.cleaned_data["readme"].replace("\r\n", "\n").replace("\0", "")
         if "preview" not in request.POST:
             describe_repository(repository=repository, actor=page.actor, readme=text)
-            tell(request, _("The README is saved"))
+            show_toast(request, _("The README is saved"))
             return redirect(repository)
         tags = list(
             repository.tags.with_content().of_images().order_by("-moved_at", "name")[:1]
@@ -95,9 +95,9 @@ def set_visibility(request: HttpRequest, namespace: str, name: str) -> HttpRespo
         repository=page.repository, visibility=visibility, actor=page.actor
     )
     if visibility == "public":
-        tell(request, _("Everybody can see this repository now"))
+        show_toast(request, _("Everybody can see this repository now"))
     else:
-        tell(request, _("Only those with access can see this repository now"))
+        show_toast(request, _("Only those with access can see this repository now"))
     return redirect(page.address("settings"))
 
 
@@ -116,7 +116,9 @@ def rename(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         except NameTaken as error:
             form.add_error("name", str(error))
         else:
-            tell(request, _("The repository is called %(name)s now") % _names(page))
+            show_toast(
+                request, _("The repository is called %(name)s now") % _names(page)
+            )
             return redirect(page.address("settings"))
     return _render(page, name_form=form)
 
@@ -140,7 +142,9 @@ def transfer(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         except NameTaken as error:
             form.add_error("namespace", str(error))
         else:
-            tell(request, _("The repository is called %(name)s now") % _names(page))
+            show_toast(
+                request, _("The repository is called %(name)s now") % _names(page)
+            )
             return redirect(page.url)
     return _render(page, transfer_form=form)
 
@@ -156,7 +160,7 @@ def delete(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     if not form.is_valid():
         return _render(page, deletion_form=form)
     delete_repository(repository=page.repository, actor=page.actor)
-    tell(request, _("%(name)s is deleted") % _names(page))
+    show_toast(request, _("%(name)s is deleted") % _names(page))
     return redirect(page.url)
 
 
@@ -182,7 +186,9 @@ def restore(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         except NameTaken as error:
             form.add_error("name", str(error))
         else:
-            tell(request, _("%(name)s restored.") % {"name": repository.full_name})
+            show_toast(
+                request, _("%(name)s restored.") % {"name": repository.full_name}
+            )
             return redirect(repository)
     return show_deleted(request, repository, form)
 

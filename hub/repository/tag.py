@@ -18,7 +18,7 @@ from django.views.decorators.http import (
 from accounts.actions import Action
 from hub.drawing.cutting import cut_text
 from hub.drawing.highlight import CODE_MAX_LENGTH, colour_code
-from hub.kit.pages import ask, tell
+from hub.kit.pages import confirmation_page, show_toast
 from hub.repository.image_view import describe_manifest, describe_moves
 from hub.repository.page import RepositoryPage, open_page
 from repositories.manifests import DeletionRefused
@@ -100,7 +100,7 @@ def put_tag(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         repository=repository.facts, digest=digest, name=tag, actor=page.actor
     ):
         raise Http404
-    tell(request, _("%(tag)s points here now") % {"tag": tag})
+    show_toast(request, _("%(tag)s points here now") % {"tag": tag})
     return redirect(f"{page.url}:{tag}")
 
 
@@ -114,7 +114,7 @@ def delete_manifest(
     if request.method != "POST":
         manifest = _find(page, digest)
         tags = manifest.tags.order_by("name").values_list("name", flat=True)
-        return ask(
+        return confirmation_page(
             request,
             question=_("Delete this manifest and its tags?"),
             consequence=_(
@@ -136,7 +136,7 @@ def delete_manifest(
         return redirect(f"{page.url}@{digest}")
     if not was_there:
         raise Http404
-    tell(request, _("Manifest deleted."))
+    show_toast(request, _("Manifest deleted."))
     return redirect(page.address("tags"))
 
 

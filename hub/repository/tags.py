@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.actions import Action
 from accounts.requests import SignInNeeded
-from hub.kit.pages import Pages, tell
+from hub.kit.pages import Pages, show_toast
 from hub.repository.image_view import describe_tags
 from hub.repository.page import RepositoryPage, open_page
 from repositories.models import Repository, Tag, TagMove
@@ -158,7 +158,7 @@ def restore_tags(request: HttpRequest, namespace: str, name: str) -> HttpRespons
     restored = [tag for tag in _permitted(page, Action.PUSH) if _restore(page, tag)]
     if restored:
         text = ngettext("%(tag)s restored.", "%(count)s tags restored.", len(restored))
-        tell(request, text % {"tag": restored[0], "count": len(restored)})
+        show_toast(request, text % {"tag": restored[0], "count": len(restored)})
     others = [
         tag
         for tag in request.POST.getlist("tag")[:AT_ONCE_MAX]

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.rates import take
 from accounts.requests import actor_of_page
-from hub.kit.pages import tell
+from hub.kit.pages import show_toast
 from webhooks.access import find_delivery, find_webhook, place_of_page
 from webhooks.delivery.redelivery import (
     WebhookIsOff,
@@ -58,7 +58,7 @@ def send_again(
     except WebhookIsOff as error:
         messages.error(request, _("Nothing was sent: %s.") % error)
     else:
-        tell(request, _("Redelivery started."))
+        show_toast(request, _("Redelivery started."))
     return redirect(address(place, webhook, row))
 
 
@@ -88,5 +88,5 @@ def send_failed_again(
             "%(count)d deliveries are sent again.",
             count,
         )
-        tell(request, said % {"count": count})
+        show_toast(request, said % {"count": count})
     return redirect(address(place, webhook))

@@ -12,7 +12,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.rates import take
 from accounts.requests import actor_of_page
-from hub.kit.pages import Pages, ask, number_in, tell, was_sent_before
+from hub.kit.pages import (
+    Pages,
+    confirmation_page,
+    number_in,
+    show_toast,
+    was_sent_before,
+)
 from webhooks.access import Place, find_delivery, find_webhook, place_of_page
 from webhooks.delivery.backlog import backlog_of
 from webhooks.forms import FormatForm, SinceForm, WebhookForm
@@ -97,7 +103,7 @@ def show_webhook(
         except WebhookInvalid as error:
             form.refuse(error)
         else:
-            tell(
+            show_toast(
                 request,
                 _("%(name)s is saved.") % {"name": form.settings["name"] or webhook},
             )
@@ -138,7 +144,7 @@ def set_active(
     is_active = request.POST.get("active") == "1"
     change_webhook(webhook=webhook, actor=actor, is_active=is_active)
     said = _("%(name)s is on.") if is_active else _("%(name)s is paused.")
-    tell(request, said % {"name": webhook})
+    show_toast(request, said % {"name": webhook})
     return redirect(address(place, webhook))
 
 
@@ -155,9 +161,9 @@ def delete(
     webhook = find_webhook(place, int(webhook_id))
     if request.method == "POST":
         delete_webhook(webhook=webhook, actor=actor)
-        tell(request, _("%(name)s deleted.") % {"name": webhook})
+        show_toast(request, _("%(name)s deleted.") % {"name": webhook})
         return redirect(place.url)
-    return ask(
+    return confirmation_page(
         request,
         question=_("Delete webhook %(name)s?") % {"name": webhook},
         consequence=_(
