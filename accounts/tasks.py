@@ -1,4 +1,4 @@
-"""Periodic tasks for accounts, scheduled in registry_site/settings.py."""
+"""Periodic tasks for accounts, scheduled in registry_site/celery.py."""
 
 from celery import shared_task
 

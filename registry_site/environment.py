@@ -26,6 +26,7 @@ TEST_PREFIX = "BERTH_TEST_"  # of the tests, which start Berth
 known_settings: set[str] = set()  # the names that were asked for
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Rate = tuple[int, int] | None  # how many in how many seconds; None for no limit
 
 
 def read(reader: Callable[..., T], name: str, *arguments: Any, **options: Any) -> T:
@@ -183,7 +184,7 @@ def networks(text: str) -> list[Network]:
 RATE_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
-def rate(text: str) -> tuple[int, int] | None:
+def rate(text: str) -> Rate:
     """Accept ``600/minute``, as how many in how many seconds, or ``none``."""
     if text == "none":
         return None
@@ -194,7 +195,7 @@ def rate(text: str) -> tuple[int, int] | None:
     return int(number), RATE_SECONDS[period]
 
 
-def rates(text: str, defaults: Mapping[str, str]) -> dict[str, tuple[int, int] | None]:
+def rates(text: str, defaults: Mapping[str, str]) -> dict[str, Rate]:
     """Accept ``stars=600/hour,exports=none``; what is not named keeps its default."""
     chosen = dict(defaults)
     for word in filter(None, (word.strip() for word in text.split(","))):
@@ -243,3 +244,7 @@ def between(lowest: int, highest: int) -> Callable[[float], None]:
             raise ValidationError(f"more than {highest}")
 
     return check
+
+
+for _parser in (listen_address, networks, public_url, rate, rates, url_template):
+    env.add_parser(_parser.__name__, _parser)

@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from environs import validate
 from kombu import Exchange, Queue
 
 from registry_site import environment
-from registry_site.environment import DAYS_MAX, HOURS_MAX, between, env, read
+from registry_site.environment import (
+    DAYS_MAX,
+    HOURS_MAX,
+    Network,
+    Rate,
+    between,
+    env,
+    read,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 BERTH_VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())[
@@ -27,13 +34,8 @@ BERTH_VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())[
 # --- where things are ---------------------------------------------------------------
 
 BERTH_DATA: Path = read(env.path, "BERTH_DATA", BASE_DIR / "data").resolve()
-BERTH_LISTEN = environment.listen_address(
-    read(
-        env.str,
-        "BERTH_LISTEN",
-        "127.0.0.1:8000",
-        validate=environment.listen_address,
-    )
+BERTH_LISTEN: tuple[str, int] = read(
+    env.listen_address, "BERTH_LISTEN", "127.0.0.1:8000"
 )
 BERTH_TLS_CERT = read(env.path, "BERTH_TLS_CERT", None)
 BERTH_TLS_KEY = read(env.path, "BERTH_TLS_KEY", None)
@@ -41,13 +43,10 @@ if (BERTH_TLS_CERT is None) != (BERTH_TLS_KEY is None):
     raise ImproperlyConfigured(
         "BERTH_TLS_CERT and BERTH_TLS_KEY: one is set without the other"
     )
-BERTH_URL = environment.public_url(
-    read(
-        env.str,
-        "BERTH_URL",
-        environment.default_url(*BERTH_LISTEN, is_tls=BERTH_TLS_CERT is not None),
-        validate=environment.public_url,
-    )
+BERTH_URL: str = read(
+    env.public_url,
+    "BERTH_URL",
+    environment.default_url(*BERTH_LISTEN, is_tls=BERTH_TLS_CERT is not None),
 )
 BERTH_SERVICE = urlsplit(BERTH_URL).netloc  # who the token is for, as clients say it
 BERTH_ABSOLUTE_URLS = read(env.bool, "BERTH_ABSOLUTE_URLS", False)
@@ -91,9 +90,7 @@ BERTH_HSTS_SECONDS = read(
     180 * 86400,  # long enough for yearly visitors' browsers to keep it between visits
     validate=between(0, 10**9),
 )
-BERTH_TRUSTED_PROXIES = environment.networks(
-    read(env.str, "BERTH_TRUSTED_PROXIES", "", validate=environment.networks)
-)
+BERTH_TRUSTED_PROXIES: list[Network] = read(env.networks, "BERTH_TRUSTED_PROXIES", "")
 
 BERTH_REQUEST_SECONDS = read(
     env.float, "BERTH_REQUEST_SECONDS", 15.0, validate=between(1, 3600)
@@ -187,11 +184,9 @@ BERTH_AUDIT_DAYS = read(
 )
 # A CI never sleeps, and its jobs share an account: twenty requests a second, on and on,
 # are no abuse. Without an account, a whole office may stand behind one address.
-BERTH_API_RATE = environment.rate(
-    read(env.str, "BERTH_API_RATE", "1200/minute", validate=environment.rate)
-)
-BERTH_API_ANONYMOUS_RATE = environment.rate(
-    read(env.str, "BERTH_API_ANONYMOUS_RATE", "300/minute", validate=environment.rate)
+BERTH_API_RATE: Rate = read(env.rate, "BERTH_API_RATE", "1200/minute")
+BERTH_API_ANONYMOUS_RATE: Rate = read(
+    env.rate, "BERTH_API_ANONYMOUS_RATE", "300/minute"
 )
 
 # For each account; a CI that never sleeps stays below them.
@@ -211,32 +206,21 @@ _RATES = {
     "webhook-tests": "120/minute",
     "webhooks": "600/hour",
 }
-BERTH_RATES = environment.rates(
-    read(
-        env.str,
-        "BERTH_RATES",
-        "",
-        validate=lambda text: environment.rates(text, _RATES) and None,
-    ),
-    _RATES,
-)
+BERTH_RATES: dict[str, Rate] = read(env.rates, "BERTH_RATES", "", defaults=_RATES)
 BERTH_OPEN_UPLOADS = read(
     env.int, "BERTH_OPEN_UPLOADS", 1000, validate=between(1, 10**6)
 )
 
 # --- webhooks -----------------------------------------------------------------------
 
-BERTH_WEBHOOK_ALLOWED_NETWORKS = environment.networks(
-    read(
-        env.str,
-        "BERTH_WEBHOOK_ALLOWED_NETWORKS",
-        # On a developer's machine, receivers run beside Berth. Where other machines
-        # reach it, directly or by a proxy, their people would reach its host this way.
-        "127.0.0.0/8,::1"
-        if environment.is_for_this_machine(BERTH_LISTEN[0], BERTH_URL)
-        else "",
-        validate=environment.networks,
-    )
+BERTH_WEBHOOK_ALLOWED_NETWORKS: list[Network] = read(
+    env.networks,
+    "BERTH_WEBHOOK_ALLOWED_NETWORKS",
+    # On a developer's machine, receivers run beside Berth. Where other machines
+    # reach it, directly or by a proxy, their people would reach its host this way.
+    "127.0.0.0/8,::1"
+    if environment.is_for_this_machine(BERTH_LISTEN[0], BERTH_URL)
+    else "",
 )
 BERTH_WEBHOOK_RETENTION_DAYS = read(
     env.int, "BERTH_WEBHOOK_RETENTION_DAYS", 30, validate=between(1, DAYS_MAX)
@@ -244,9 +228,7 @@ BERTH_WEBHOOK_RETENTION_DAYS = read(
 
 # --- pages --------------------------------------------------------------------------
 
-BERTH_IMAGE_PROXY = environment.url_template(
-    read(env.str, "BERTH_IMAGE_PROXY", "", validate=environment.url_template)
-)
+BERTH_IMAGE_PROXY: str = read(env.url_template, "BERTH_IMAGE_PROXY", "")
 
 # --- tests --------------------------------------------------------------------------
 
@@ -410,86 +392,80 @@ SOCIALACCOUNT_ADAPTER = "hub.account.adapters.SocialAccountAdapter"
 SOCIALACCOUNT_AUTO_SIGNUP = False  # the name of a namespace is chosen, not guessed
 SOCIALACCOUNT_FORMS = {"signup": "hub.account.forms.SocialSignUpForm"}
 
-# Who else may vouch for people: allauth's name of the provider, and how it is asked.
+# Other services that people sign in with, by the names that allauth has for them.
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}
 _sign_in_origins: list[str] = []  # where forms lead, for the policy below
 
-
-def _offer(
-    provider: str, prefix: str, client_id: str, secret: str, origin: str, **more: Any
-) -> None:
-    """Offer the sign-in with a provider, if both of its variables are set."""
-    if not client_id and not secret:
-        return
-    if not client_id or not secret:
-        raise ImproperlyConfigured(
-            f"{prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET: one is set without the "
-            "other"
-        )
-    app = {"client_id": client_id, "secret": secret, **more}
-    SOCIALACCOUNT_PROVIDERS[provider] = {"APPS": [app]}
-    INSTALLED_APPS.append(f"allauth.socialaccount.providers.{provider}")
-    _sign_in_origins.append(origin)
-
-
 BERTH_GITHUB_CLIENT_ID = read(env.str, "BERTH_GITHUB_CLIENT_ID", "")
-_offer(
-    "github",
-    "BERTH_GITHUB",
-    BERTH_GITHUB_CLIENT_ID,
-    read(env.str, "BERTH_GITHUB_CLIENT_SECRET", ""),
-    "https://github.com",
-)
-BERTH_GITLAB_URL = environment.public_url(
-    read(
-        env.str,
-        "BERTH_GITLAB_URL",
-        "https://gitlab.com",
-        validate=environment.public_url,
-    )
-)
 BERTH_GITLAB_CLIENT_ID = read(env.str, "BERTH_GITLAB_CLIENT_ID", "")
-_offer(
-    "gitlab",
-    "BERTH_GITLAB",
-    BERTH_GITLAB_CLIENT_ID,
-    read(env.str, "BERTH_GITLAB_CLIENT_SECRET", ""),
-    BERTH_GITLAB_URL,
-    settings={"gitlab_url": BERTH_GITLAB_URL},
-)
+BERTH_GITLAB_URL: str = read(env.public_url, "BERTH_GITLAB_URL", "https://gitlab.com")
 BERTH_BITBUCKET_CLIENT_ID = read(env.str, "BERTH_BITBUCKET_CLIENT_ID", "")
-_offer(
-    "bitbucket_oauth2",
-    "BERTH_BITBUCKET",
-    BERTH_BITBUCKET_CLIENT_ID,
-    read(env.str, "BERTH_BITBUCKET_CLIENT_SECRET", ""),
-    "https://bitbucket.org",
-)
 BERTH_GOOGLE_CLIENT_ID = read(env.str, "BERTH_GOOGLE_CLIENT_ID", "")
-_offer(
-    "google",
-    "BERTH_GOOGLE",
-    BERTH_GOOGLE_CLIENT_ID,
-    read(env.str, "BERTH_GOOGLE_CLIENT_SECRET", ""),
-    "https://accounts.google.com",
-)
+BERTH_OIDC_CLIENT_ID = read(env.str, "BERTH_OIDC_CLIENT_ID", "")
 BERTH_OIDC_URL = read(env.str, "BERTH_OIDC_URL", "", validate=environment.issuer_url)
 BERTH_OIDC_NAME = read(env.str, "BERTH_OIDC_NAME", "Single sign-on")
-BERTH_OIDC_CLIENT_ID = read(env.str, "BERTH_OIDC_CLIENT_ID", "")
 if bool(BERTH_OIDC_URL) != bool(BERTH_OIDC_CLIENT_ID):
     raise ImproperlyConfigured(
         "BERTH_OIDC_URL and BERTH_OIDC_CLIENT_ID: one is set without the other"
     )
-_offer(
-    "openid_connect",
-    "BERTH_OIDC",
-    BERTH_OIDC_CLIENT_ID,
-    read(env.str, "BERTH_OIDC_CLIENT_SECRET", ""),
-    "{0.scheme}://{0.netloc}".format(urlsplit(BERTH_OIDC_URL)),
-    provider_id="oidc",
-    name=BERTH_OIDC_NAME,
-    settings={"server_url": BERTH_OIDC_URL, "oauth_pkce_enabled": True},
-)
+
+for _prefix, _provider, _client_id, _secret, _url, _more in (
+    (
+        "BERTH_GITHUB",
+        "github",
+        BERTH_GITHUB_CLIENT_ID,
+        read(env.str, "BERTH_GITHUB_CLIENT_SECRET", ""),
+        "https://github.com",
+        {},
+    ),
+    (
+        "BERTH_GITLAB",
+        "gitlab",
+        BERTH_GITLAB_CLIENT_ID,
+        read(env.str, "BERTH_GITLAB_CLIENT_SECRET", ""),
+        BERTH_GITLAB_URL,
+        {"settings": {"gitlab_url": BERTH_GITLAB_URL}},
+    ),
+    (
+        "BERTH_BITBUCKET",
+        "bitbucket_oauth2",
+        BERTH_BITBUCKET_CLIENT_ID,
+        read(env.str, "BERTH_BITBUCKET_CLIENT_SECRET", ""),
+        "https://bitbucket.org",
+        {},
+    ),
+    (
+        "BERTH_GOOGLE",
+        "google",
+        BERTH_GOOGLE_CLIENT_ID,
+        read(env.str, "BERTH_GOOGLE_CLIENT_SECRET", ""),
+        "https://accounts.google.com",
+        {},
+    ),
+    (
+        "BERTH_OIDC",
+        "openid_connect",
+        BERTH_OIDC_CLIENT_ID,
+        read(env.str, "BERTH_OIDC_CLIENT_SECRET", ""),
+        BERTH_OIDC_URL,
+        {
+            "provider_id": "oidc",
+            "name": BERTH_OIDC_NAME,
+            "settings": {"server_url": BERTH_OIDC_URL, "oauth_pkce_enabled": True},
+        },
+    ),
+):
+    if not _client_id and not _secret:
+        continue
+    if not _client_id or not _secret:
+        raise ImproperlyConfigured(
+            f"{_prefix}_CLIENT_ID and {_prefix}_CLIENT_SECRET: one is set without the "
+            "other"
+        )
+    _app = {"client_id": _client_id, "secret": _secret, **_more}
+    SOCIALACCOUNT_PROVIDERS[_provider] = {"APPS": [_app]}
+    INSTALLED_APPS.append(f"allauth.socialaccount.providers.{_provider}")
+    _sign_in_origins += environment.origin_of(_url)
 
 AUTHENTICATION_BACKENDS = ["accounts.backends.LimitedBackend"]
 PASSWORD_HASHERS = ["accounts.hashing.LimitedArgon2Hasher"]
@@ -683,76 +659,6 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "registry_site.scheduler:ClockAwareScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # seconds until a jump of the clock is noticed
 CELERY_BEAT_SCHEDULE_FILENAME = str(BERTH_DATA / "broker" / "schedule")
-
-CELERY_BEAT_SCHEDULE = {
-    "purge repositories": {
-        "task": "repositories.tasks.purge_repositories",
-        "schedule": crontab(hour=3, minute=30),
-    },
-    "sweep webhooks": {
-        "task": "webhooks.tasks.sweep",
-        "schedule": 5.0,  # seconds
-        "options": {"expires": 5},  # those that nobody heard do not pile up
-    },
-    "expire deliveries": {
-        "task": "webhooks.tasks.expire_deliveries",
-        "schedule": crontab(hour=4, minute=20),
-    },
-    "send queued mail": {
-        "task": "accounts.tasks.send_queued_mail",
-        "schedule": 5.0,  # seconds
-        "options": {"expires": 5},
-    },
-    "send mails": {
-        "task": "notifications.tasks.send_mails",
-        "schedule": 60.0,  # seconds: what comes together goes together
-        "options": {"expires": 60},
-    },
-    "expire notifications": {
-        "task": "notifications.tasks.expire_notifications",
-        "schedule": crontab(hour=4, minute=30),
-    },
-    "forget attempts": {
-        "task": "accounts.tasks.forget_attempts",
-        "schedule": crontab(hour=3, minute=20),
-    },
-    "remind of expiry": {
-        "task": "accounts.tasks.remind_of_expiry",
-        "schedule": crontab(minute=40),
-    },
-    "forget invitations": {
-        "task": "accounts.tasks.forget_invitations",
-        "schedule": crontab(hour=3, minute=25),
-    },
-    "expire events": {
-        "task": "repositories.tasks.expire_events",
-        "schedule": crontab(hour=3, minute=30),
-    },
-    "expire uploads": {
-        "task": "distribution.tasks.expire_uploads",
-        "schedule": crontab(minute=20),
-    },
-    "count abandoned pulls": {
-        "task": "distribution.tasks.count_abandoned_pulls",
-        "schedule": crontab(),
-    },
-    "recount pulls": {
-        "task": "repositories.tasks.recount_pulls",
-        "schedule": crontab(hour=3, minute=50),
-    },
-    "thin out pulls": {
-        "task": "repositories.tasks.thin_out_pulls",
-        "schedule": crontab(hour=4, minute=10),
-    },
-    "collect garbage": {
-        "task": "distribution.tasks.collect_garbage",
-        "schedule": crontab(hour=3, minute=40),
-    },
-    "refresh search": {
-        "task": "search.tasks.refresh_search",
-        "schedule": crontab(minute=10),
-    },
-}
 
 # --- mail ---------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from celery.schedules import maybe_schedule
 from celery.signals import task_failure, task_success
-from django.conf import settings
 from django.db import Error
 from django.utils import timezone
 
@@ -59,7 +58,7 @@ def list_tasks(now: datetime | None = None) -> list[TaskHealth]:
     runs = {run.task: run for run in TaskRun.objects.all()}
     since = Installation.objects.values_list("created_at", flat=True).first()
     found = []
-    timetable: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
+    timetable: dict[str, dict[str, Any]] = app.conf.beat_schedule
     for title, entry in timetable.items():
         run = runs.get(entry["task"])
         succeeded_at = _past(run.succeeded_at if run else None, now)
@@ -105,9 +104,7 @@ def note_run(task: str, *, problem: str | None = None) -> None:
 
 
 def _is_in_timetable(task: str) -> bool:
-    return any(
-        entry["task"] == task for entry in settings.CELERY_BEAT_SCHEDULE.values()
-    )
+    return any(entry["task"] == task for entry in app.conf.beat_schedule.values())
 
 
 @task_success.connect

@@ -19,6 +19,7 @@ from accounts.models import Organization
 from accounts.tokens import issue_access_token, revoke_access_token
 from api.repositories.exports import BATCH_ROWS, export_events
 from api.repositories.serializers import AuditEventSerializer
+from registry_site.celery import app
 from repositories.events.recording import EXPIRED_AT_ONCE, expire_events
 from repositories.lifecycle import delete_repository
 from repositories.models import Event, Repository
@@ -390,7 +391,7 @@ def test_events_are_kept_as_long_as_the_setting_says(
 def test_the_worker_forgets_every_night(
     guild: Organization, kept_days: Callable[[int], None]
 ) -> None:
-    tasks = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    tasks = {entry["task"] for entry in app.conf.beat_schedule.values()}
     assert expire_events_task.name in tasks
     kept_days(30)
     age(guild, 31)

@@ -3,7 +3,6 @@
 import inspect
 
 import pytest
-from django.conf import settings
 
 from registry_site.celery import app
 from tests.site.test_floor_plan import FLOOR_PLAN
@@ -35,7 +34,7 @@ def test_a_task_takes_ids_and_goes_to_a_queue_that_is_there(name: str) -> None:
 
 
 def test_the_table_of_times_names_tasks_that_are_there() -> None:
-    named = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    named = {entry["task"] for entry in app.conf.beat_schedule.values()}
     assert named <= set(TASKS)
     asked_for = {"webhooks.tasks.deliver", "webhooks.tasks.relay_event"}
     assert set(TASKS) - named == asked_for, "nobody else calls the others"

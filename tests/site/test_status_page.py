@@ -5,7 +5,6 @@ from datetime import timedelta
 from html import unescape
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import Organization, Robot, User
@@ -87,7 +86,7 @@ def test_the_verdict_names_what_is_late_and_what_failed(
     """Not whether a process lives, but whether its work gets done (E4)."""
     now = timezone.now()
     note_heartbeat([*app.amqp.queues, SCHEDULER])
-    entries: list[dict[str, Any]] = list(settings.CELERY_BEAT_SCHEDULE.values())
+    entries: list[dict[str, Any]] = list(app.conf.beat_schedule.values())
     for entry in entries:
         TaskRun.objects.update_or_create(
             task=entry["task"], defaults={"succeeded_at": now, "failed_at": None}
