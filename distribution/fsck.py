@@ -61,7 +61,7 @@ CONDEMNED_SLACK = timedelta(hours=48)  # objects go once a night
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Finding:
     """Something that is not as promised."""
 
     check: str
@@ -71,12 +71,12 @@ class Problem:
 Check = Callable[[bool], Iterator[str]]
 
 
-def find_problems(*, deep: bool = False) -> list[Problem]:
+def run_checks(*, deep: bool = False) -> list[Finding]:
     """Run every check and return what two looks found; ``deep`` hashes every blob.
 
     Without its store, a database is checked by itself.
     """
-    found = [Problem("store", what) for what in _check_store(deep)]
+    found = [Finding("store", what) for what in _check_store(deep)]
     checks = {
         name: check
         for name, check in CHECKS.items()
@@ -87,7 +87,7 @@ def find_problems(*, deep: bool = False) -> list[Problem]:
         if first:
             time.sleep(SECOND_LOOK_SECONDS)
             first &= set(check(deep))
-        found += sorted(Problem(name, what) for what in first)
+        found += sorted(Finding(name, what) for what in first)
     return found
 
 

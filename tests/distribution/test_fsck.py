@@ -16,7 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import FormerNamespaceName, Organization
-from distribution.fsck import CHECKS, find_problems
+from distribution.fsck import CHECKS, run_checks
 from distribution.models import Blob, BlobLink, CondemnedObject, Upload
 from distribution.storage import blob_store
 from distribution.storage.filesystem import MARKER
@@ -280,15 +280,15 @@ def test_a_planted_corruption_is_found(
     """Exactly one finding, of that check; everything else stays sound."""
     planted = Planted(cast, alice)
     with damaged(plant, planted):
-        found = find_problems(deep=deep)
-    assert [problem.check for problem in found] == [check], found
-    assert not find_problems()
+        found = run_checks(deep=deep)
+    assert [finding.check for finding in found] == [check], found
+    assert not run_checks()
 
 
 def test_a_flipped_bit_wants_the_deep_look(cast: Cast, alice: RegistryClient) -> None:
     planted = Planted(cast, alice)
     with damaged(object_with_a_flipped_bit, planted):
-        assert not [p for p in find_problems() if planted.layer.digest in p.what]
+        assert not [p for p in run_checks() if planted.layer.digest in p.what]
 
 
 def test_every_check_has_a_corruption() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from distribution.fsck import CHECKS, find_problems
+from distribution.fsck import CHECKS, run_checks
 from distribution.storage.base import StoreError
 
 
@@ -23,19 +23,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            problems = find_problems(deep=options["deep"])
+            findings = run_checks(deep=options["deep"])
         except StoreError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
             report = {
-                "problems": [asdict(problem) for problem in problems],
+                "problems": [asdict(finding) for finding in findings],
                 "checks": list(CHECKS),
                 "deep": options["deep"],
             }
             self.stdout.write(json.dumps(report))
         else:
-            for problem in problems:
-                self.stdout.write(f"{problem.check}: {problem.what}")
-            self.stdout.write(f"{len(CHECKS)} checks, {len(problems)} problems")
-        if problems:
+            for finding in findings:
+                self.stdout.write(f"{finding.check}: {finding.what}")
+            self.stdout.write(f"{len(CHECKS)} checks, {len(findings)} problems")
+        if findings:
             sys.exit(1)
