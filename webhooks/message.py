@@ -1,4 +1,4 @@
-"""What is told to a receiver; every format is made of it. Pure."""
+"""The message to a receiver, from which each format is rendered. Pure."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,7 +37,7 @@ TAG_EVENTS = frozenset(EventName) - {EventName.REPOSITORY}
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Message:
     """One thing that happened, with all that any format says of it."""
 
     id: str  # of the delivery; the same on every attempt
@@ -63,7 +63,7 @@ class Notice:
     references: list[dict[str, Any]] = field(default_factory=list)  # descriptors
     detail: dict[str, Any] = field(default_factory=dict)
     sequence: int = 0  # of the row in the log; a later one has a higher number
-    pull_count: int = 0  # of a pull: how often since the last notice
+    pull_count: int = 0  # of a pull: how often since the last message
     user_agent: str = ""
     callback_url: str = ""
     is_test: bool = False

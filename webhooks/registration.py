@@ -19,12 +19,12 @@ from accounts.rates import take
 from database.locking import retry_deadlocks
 from repositories.models import Repository
 from webhooks.events import WebhookEvent, record_webhook_event
-from webhooks.failures import Problem
+from webhooks.failures import FailureReason
 from webhooks.formats import FORMATS
 from webhooks.formats.custom import TemplateInvalid, check_template
 from webhooks.message import EventName
 from webhooks.models import Delivery, Webhook
-from webhooks.rendering import PayloadInvalid, render_payload, sample_notice
+from webhooks.rendering import PayloadInvalid, render_payload, sample_message
 from webhooks.sealing import SealBroken, seal
 from webhooks.signing import SecretInvalid, check_secret, make_secret
 from webhooks.targets import TargetInvalid, check_headers, parse_target
@@ -186,7 +186,7 @@ def _delete_with_logs(webhooks: QuerySet[Webhook]) -> None:
 
 
 def switch_off(*, webhook_id: int, reason: str) -> bool:
-    """Stop a webhook for a reason of Berth's own, with a notice in the audit log.
+    """Stop a webhook for a reason of Berth's own, with an event in the audit log.
 
     What was waiting for it failed, and can be sent again. False if it was off already.
     Runs in the caller's transaction.
@@ -203,7 +203,7 @@ def switch_off(*, webhook_id: int, reason: str) -> bool:
         webhook=webhook, status=Delivery.Status.WAITING, is_test=False
     ).update(
         status=Delivery.Status.FAILED,
-        problem=Problem.SWITCHED_OFF,
+        problem=FailureReason.SWITCHED_OFF,
         reason=f"the webhook was switched off: {reason}"[:500],
         finished_at=timezone.now(),
     )
@@ -272,7 +272,7 @@ def preview_payload(
         options=_checked_options(format, options or {}),
     )
     try:
-        body = render_payload(webhook, sample_notice(webhook), uuid4())
+        body = render_payload(webhook, sample_message(webhook), uuid4())
     except PayloadInvalid as error:
         field = "options" if format == "custom" else "format"
         raise WebhookInvalid(field, str(error)) from error

@@ -26,7 +26,7 @@ from webhooks.message import (
     PLATFORMS_MAX_BYTES,
     REFERENCES_MAX,
     EventName,
-    Notice,
+    Message,
 )
 from webhooks.models import Delivery, Webhook
 
@@ -39,12 +39,12 @@ class PayloadInvalid(Exception):
     """A payload that cannot be rendered; the message says why, for the log."""
 
 
-def render_payload(webhook: Webhook, notice: Notice, uuid: UUID) -> str:
+def render_payload(webhook: Webhook, message: Message, uuid: UUID) -> str:
     """Return the body for a message under the id of its delivery.
 
     Raises PayloadInvalid.
     """
-    named = replace(notice, id=str(uuid), callback_url=callback_url(uuid))
+    named = replace(message, id=str(uuid), callback_url=callback_url(uuid))
     try:
         return webhook.render(named)
     except (PayloadTooLarge, TemplateInvalid) as error:
@@ -59,12 +59,12 @@ def render_payload(webhook: Webhook, notice: Notice, uuid: UUID) -> str:
 def render_delivery(delivery: Delivery) -> str:
     """Return the body of a delivery that has none yet. Raises PayloadInvalid."""
     if delivery.recorded is not None:
-        notice = notice_of(delivery.recorded)
+        message = message_of(delivery.recorded)
     elif delivery.pulls:
-        notice = _notice_of_pulls(delivery, delivery.pulls)
+        message = _message_of_pulls(delivery, delivery.pulls)
     else:
         raise PayloadInvalid("the event is not in the activity log any more")
-    return render_payload(delivery.webhook, notice, delivery.uuid)
+    return render_payload(delivery.webhook, message, delivery.uuid)
 
 
 def shown_body(delivery: Delivery) -> str:
@@ -77,7 +77,7 @@ def shown_body(delivery: Delivery) -> str:
         return ""
 
 
-def _notice_of_pulls(delivery: Delivery, pulls: dict[str, Any]) -> Notice:
+def _message_of_pulls(delivery: Delivery, pulls: dict[str, Any]) -> Message:
     repository = delivery.repository
     event = Event(
         kind=PULLED,
@@ -87,7 +87,7 @@ def _notice_of_pulls(delivery: Delivery, pulls: dict[str, Any]) -> Notice:
         detail={"tag": delivery.tag, "digest": delivery.digest},
         at=datetime.fromisoformat(pulls["at"]),
     )
-    return replace(notice_of(event), pull_count=pulls["count"])
+    return replace(message_of(event), pull_count=pulls["count"])
 
 
 def full_name_of(event: Event) -> str:
@@ -98,14 +98,14 @@ def full_name_of(event: Event) -> str:
     return event.repository_name or str(event.detail.get("from", ""))
 
 
-def notice_of(event: Event) -> Notice:
+def message_of(event: Event) -> Message:
     """Return what is to be told of a row of the log; the delivery adds its own id.
 
     The row need not be saved: pulls are told of without one.
     """
     namespace, _, name = full_name_of(event).partition("/")
     tag, digest = (str(event.detail.get(key, "")) for key in ("tag", "digest"))
-    notice = Notice(
+    message = Message(
         id="",
         sequence=event.pk or 0,
         event=NAMES_OF_KINDS[event.kind],
@@ -123,9 +123,9 @@ def notice_of(event: Event) -> Notice:
     )
     repository = event.repository
     if repository is None or repository.namespace_id != event.namespace_id:
-        return notice  # what became of it elsewhere is not told here
-    notice = replace(
-        notice,
+        return message  # what became of it elsewhere is not told here
+    message = replace(
+        message,
         visibility=repository.visibility,
         description=repository.description,
         is_official=repository.namespace.is_official,
@@ -133,23 +133,23 @@ def notice_of(event: Event) -> Notice:
         repository_created_at=repository.created_at.isoformat(timespec="seconds"),
     )
     if not digest:
-        return notice
+        return message
     manifest = (
         Manifest.objects.select_related("config")
         .defer("payload", "referrer_annotations", "config__document")
         .filter(repository=repository, digest=digest)
         .first()
     )
-    return notice if manifest is None else _with_manifest(notice, manifest)
+    return message if manifest is None else _with_manifest(message, manifest)
 
 
-def _with_manifest(notice: Notice, manifest: Manifest) -> Notice:
+def _with_manifest(message: Message, manifest: Manifest) -> Message:
     references = list(manifest.references.order_by("position")[:REFERENCES_MAX])
     platforms, more_platform_count = manifest.list_platforms(
         references[:ENTRIES_SHOWN], PLATFORMS_MAX_BYTES
     )
     return replace(
-        notice,
+        message,
         media_type=manifest.media_type,
         size_bytes=manifest.size_bytes,
         platforms=platforms,
@@ -165,8 +165,8 @@ def _with_manifest(notice: Notice, manifest: Manifest) -> Notice:
     )
 
 
-def sample_notice(webhook: Webhook) -> Notice:
-    """Return the last notice that the webhook would have been told, marked as a test.
+def sample_message(webhook: Webhook) -> Message:
+    """Return the last message that the webhook would have got, marked as a test.
 
     Where nothing has happened yet, one that is made up.
     """
@@ -180,11 +180,11 @@ def sample_notice(webhook: Webhook) -> Notice:
         rows = rows.filter(namespace=webhook.namespace_id)
     for event in rows.order_by("-pk")[:20]:
         if webhook.wants(NAMES_OF_KINDS[event.kind], str(event.detail.get("tag", ""))):
-            return replace(notice_of(event), is_test=True)
-    return _made_up_notice(webhook)
+            return replace(message_of(event), is_test=True)
+    return _made_up_message(webhook)
 
 
-def _made_up_notice(webhook: Webhook) -> Notice:
+def _made_up_message(webhook: Webhook) -> Message:
     namespace, name = "acme", "api"
     if webhook.repository is not None:
         namespace, name = webhook.repository.namespace.name, webhook.repository.name
@@ -193,7 +193,7 @@ def _made_up_notice(webhook: Webhook) -> Notice:
     name_of_event = EventName(webhook.events[0])
     kind = next(kind for kind, name in NAMES_OF_KINDS.items() if name == name_of_event)
     is_about_tag = name_of_event != EventName.REPOSITORY
-    return Notice(
+    return Message(
         id="",
         event=name_of_event,
         kind=kind,

@@ -23,7 +23,7 @@ from tests.servers import PROJECT_FOLDER, free_port
 from tests.webhooks.conftest import LOOPBACK
 from tests.webhooks.forbidden_ranges import ADDRESSES
 from tests.webhooks.receivers import LOST, Receiver, run_receiver
-from webhooks.failures import Problem
+from webhooks.failures import FailureReason
 from webhooks.http import client, guard
 from webhooks.http.client import Outcome
 
@@ -54,13 +54,13 @@ def test_a_receiver_gets_the_request_as_it_is(receiver: Receiver) -> None:
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503, 599])
 def test_an_error_is_a_failure_in_words(receiver: Receiver, status: int) -> None:
     outcome = send(f"{receiver.url}/status/{status}")
-    assert outcome.problem == Problem.STATUS
+    assert outcome.problem == FailureReason.STATUS
     assert str(status) in outcome.reason
     assert outcome.body == "hello"
 
 
 def test_gone_is_told_apart(receiver: Receiver) -> None:
-    assert send(f"{receiver.url}/status/410").problem == Problem.GONE
+    assert send(f"{receiver.url}/status/410").problem == FailureReason.GONE
 
 
 def test_retry_after_is_read(receiver: Receiver) -> None:
@@ -77,7 +77,7 @@ def test_an_attempt_is_over_in_time(receiver: Receiver, path: str) -> None:
     started = time.monotonic()
     outcome = send(f"{receiver.url}/{path}", seconds=1)
     assert time.monotonic() - started < 2
-    assert outcome.problem == Problem.TIMEOUT
+    assert outcome.problem == FailureReason.TIMEOUT
     assert "1 seconds" in outcome.reason
 
 
@@ -87,7 +87,7 @@ def test_a_receiver_that_does_not_read_is_left_in_time() -> None:
         started = time.monotonic()
         outcome = send(f"http://127.0.0.1:{port}/", seconds=1)
         assert time.monotonic() - started < 2
-    assert outcome.problem == Problem.TIMEOUT
+    assert outcome.problem == FailureReason.TIMEOUT
 
 
 def test_a_tls_handshake_that_hangs_is_left_in_time() -> None:
@@ -95,7 +95,7 @@ def test_a_tls_handshake_that_hangs_is_left_in_time() -> None:
         started = time.monotonic()
         outcome = send(f"https://127.0.0.1:{listener.getsockname()[1]}/", seconds=1)
         assert time.monotonic() - started < 2
-    assert outcome.problem == Problem.TIMEOUT
+    assert outcome.problem == FailureReason.TIMEOUT
 
 
 def test_a_resolver_that_hangs_is_left_in_time(monkeypatch: Any) -> None:
@@ -105,7 +105,7 @@ def test_a_resolver_that_hangs_is_left_in_time(monkeypatch: Any) -> None:
     outcome = send("http://slow.example/", seconds=1)
     release.set()
     assert time.monotonic() - started < 2
-    assert outcome.problem == Problem.TIMEOUT
+    assert outcome.problem == FailureReason.TIMEOUT
 
 
 def test_of_a_huge_answer_64_kib_are_kept(receiver: Receiver) -> None:
@@ -121,12 +121,12 @@ def test_of_a_huge_answer_64_kib_are_kept(receiver: Receiver) -> None:
 
 
 def test_endless_headers_are_a_failure(receiver: Receiver) -> None:
-    assert send(f"{receiver.url}/headers").problem == Problem.BROKEN
+    assert send(f"{receiver.url}/headers").problem == FailureReason.BROKEN
 
 
 @pytest.mark.parametrize("path", ["garbage", "reset"])
 def test_what_is_no_answer_is_a_failure(receiver: Receiver, path: str) -> None:
-    assert send(f"{receiver.url}/{path}").problem == Problem.BROKEN
+    assert send(f"{receiver.url}/{path}").problem == FailureReason.BROKEN
 
 
 # --- what is wrong, in words
@@ -134,7 +134,7 @@ def test_what_is_no_answer_is_a_failure(receiver: Receiver, path: str) -> None:
 
 def test_nobody_listening_is_said() -> None:
     outcome = send(f"http://127.0.0.1:{free_port()}/")
-    assert outcome.problem == Problem.REFUSED
+    assert outcome.problem == FailureReason.REFUSED
     assert "refused" in outcome.reason
 
 
@@ -144,7 +144,7 @@ def test_a_name_that_is_none_is_said(monkeypatch: Any) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", nothing)
     outcome = send("http://nowhere.example/")
-    assert outcome.problem == Problem.NAME
+    assert outcome.problem == FailureReason.NAME
     assert "nowhere.example" in outcome.reason
 
 
@@ -152,13 +152,13 @@ def test_a_certificate_that_is_not_trusted_is_said(tmp_path: Path) -> None:
     with run_receiver(tls=self_signed(tmp_path)) as receiver:
         outcome = send(f"{receiver.url}/ok")
         assert receiver.received == []
-    assert outcome.problem == Problem.TLS
+    assert outcome.problem == FailureReason.TLS
     assert "certificate" in outcome.reason
 
 
 def test_http_where_tls_was_asked_for_is_said(receiver: Receiver) -> None:
     outcome = send(receiver.url.replace("http:", "https:"))
-    assert outcome.problem == Problem.TLS
+    assert outcome.problem == FailureReason.TLS
 
 
 def test_tls_works(tmp_path: Path, monkeypatch: Any) -> None:
@@ -200,7 +200,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
 
 # --- where it must not go: the listener sees no connection
 
-REFUSALS = {Problem.FORBIDDEN, Problem.NAME, Problem.SETTINGS}
+REFUSALS = {FailureReason.FORBIDDEN, FailureReason.NAME, FailureReason.SETTINGS}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_this_machine_is_not_reached(receiver: Receiver, host: str) -> None:
 def test_this_machine_is_not_reached_by_ipv6() -> None:
     with run_receiver("::1") as receiver:
         outcome = send(f"http://[::1]:{receiver.port}/ok", networks=[])
-        assert outcome.problem == Problem.FORBIDDEN
+        assert outcome.problem == FailureReason.FORBIDDEN
         assert "BERTH_WEBHOOK_ALLOWED_NETWORKS" in outcome.reason
         assert receiver.connections == 0
         assert send(f"http://[::1]:{receiver.port}/ok").is_delivered
@@ -238,7 +238,7 @@ def test_a_refusal_does_not_say_what_the_name_means_inside(
 ) -> None:
     """Else whoever may make a webhook could map the network by its names."""
     outcome = send("http://localhost:9/ok", networks=[])
-    assert outcome.problem == Problem.FORBIDDEN
+    assert outcome.problem == FailureReason.FORBIDDEN
     assert outcome.address is None
     assert not re.search(r"127\.|::1", outcome.reason)
     assert re.search(r"localhost is (127\.0\.0\.1|::1)", caplog.text)
@@ -265,7 +265,11 @@ def test_no_forbidden_range_sees_a_connection() -> None:
     assert seen["connections"] == 0
     # A public address is tried, and is not routed in that network.
     for way, problem in seen["problems"].items():
-        expected = Problem.UNREACHABLE if way.startswith("then ") else Problem.FORBIDDEN
+        expected = (
+            FailureReason.UNREACHABLE
+            if way.startswith("then ")
+            else FailureReason.FORBIDDEN
+        )
         assert problem == expected, way
 
 
@@ -289,7 +293,7 @@ def test_an_answer_of_the_dns_that_changes_changes_nothing(
     monkeypatch.setattr(socket.socket, "connect", connect)
     outcome = send(f"http://rebind.example:{receiver.port}/ok", networks=[])
     assert (asked, tried) == (["rebind.example"], ["93.184.215.14"])
-    assert outcome.problem == Problem.REFUSED
+    assert outcome.problem == FailureReason.REFUSED
     assert receiver.connections == 0
 
 
@@ -323,7 +327,7 @@ def test_a_redirect_is_not_followed(receiver: Receiver, status_and_target: str) 
     with run_receiver() as inside:
         path = status_and_target.format(port=inside.port)
         outcome = send(f"{receiver.url}/{path}")
-        assert outcome.problem == Problem.REDIRECT
+        assert outcome.problem == FailureReason.REDIRECT
         assert inside.connections == 0
     assert len(receiver.received) == 1
 
@@ -331,14 +335,14 @@ def test_a_redirect_is_not_followed(receiver: Receiver, status_and_target: str) 
 @pytest.mark.parametrize("how", LOST)
 def test_a_redirect_to_what_is_no_url_is_said(receiver: Receiver, how: str) -> None:
     outcome = send(f"{receiver.url}/lost/{how}")
-    assert outcome.problem == Problem.REDIRECT, outcome.reason
+    assert outcome.problem == FailureReason.REDIRECT, outcome.reason
     assert outcome.status_code == 302
 
 
 def test_a_retry_after_of_nonsense_is_no_more_than_an_error(receiver: Receiver) -> None:
     asked = "Mon,+01+Jan+2024+00:00:00+%2B99999999999999999999"
     outcome = send(f"{receiver.url}/status/503?Retry-After={asked}")
-    assert outcome.problem == Problem.STATUS
+    assert outcome.problem == FailureReason.STATUS
     assert outcome.headers["retry-after"].endswith("+99999999999999999999")
     assert outcome.retry_after_seconds is None
 

@@ -45,7 +45,7 @@ from webhooks.delivery.redelivery import (
 from webhooks.delivery.retry import LADDER_SECONDS, TRIES_MAX
 from webhooks.delivery.scheduler import Lanes
 from webhooks.delivery.sweep import expire_deliveries, sweep_deliveries
-from webhooks.failures import Problem
+from webhooks.failures import FailureReason
 from webhooks.http import client
 from webhooks.http.client import Outcome
 from webhooks.message import EventName
@@ -359,7 +359,7 @@ def test_a_failure_is_tried_again_up_the_ladder_and_then_given_up(
         make_due(delivery)
     assert carried(delivery).status == Delivery.Status.FAILED
     assert delivery.attempt_count == TRIES_MAX == len(receiver.received)
-    assert delivery.problem == Problem.STATUS
+    assert delivery.problem == FailureReason.STATUS
     assert "503" in delivery.reason
     assert len({request.body for request in receiver.received}) == 1
     assert len({r.headers["webhook-id"] for r in receiver.received}) == 1
@@ -398,10 +398,10 @@ def test_gone_ends_the_webhook(private_api: Repository, receiver: Receiver) -> N
     hook.refresh_from_db()
     assert not hook.is_active
     assert "410" in hook.switched_off_reason
-    assert carried(second).problem == Problem.SWITCHED_OFF
+    assert carried(second).problem == FailureReason.SWITCHED_OFF
     assert len(receiver.received) == 1
-    notice = Event.objects.get(repository=private_api, kind="webhook.switched_off")
-    assert notice.detail["webhook"] == hook.pk
+    event = Event.objects.get(repository=private_api, kind="webhook.switched_off")
+    assert event.detail["webhook"] == hook.pk
 
 
 def test_days_of_nothing_but_failures_switch_a_webhook_off_and_no_other(
@@ -461,7 +461,7 @@ def test_a_delivery_that_is_on_loan_is_left_alone_until_the_loan_is_over(
         assert carried(delivery).status == Delivery.Status.DELIVERED
     assert delivery.attempt_count == 2
     first = Attempt.objects.get(delivery=delivery, number=1)
-    assert first.problem == Problem.INTERRUPTED
+    assert first.problem == FailureReason.INTERRUPTED
 
 
 def test_a_late_success_counts_and_a_late_failure_does_not(
@@ -474,7 +474,7 @@ def test_a_late_success_counts_and_a_late_failure_does_not(
         quick = attempts._claim(delivery.pk)
     assert slow is not None
     assert quick is not None
-    bad = Outcome(problem=Problem.TIMEOUT, reason="late")
+    bad = Outcome(problem=FailureReason.TIMEOUT, reason="late")
     attempts._finish(slow, bad)
     delivery.refresh_from_db()
     assert delivery.status == Delivery.Status.SENDING
@@ -633,11 +633,11 @@ def test_a_fault_of_our_own_is_recorded_and_tried_again_by_the_ladder(
 
     monkeypatch.setattr(client, "send", fail)
     delivery = carried(failing(receiver, private_api, "ok/hidden-path"))
-    assert (delivery.status, delivery.problem) == ("waiting", Problem.FAULT)
+    assert (delivery.status, delivery.problem) == ("waiting", FailureReason.FAULT)
     wait = (delivery.due_at - timezone.now()).total_seconds()
     assert LADDER_SECONDS[0] * 0.8 - 5 <= wait <= LADDER_SECONDS[0]
     [attempt] = delivery.attempts.all()
-    assert attempt.problem == Problem.FAULT
+    assert attempt.problem == FailureReason.FAULT
     assert "the worker's log" in attempt.reason
     assert f"{delivery.uuid}: KeyError" in caplog.text
     assert "in fail" in caplog.text, "where it happened"
@@ -654,7 +654,7 @@ def test_an_answer_that_cannot_be_written_down_is_recorded_without_its_words(
     odd = Outcome(
         status_code=status_code,
         body="\ud800",
-        problem="" if is_delivered else Problem.STATUS,
+        problem="" if is_delivered else FailureReason.STATUS,
         reason="" if is_delivered else "\ud800",
         retry_after_seconds=1800,
     )
@@ -676,7 +676,7 @@ def test_a_redirect_to_what_is_no_url_goes_up_the_ladder(
     private_api: Repository, receiver: Receiver, how: str
 ) -> None:
     delivery = carried(failing(receiver, private_api, f"lost/{how}"))
-    assert (delivery.status, delivery.problem) == ("waiting", Problem.REDIRECT)
+    assert (delivery.status, delivery.problem) == ("waiting", FailureReason.REDIRECT)
 
 
 # --- tests, replay, secrets
@@ -712,10 +712,10 @@ def test_a_test_where_nothing_has_happened_is_made_up(
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("http://127.0.0.1:{free}/", Problem.REFUSED),
-        ("https://127.0.0.1:{receiver}/", Problem.TLS),
-        ("http://10.255.255.1/", Problem.FORBIDDEN),
-        ("http://127.0.0.1:{receiver}/redirect/x", Problem.REDIRECT),
+        ("http://127.0.0.1:{free}/", FailureReason.REFUSED),
+        ("https://127.0.0.1:{receiver}/", FailureReason.TLS),
+        ("http://10.255.255.1/", FailureReason.FORBIDDEN),
+        ("http://127.0.0.1:{receiver}/redirect/x", FailureReason.REDIRECT),
     ],
 )
 def test_the_self_check_names_the_problem(
@@ -867,7 +867,7 @@ def test_a_webhook_that_cannot_be_told_stops_no_other(
     sound, _ = make.webhook(url, repository=private_api)
     push(alice, private_api.full_name)
     [sent], [failed] = of(sound), of(broken)
-    assert carried(failed).problem == Problem.PAYLOAD
+    assert carried(failed).problem == FailureReason.PAYLOAD
     assert "the template is no JSON" in failed.reason
     assert carried(sent).status == Delivery.Status.DELIVERED
 
@@ -907,7 +907,7 @@ def test_secrets_sealed_with_another_key_are_a_failure_in_words(
     before = settings.SECRET_KEY
     settings.SECRET_KEY = "another key, as long as a key has to be"
     delivery = carried(send_test(webhook=hook))
-    assert delivery.problem == Problem.SETTINGS
+    assert delivery.problem == FailureReason.SETTINGS
     assert "BERTH_SECRET_KEY" in delivery.reason
     settings.SECRET_KEY_FALLBACKS = [before]
     assert carried(send_test(webhook=hook)).status == Delivery.Status.DELIVERED

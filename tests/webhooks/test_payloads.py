@@ -14,12 +14,12 @@ import pytest
 
 from webhooks.formats import FORMATS
 from webhooks.formats.custom import NAMES, TemplateInvalid, check_template
-from webhooks.message import EventName, Notice
+from webhooks.message import EventName, Message
 from webhooks.models import Webhook
 
 DIGEST = "sha256:" + "ab" * 32
 HOST = "registry.example.com:5000"
-PUSH = Notice(
+PUSH = Message(
     id="0b7c9f3e-2c62-4a9e-9a57-0c4d7a0e8b11",
     sequence=42,
     event="push",
@@ -52,12 +52,12 @@ RENAME = replace(
     detail={"former_name": "acme/old"},
 )
 PULL = replace(PUSH, event="pull", kind="tag.pulled")
-NOTICES = {notice.event: notice for notice in (PUSH, DELETE, RESTORE, RENAME, PULL)}
+MESSAGES = {message.event: message for message in (PUSH, DELETE, RESTORE, RENAME, PULL)}
 
 
-def sent(format_name: str, notice: Notice, **options: Any) -> Any:
+def sent(format_name: str, message: Message, **options: Any) -> Any:
     """Return what a receiver parses of the bytes."""
-    body = json.dumps(FORMATS[format_name].render(notice, options))
+    body = json.dumps(FORMATS[format_name].render(message, options))
     assert body.isascii()
     return json.loads(body.encode())
 
@@ -301,7 +301,7 @@ def test_a_format_renders_every_event_that_it_has_words_for(
 ) -> None:
     if event in FORMATS[format_name].events:
         options = {"template": '{"text": "{{ summary }}"}'}
-        assert sent(format_name, NOTICES[event], **options)
+        assert sent(format_name, MESSAGES[event], **options)
     else:
         assert event in {"delete", "pull", "repository"}
 
@@ -315,8 +315,8 @@ def test_a_made_up_name_of_a_person_survives_every_format() -> None:
 # --- custom
 
 
-def custom(template: Any, notice: Notice = PUSH) -> Any:
-    return sent("custom", notice, template=json.dumps(template))
+def custom(template: Any, message: Message = PUSH) -> Any:
+    return sent("custom", message, template=json.dumps(template))
 
 
 def test_a_template_fills_words_and_keeps_types() -> None:
@@ -380,11 +380,11 @@ def test_a_test_is_marked_in_every_format(format_name: str) -> None:
     template = '{"said": "{{ summary }}", "is": "{{ is_test }}"}'
     options = {"template": template} if format_name == "custom" else {}
     webhook = Webhook(format=format_name, options=options)
-    told = [n for n in NOTICES.values() if n.event in FORMATS[format_name].events]
+    told = [n for n in MESSAGES.values() if n.event in FORMATS[format_name].events]
     assert told
-    for notice in told:
-        assert is_marked(webhook.render(replace(notice, is_test=True))), notice.event
-        assert not is_marked(webhook.render(notice)), notice.event
+    for message in told:
+        assert is_marked(webhook.render(replace(message, is_test=True))), message.event
+        assert not is_marked(webhook.render(message)), message.event
 
 
 def is_marked(body: str) -> bool:

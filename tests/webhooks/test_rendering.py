@@ -19,10 +19,10 @@ from tests.webhooks.receivers import Receiver
 from webhooks.delivery import planning
 from webhooks.delivery.attempts import carry
 from webhooks.delivery.redelivery import redeliver
-from webhooks.failures import Problem
+from webhooks.failures import FailureReason
 from webhooks.formats import FORMATS
 from webhooks.formats.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_json
-from webhooks.message import EventName, Notice
+from webhooks.message import EventName, Message
 from webhooks.models import Delivery, Webhook
 from webhooks.registration import change_webhook
 
@@ -56,7 +56,7 @@ def huge_index() -> images.Image:
 @pytest.mark.parametrize("template", [REPEATED, REPEATED_WHOLE])
 def test_a_template_costs_no_more_than_the_largest_payload(template: str) -> None:
     """Memory is bounded while the text grows, and not after it is there (A2, A3)."""
-    notice = Notice(
+    message = Message(
         id="1",
         event="push",
         kind="tag.pushed",
@@ -69,7 +69,7 @@ def test_a_template_costs_no_more_than_the_largest_payload(template: str) -> Non
     )
     tracemalloc.start()
     with pytest.raises(PayloadTooLarge):
-        write_json(FORMATS["custom"].render(notice, {"template": template}))
+        write_json(FORMATS["custom"].render(message, {"template": template}))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 60 * PAYLOAD_MAX_BYTES
@@ -77,7 +77,7 @@ def test_a_template_costs_no_more_than_the_largest_payload(template: str) -> Non
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "custom"])
 def test_every_format_has_room_for_the_largest_image(name: str) -> None:
-    notice = Notice(
+    message = Message(
         id="1" * 36,
         kind="tag.pushed",
         at=timezone.now().isoformat(),
@@ -94,7 +94,7 @@ def test_every_format_has_room_for_the_largest_image(name: str) -> None:
         ]
         * 500,
     )
-    body = write_json(FORMATS[name].render(notice, {}))
+    body = write_json(FORMATS[name].render(message, {}))
     assert len(body) <= PAYLOAD_MAX_BYTES
 
 
@@ -108,7 +108,7 @@ def test_a_delivery_that_cannot_be_rendered_fails_alone_and_in_words(
     good, _ = make.webhook(url, repository=private_api)
     alice.push(f"{private_api.full_name}:v1", huge_index())
     [failed], [sent] = carried(bad), carried(good)
-    assert (failed.status, failed.problem) == ("failed", Problem.PAYLOAD)
+    assert (failed.status, failed.problem) == ("failed", FailureReason.PAYLOAD)
     assert f"{PAYLOAD_MAX_BYTES:,} bytes" in failed.reason
     assert failed.attempts.get().reason == failed.reason
     data = json.loads(sent.body)["data"]
@@ -144,7 +144,7 @@ def test_pulls_are_rendered_by_the_worker_too(
     fetches = {Fetch(private_api.pk, index.digest, "v1", "docker", now.date()): 3}
     assert count_fetches(batch=make.unique("b"), fetches=fetches, fetched_at=now)
     [failed], [sent] = carried(bad), carried(good)
-    assert (failed.status, failed.problem) == ("failed", Problem.PAYLOAD)
+    assert (failed.status, failed.problem) == ("failed", FailureReason.PAYLOAD)
     data = json.loads(sent.body)["data"]
     assert (data["count"], data["tag"]) == (3, "v1")
 

@@ -20,7 +20,7 @@ from tests.conftest import Cast
 from webhooks.delivery.planning import new_delivery
 from webhooks.models import Delivery, Webhook
 from webhooks.registration import change_webhook, delete_webhook, rotate_secret
-from webhooks.rendering import sample_notice
+from webhooks.rendering import sample_message
 
 URL = "https://deploy.example.com/"
 
@@ -184,7 +184,7 @@ def test_a_namespace_is_not_told_what_became_of_a_repository_that_left_it(
     transfer_repository(repository=moving, namespace=target, actor=alice)
     moving = Repository.objects.with_full_name().get(pk=moving.pk)
     describe_repository(repository=moving, actor=alice, description="a secret plan")
-    notice = sample_notice(hook)
-    assert notice.full_name == f"{source.name}/api"
-    assert "secret plan" not in repr(notice)
-    assert "secret plan" not in hook.render(notice)
+    message = sample_message(hook)
+    assert message.full_name == f"{source.name}/api"
+    assert "secret plan" not in repr(message)
+    assert "secret plan" not in hook.render(message)

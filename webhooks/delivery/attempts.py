@@ -35,7 +35,7 @@ from database.locking import retry_deadlocks
 from webhooks.delivery.dispatch import nudge_delivery, publish_deliveries
 from webhooks.delivery.retry import TRIES_MAX, wait_seconds
 from webhooks.delivery.scheduler import Lanes, Target
-from webhooks.failures import Problem
+from webhooks.failures import FailureReason
 from webhooks.http import client
 from webhooks.http.client import Outcome
 from webhooks.models import Attempt, Delivery, Webhook
@@ -137,7 +137,7 @@ def _send(delivery_id: int) -> float | None:
         _log_fault(claim, error)
         outcome = Outcome(
             took_seconds=time.monotonic() - started,
-            problem=Problem.FAULT,
+            problem=FailureReason.FAULT,
             reason=UNSENT,
         )
     reach("C25")
@@ -194,7 +194,7 @@ def _claim(delivery_id: int) -> _Claim | None:
         delivery = Delivery.objects.select_related("webhook").get(pk=delivery_id)
         Attempt.objects.filter(delivery=delivery, ended_at=None).update(
             ended_at=now,
-            problem=Problem.INTERRUPTED,
+            problem=FailureReason.INTERRUPTED,
             reason="the worker was stopped before it knew what the receiver said",
         )
         attempt = Attempt.objects.create(
@@ -207,20 +207,20 @@ def _attempt(claim: _Claim) -> Outcome:
     delivery, webhook = claim.delivery, claim.delivery.webhook
     if not webhook.is_active and not delivery.is_test:
         reason = "the webhook was switched off while this waited"
-        return Outcome(problem=Problem.SWITCHED_OFF, reason=reason)
+        return Outcome(problem=FailureReason.SWITCHED_OFF, reason=reason)
     if delivery.try_count > TRIES_MAX + INTERRUPTIONS_MAX:
         reason = "the worker was stopped every time that it tried"
-        return Outcome(problem=Problem.INTERRUPTED, reason=reason)
+        return Outcome(problem=FailureReason.INTERRUPTED, reason=reason)
     try:
         _render_once(claim)
     except PayloadInvalid as error:
-        return Outcome(problem=Problem.PAYLOAD, reason=str(error))
+        return Outcome(problem=FailureReason.PAYLOAD, reason=str(error))
     now = timezone.now()
     try:
         url, custom = webhook.url, webhook.headers
         secrets = webhook.secrets_at(now)
     except SealBroken as error:
-        return Outcome(problem=Problem.SETTINGS, reason=str(error))
+        return Outcome(problem=FailureReason.SETTINGS, reason=str(error))
     headers = {
         "Content-Type": delivery.content_type,
         "User-Agent": "Berth",
@@ -293,9 +293,9 @@ def _finish(claim: _Claim, outcome: Outcome) -> None:
             webhooks.filter(pk=delivery.webhook_id).first()
         wait = None
         if not delivery.is_test and outcome.problem not in {
-            Problem.GONE,
-            Problem.SWITCHED_OFF,
-            Problem.PAYLOAD,
+            FailureReason.GONE,
+            FailureReason.SWITCHED_OFF,
+            FailureReason.PAYLOAD,
         }:
             wait = wait_seconds(delivery.try_count, outcome.retry_after_seconds)
         held = Delivery.objects.filter(pk=delivery.pk, claim=claim.token).update(
@@ -336,14 +336,14 @@ def _note_success(webhook: Webhook, now: datetime) -> None:
 
 
 def _note_failure(webhook: Webhook, outcome: Outcome, now: datetime) -> None:
-    if outcome.problem == Problem.SWITCHED_OFF:
+    if outcome.problem == FailureReason.SWITCHED_OFF:
         return
     rows = Webhook.objects.filter(pk=webhook.pk)
     rows.update(
         failing_since=Coalesce("failing_since", now),
         failure_count=F("failure_count") + 1,
     )
-    if outcome.problem == Problem.GONE:
+    if outcome.problem == FailureReason.GONE:
         switch_off(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
         return
     is_hopeless = rows.filter(

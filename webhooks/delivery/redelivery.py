@@ -11,9 +11,9 @@ from django.utils import timezone
 from database.locking import retry_deadlocks
 from webhooks.delivery.dispatch import nudge_delivery
 from webhooks.delivery.sweep import EXPIRE_CHUNK, SWEEP_MAX
-from webhooks.failures import Problem
+from webhooks.failures import FailureReason
 from webhooks.models import Delivery, Webhook
-from webhooks.rendering import PayloadInvalid, render_payload, sample_notice
+from webhooks.rendering import PayloadInvalid, render_payload, sample_message
 
 
 class WebhookIsOff(Exception):
@@ -24,32 +24,32 @@ class WebhookIsOff(Exception):
 
 
 def send_test(*, webhook: Webhook) -> Delivery:
-    """Send the last notice that it would have been told, once, marked as a test.
+    """Send the webhook's last message again, once, marked as a test.
 
     Returns the delivery at once; what is wrong stands in it a moment later, in words.
     Works with a webhook that is switched off, too.
     """
-    notice = sample_notice(webhook)
+    message = sample_message(webhook)
     now = timezone.now()
     delivery = Delivery(
         uuid=uuid4(),
         webhook=webhook,
-        event=notice.event,
-        kind=notice.kind,
+        event=message.event,
+        kind=message.kind,
         repository_id=webhook.repository_id,
-        repository_name=notice.full_name,
-        tag=notice.tag,
-        digest=notice.digest,
+        repository_name=message.full_name,
+        tag=message.tag,
+        digest=message.digest,
         content_type=webhook.content_type,
         is_test=True,
         due_at=now,
         nudged_at=now,
     )
     try:
-        delivery.body = render_payload(webhook, notice, delivery.uuid)
+        delivery.body = render_payload(webhook, message, delivery.uuid)
     except PayloadInvalid as error:
         delivery.status = Delivery.Status.FAILED
-        delivery.problem, delivery.reason = Problem.PAYLOAD, str(error)[:500]
+        delivery.problem, delivery.reason = FailureReason.PAYLOAD, str(error)[:500]
         delivery.finished_at = now
         delivery.save()
         return delivery

@@ -30,7 +30,7 @@ from webhooks.formats import (
     slack,
     teams,
 )
-from webhooks.message import EventName, Notice
+from webhooks.message import EventName, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Format:
     """How one format is made; ``options`` names what a webhook may choose of it."""
 
     events: frozenset[EventName]
-    render: Callable[[Notice, Mapping[str, Any]], Any]
+    render: Callable[[Message, Mapping[str, Any]], Any]
     content_type: Callable[[Mapping[str, Any]], str] = lambda options: (
         "application/json"
     )

@@ -6,7 +6,7 @@ learn.microsoft.com, container-registry-webhook-reference.
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.message import EventName, Notice
+from webhooks.message import EventName, Message
 
 ACTIONS = {
     EventName.PUSH: "push",
@@ -17,25 +17,25 @@ METHODS = {"push": "PUT", "delete": "DELETE"}
 EVENTS = frozenset(ACTIONS)
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
-    action = ACTIONS[EventName(notice.event)]
+def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
+    action = ACTIONS[EventName(message.event)]
     target: dict[str, Any] = {
-        "mediaType": notice.media_type,
-        "digest": notice.digest,
-        "repository": notice.full_name,
-        "tag": notice.tag,
+        "mediaType": message.media_type,
+        "digest": message.digest,
+        "repository": message.full_name,
+        "tag": message.tag,
     }
     if action == "push":
-        target |= {"size": notice.size_bytes, "length": notice.size_bytes}
+        target |= {"size": message.size_bytes, "length": message.size_bytes}
     return {
-        "id": notice.id,
-        "timestamp": notice.at,
+        "id": message.id,
+        "timestamp": message.at,
         "action": action,
         "target": target,
         "request": {
-            "id": notice.id,
-            "host": notice.registry,
+            "id": message.id,
+            "host": message.registry,
             "method": METHODS[action],
-            "useragent": notice.user_agent,
+            "useragent": message.user_agent,
         },
     }

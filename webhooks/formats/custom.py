@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhooks.formats.writing import Budget
-from webhooks.message import Notice
+from webhooks.message import Message
 
 TEMPLATE_MAX_LENGTH = 16_384
 DEPTH_MAX = 20
@@ -52,25 +52,25 @@ class TemplateInvalid(ValueError):
 
 
 def check_template(text: str) -> None:
-    """Raise TemplateInvalid unless every notice can be rendered with it."""
+    """Raise TemplateInvalid unless every message can be rendered with it."""
     _check(_parse(text), 0)
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> Any:
+def render(message: Message, options: Mapping[str, Any]) -> Any:
     """Fill the template, which is ``options["template"]``.
 
     Raises TemplateInvalid, and PayloadTooLarge before too much is made.
     """
     template = _parse(str(options.get("template", "")))
     _check(template, 0)
-    return _Filler(values_of(notice)).fill(template)
+    return _Filler(values_of(message)).fill(template)
 
 
-def values_of(notice: Notice) -> dict[str, Any]:
+def values_of(message: Message) -> dict[str, Any]:
     """Return what each name stands for."""
-    others = {"repository": notice.full_name, "url": notice.page_url}
+    others = {"repository": message.full_name, "url": message.page_url}
     return {
-        name: others[name] if name in others else getattr(notice, name)
+        name: others[name] if name in others else getattr(message, name)
         for name in NAMES
     }
 

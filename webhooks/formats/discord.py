@@ -4,25 +4,25 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.message import EventName, Notice
+from webhooks.message import EventName, Message
 
 TITLE_MAX_LENGTH = 256
 COLOURS = {EventName.DELETE: 0xB42318}
 COLOUR = 0x1D63ED
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
-    fields = [{"name": "By", "value": escape(notice.actor or "somebody")}]
-    if notice.digest:
-        fields.append({"name": "Digest", "value": f"`{notice.digest}`"})
-    title = f"{notice.summary} {notice.reference}"
+def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
+    fields = [{"name": "By", "value": escape(message.actor or "somebody")}]
+    if message.digest:
+        fields.append({"name": "Digest", "value": f"`{message.digest}`"})
+    title = f"{message.summary} {message.reference}"
     return {
         "embeds": [
             {
                 "title": escape(title)[:TITLE_MAX_LENGTH],
-                "url": notice.page_url,
-                "timestamp": notice.at,
-                "color": COLOURS.get(EventName(notice.event), COLOUR),
+                "url": message.page_url,
+                "timestamp": message.at,
+                "color": COLOURS.get(EventName(message.event), COLOUR),
                 "fields": fields,
             }
         ],

@@ -7,7 +7,7 @@ An envelope with one event. ``version`` chooses the media type: 2 as in Distribu
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.message import EventName, Notice
+from webhooks.message import EventName, Message
 
 ACTIONS = {
     EventName.PUSH: "push",
@@ -24,35 +24,35 @@ def content_type(options: Mapping[str, Any]) -> str:
     return f"application/vnd.docker.distribution.events.v{version}+json"
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
-    action = ACTIONS[EventName(notice.event)]
-    target: dict[str, Any] = {"repository": notice.full_name, "tag": notice.tag}
+def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
+    action = ACTIONS[EventName(message.event)]
+    target: dict[str, Any] = {"repository": message.full_name, "tag": message.tag}
     if action != "delete":  # of what is deleted, only its name is told
         target = {
-            "mediaType": notice.media_type,
-            "digest": notice.digest,
-            "size": notice.size_bytes,
-            "length": notice.size_bytes,
-            "repository": notice.full_name,
-            "url": notice.manifest_url,
-            "tag": notice.tag,
-            "references": notice.references,
+            "mediaType": message.media_type,
+            "digest": message.digest,
+            "size": message.size_bytes,
+            "length": message.size_bytes,
+            "repository": message.full_name,
+            "url": message.manifest_url,
+            "tag": message.tag,
+            "references": message.references,
         }
     return {
         "events": [
             {
-                "id": notice.id,
-                "timestamp": notice.at,
+                "id": message.id,
+                "timestamp": message.at,
                 "action": action,
                 "target": {key: value for key, value in target.items() if value},
                 "request": {
-                    "id": notice.id,
-                    "host": notice.registry,
+                    "id": message.id,
+                    "host": message.registry,
                     "method": METHODS[action],
-                    "useragent": notice.user_agent,
+                    "useragent": message.user_agent,
                 },
-                "actor": {"name": notice.actor},
-                "source": {"addr": notice.registry},
+                "actor": {"name": message.actor},
+                "source": {"addr": message.registry},
             }
         ]
     }

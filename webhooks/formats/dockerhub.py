@@ -7,37 +7,39 @@ name begins with ours. ``callback_url`` takes back what the receiver made of it.
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.message import EventName, Notice, seconds_of
+from webhooks.message import EventName, Message, seconds_of
 
 EVENTS = frozenset({EventName.PUSH, EventName.RESTORE})
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
+def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return one push of one tag."""
     return {
-        "callback_url": notice.callback_url,
+        "callback_url": message.callback_url,
         "push_data": {
-            "pushed_at": seconds_of(notice.at),
-            "pusher": notice.actor,
-            "tag": notice.tag,
+            "pushed_at": seconds_of(message.at),
+            "pusher": message.actor,
+            "tag": message.tag,
             "images": [],
-            "media_type": notice.media_type,
+            "media_type": message.media_type,
         },
         "repository": {
             "comment_count": 0,
-            "date_created": seconds_of(notice.repository_created_at),
-            "description": notice.description,
+            "date_created": seconds_of(message.repository_created_at),
+            "description": message.description,
             "dockerfile": "",
-            "full_description": notice.description,
-            "is_official": notice.is_official,
-            "is_private": notice.visibility != "public",
+            "full_description": message.description,
+            "is_official": message.is_official,
+            "is_private": message.visibility != "public",
             "is_trusted": False,
-            "name": notice.name,
-            "namespace": notice.namespace,
-            "owner": notice.namespace,
-            "repo_name": notice.image if options.get("with_host") else notice.full_name,
-            "repo_url": notice.repository_url,
-            "star_count": notice.star_count,
+            "name": message.name,
+            "namespace": message.namespace,
+            "owner": message.namespace,
+            "repo_name": message.image
+            if options.get("with_host")
+            else message.full_name,
+            "repo_url": message.repository_url,
+            "star_count": message.star_count,
             "status": "Active",
         },
     }

@@ -6,7 +6,7 @@ Harbor authenticates with a fixed Authorization header: add it as a header of th
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.message import EventName, Notice, seconds_of
+from webhooks.message import EventName, Message, seconds_of
 
 TYPES = {
     EventName.PUSH: "PUSH_ARTIFACT",
@@ -17,31 +17,31 @@ TYPES = {
 EVENTS = frozenset(TYPES)
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
+def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "type": TYPES[EventName(notice.event)],
-        "occur_at": seconds_of(notice.at),
-        "operator": notice.actor,
-        "event_data": event_data(notice),
+        "type": TYPES[EventName(message.event)],
+        "occur_at": seconds_of(message.at),
+        "operator": message.actor,
+        "event_data": event_data(message),
     }
 
 
-def event_data(notice: Notice) -> dict[str, Any]:
+def event_data(message: Message) -> dict[str, Any]:
     """Return what both of Harbor's formats say of the artifact."""
-    by_digest = f"{notice.image}@{notice.digest}"
+    by_digest = f"{message.image}@{message.digest}"
     return {
         "resources": [
             {
-                "digest": notice.digest,
-                "tag": notice.tag or notice.digest,
-                "resource_url": notice.reference if notice.tag else by_digest,
+                "digest": message.digest,
+                "tag": message.tag or message.digest,
+                "resource_url": message.reference if message.tag else by_digest,
             }
         ],
         "repository": {
-            "date_created": seconds_of(notice.repository_created_at),
-            "name": notice.name,
-            "namespace": notice.namespace,
-            "repo_full_name": notice.full_name,
-            "repo_type": notice.visibility,
+            "date_created": seconds_of(message.repository_created_at),
+            "name": message.name,
+            "namespace": message.namespace,
+            "repo_full_name": message.full_name,
+            "repo_type": message.visibility,
         },
     }

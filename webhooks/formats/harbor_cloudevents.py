@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhooks.formats import harbor
-from webhooks.message import EventName, Notice
+from webhooks.message import EventName, Message
 
 CONTENT_TYPE = "application/cloudevents+json"
 TYPES = {
@@ -16,15 +16,15 @@ TYPES = {
 EVENTS = frozenset(TYPES)
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
+def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "specversion": "1.0",
-        "id": notice.id,
-        "requestid": notice.id,
-        "source": f"/projects/{notice.namespace}/webhook/policies/{notice.name}",
-        "type": TYPES[EventName(notice.event)],
+        "id": message.id,
+        "requestid": message.id,
+        "source": f"/projects/{message.namespace}/webhook/policies/{message.name}",
+        "type": TYPES[EventName(message.event)],
         "datacontenttype": "application/json",
-        "time": notice.at,
-        "operator": notice.actor,
-        "data": harbor.event_data(notice),
+        "time": message.at,
+        "operator": message.actor,
+        "data": harbor.event_data(message),
     }

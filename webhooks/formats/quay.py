@@ -7,18 +7,18 @@ image on a registry of one's own.
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.message import EventName, Notice
+from webhooks.message import EventName, Message
 
 EVENTS = frozenset({EventName.PUSH, EventName.RESTORE})
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
+def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return one push of one tag."""
     return {
-        "repository": notice.full_name,
-        "namespace": notice.namespace,
-        "name": notice.name,
-        "docker_url": notice.image,
-        "homepage": notice.repository_url,
-        "updated_tags": [notice.tag],
+        "repository": message.full_name,
+        "namespace": message.namespace,
+        "name": message.name,
+        "docker_url": message.image,
+        "homepage": message.repository_url,
+        "updated_tags": [message.tag],
     }

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.message import Notice
+from webhooks.message import Message
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # all that Slack has
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
-    link = f"<{notice.page_url}|{escape(notice.reference)}>"
-    lines = [f"{escape(notice.summary)} {link}"]
-    if notice.digest:
-        lines.append(f"`{escape(notice.digest[:19])}`")
+def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
+    link = f"<{message.page_url}|{escape(message.reference)}>"
+    lines = [f"{escape(message.summary)} {link}"]
+    if message.digest:
+        lines.append(f"`{escape(message.digest[:19])}`")
     return {
-        "text": escape(f"{notice.summary} {notice.reference}"),  # for notifications
+        "text": escape(f"{message.summary} {message.reference}"),  # for notifications
         "blocks": [
             {
                 "type": "section",

@@ -6,30 +6,30 @@ Text stands in TextRuns, which know no Markdown, so that names cannot become lin
 from collections.abc import Mapping
 from typing import Any
 
-from webhooks.message import Notice
+from webhooks.message import Message
 
 CARD_TYPE = "application/vnd.microsoft.card.adaptive"
 
 
-def render(notice: Notice, options: Mapping[str, Any]) -> dict[str, Any]:
-    facts = [("Repository", notice.full_name), ("By", notice.actor or "somebody")]
-    if notice.tag:
-        facts.insert(1, ("Tag", notice.tag))
-    if notice.digest:
-        facts.append(("Digest", notice.digest))
+def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
+    facts = [("Repository", message.full_name), ("By", message.actor or "somebody")]
+    if message.tag:
+        facts.insert(1, ("Tag", message.tag))
+    if message.digest:
+        facts.append(("Digest", message.digest))
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [
-            _text(f"{notice.summary} {notice.reference}", weight="Bolder"),
+            _text(f"{message.summary} {message.reference}", weight="Bolder"),
             *(_text(f"{title}: {value}") for title, value in facts),
         ],
         "actions": [
             {
                 "type": "Action.OpenUrl",
                 "title": "Open in the registry",
-                "url": notice.page_url,
+                "url": message.page_url,
             }
         ],
     }

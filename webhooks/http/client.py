@@ -17,7 +17,7 @@ import httpcore
 import httpx
 
 from webhooks.delivery.retry import parse_retry_after
-from webhooks.failures import Problem
+from webhooks.failures import FailureReason
 from webhooks.http.addresses import Network
 from webhooks.http.guard import Failed, GuardedBackend, GuardedTransport
 
@@ -67,10 +67,10 @@ def send(
     except Failed as failed:
         outcome.problem, outcome.reason = failed.problem, failed.reason
     except httpx.InvalidURL as error:
-        outcome.problem = Problem.SETTINGS
+        outcome.problem = FailureReason.SETTINGS
         outcome.reason = f"the URL cannot be called: {error}"
     except httpcore.ProtocolError as error:
-        outcome.problem = Problem.BROKEN
+        outcome.problem = FailureReason.BROKEN
         outcome.reason = f"the answer was not HTTP: {error}"
     outcome.took_seconds = time.monotonic() - started
     outcome.address = backend.address
@@ -123,13 +123,13 @@ def _judge_status(outcome: Outcome) -> None:
     said = f"{status} {_phrase(status)}".rstrip()
     if 300 <= status < 400:
         raise Failed(
-            Problem.REDIRECT,
+            FailureReason.REDIRECT,
             f"the receiver answered {said} and redirects are not followed; "
             "give the webhook the URL that it leads to",
         )
     if status == HTTPStatus.GONE:
-        raise Failed(Problem.GONE, f"the receiver answered {said}")
-    raise Failed(Problem.STATUS, f"the receiver answered {said}")
+        raise Failed(FailureReason.GONE, f"the receiver answered {said}")
+    raise Failed(FailureReason.STATUS, f"the receiver answered {said}")
 
 
 def _phrase(status: int) -> str:

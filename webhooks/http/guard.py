@@ -19,7 +19,7 @@ import certifi
 import httpcore
 import httpx
 
-from webhooks.failures import Problem
+from webhooks.failures import FailureReason
 from webhooks.http.addresses import Network, is_allowed
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ CONNECT_SHARE_SECONDS = 4.0  # for an address, when there is another one to try
 class Failed(Exception):
     """What stood in the way of an answer."""
 
-    def __init__(self, problem: Problem, reason: str) -> None:
+    def __init__(self, problem: FailureReason, reason: str) -> None:
         super().__init__(reason)
         self.problem = problem
         self.reason = reason
@@ -68,7 +68,7 @@ class GuardedBackend(httpcore.NetworkBackend):
             address = plain_address(found[0][1])
             log.warning("%s is %s, which webhooks may not reach", host, address)
             raise Failed(
-                Problem.FORBIDDEN,
+                FailureReason.FORBIDDEN,
                 f"{host} has an address that webhooks may not reach; an administrator "
                 "can allow its network (BERTH_WEBHOOK_ALLOWED_NETWORKS)",
             )
@@ -107,7 +107,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         if isinstance(answer, Exception) or not answer:
             why = getattr(answer, "strerror", None) or "no address"
             raise Failed(
-                Problem.NAME, f"the name {host} cannot be looked up: {why}"
+                FailureReason.NAME, f"the name {host} cannot be looked up: {why}"
             ) from None
         return answer
 
@@ -127,10 +127,11 @@ class GuardedBackend(httpcore.NetworkBackend):
             return self.too_late("connecting")
         if isinstance(error, ConnectionRefusedError):
             return Failed(
-                Problem.REFUSED, f"{self.host} ({self.address}) refused the connection"
+                FailureReason.REFUSED,
+                f"{self.host} ({self.address}) refused the connection",
             )
         return Failed(
-            Problem.UNREACHABLE,
+            FailureReason.UNREACHABLE,
             f"{self.host} ({self.address}) cannot be reached: {error.strerror}",
         )
 
@@ -142,7 +143,7 @@ class GuardedBackend(httpcore.NetworkBackend):
 
     def too_late(self, doing: str) -> Failed:
         return Failed(
-            Problem.TIMEOUT,
+            FailureReason.TIMEOUT,
             f"{doing} took longer than the {self.timeout_seconds:g} seconds that "
             "there are in all",
         )
@@ -178,13 +179,13 @@ class _DeadlineStream(httpcore.NetworkStream):
                 )
         except ssl.SSLCertVerificationError as error:
             raise Failed(
-                Problem.TLS,
+                FailureReason.TLS,
                 f"the certificate of {host} is not trusted: {error.verify_message}",
             ) from error
         except (ssl.SSLError, OSError) as error:
             why = getattr(error, "reason", None) or error.strerror or "it broke off"
             raise Failed(
-                Problem.TLS, f"{host} and we agree on no TLS: {why}"
+                FailureReason.TLS, f"{host} and we agree on no TLS: {why}"
             ) from error
         return _DeadlineStream(wrapped, self.backend)
 
@@ -204,12 +205,13 @@ class _DeadlineStream(httpcore.NetworkStream):
         except ssl.SSLError:
             if doing == "agreeing on TLS":
                 raise
-            raise Failed(Problem.BROKEN, f"TLS broke while {doing}") from None
+            raise Failed(FailureReason.BROKEN, f"TLS broke while {doing}") from None
         except OSError as error:
             if doing == "agreeing on TLS":
                 raise
             raise Failed(
-                Problem.BROKEN, f"the connection broke while {doing}: {error.strerror}"
+                FailureReason.BROKEN,
+                f"the connection broke while {doing}: {error.strerror}",
             ) from error
 
 

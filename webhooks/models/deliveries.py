@@ -3,11 +3,11 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from webhooks.failures import Problem
+from webhooks.failures import FailureReason
 
 
 class Delivery(models.Model):
-    """One notice to one webhook, until it has arrived or was given up.
+    """One message to one webhook, until it is delivered or given up.
 
     ``uuid`` is the id that the receiver sees, the same on every attempt, with the same
     body. ``due_at`` says when a worker may take it: in the future while it waits for
@@ -53,7 +53,7 @@ class Delivery(models.Model):
     claim = models.UUIDField(null=True, blank=True)
     try_count = models.PositiveIntegerField(default=0)  # on the ladder
     attempt_count = models.PositiveIntegerField(default=0)  # all of them
-    problem = models.CharField(max_length=20, choices=Problem.choices, blank=True)
+    problem = models.CharField(max_length=20, choices=FailureReason.choices, blank=True)
     reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -101,7 +101,7 @@ class Attempt(models.Model):
     response_headers = models.JSONField(default=dict)
     response_body = models.TextField(blank=True)
     is_truncated = models.BooleanField(default=False)
-    problem = models.CharField(max_length=20, choices=Problem.choices, blank=True)
+    problem = models.CharField(max_length=20, choices=FailureReason.choices, blank=True)
     reason = models.CharField(max_length=500, blank=True)
 
     class Meta:

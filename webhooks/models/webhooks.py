@@ -164,10 +164,10 @@ class Webhook(models.Model):
         self.header_names = sorted(headers)
         self.sealed_headers = seal(json.dumps(headers)) if headers else ""
 
-    def render(self, notice: Any) -> str:
-        """Return the body for a notice, in ASCII; raises PayloadTooLarge."""
-        payload = FORMATS[self.format].render(notice, self.options)
-        if notice.is_test and self.format in FORMATS_OF_PROGRAMS:
+    def render(self, message: Any) -> str:
+        """Return the body for a message, in ASCII; raises PayloadTooLarge."""
+        payload = FORMATS[self.format].render(message, self.options)
+        if message.is_test and self.format in FORMATS_OF_PROGRAMS:
             payload = {**payload, "test": True}
         return write_json(payload)
 

@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from webhooks.delivery.backlog import is_delayed
-from webhooks.failures import ADVICE, WORDS, Problem
+from webhooks.failures import ADVICE, WORDS, FailureReason
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.rendering import shown_body
 
@@ -99,9 +99,9 @@ def badge_of_delivery(delivery: Delivery, status_code: int | None) -> Badge:
 
 
 def _word(problem: str, status_code: int | None) -> str:
-    if problem == Problem.STATUS and status_code:
+    if problem == FailureReason.STATUS and status_code:
         return str(status_code)
-    return WORDS[Problem(problem)] if problem else _("Failed")
+    return WORDS[FailureReason(problem)] if problem else _("Failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def exchange_of(delivery: Delivery, number: int | None) -> Exchange:
         attempts=[(one, _badge_of_attempt(one)) for one in attempts],
         attempt=chosen or (attempts[0] if attempts else None),
         body=_indented(shown_body(delivery))[:SHOWN_MAX_LENGTH],
-        advice=ADVICE[Problem(delivery.problem)] if delivery.problem else "",
+        advice=ADVICE[FailureReason(delivery.problem)] if delivery.problem else "",
         is_live=delivery.is_open and delivery.due_at <= timezone.now() + SOON,
     )
 
