@@ -13,7 +13,7 @@ class WebhooksConfig(AppConfig):
         from repositories.events.recording import event_recorded
         from repositories.pulls.counting import pulls_counted
         from repositories.tag_statuses import remarks_wanted
-        from webhooks.delivery.dispatch import nudge_event
+        from webhooks.delivery.dispatch import dispatch_event
         from webhooks.delivery.planning import plan_deliveries, tell_of_pulls
         from webhooks.registration import (
             delete_with_namespace,
@@ -23,7 +23,7 @@ class WebhooksConfig(AppConfig):
         from webhooks.reports import remark_on_tags
 
         add_reader(plan_deliveries)
-        event_recorded.connect(nudge_event, dispatch_uid="webhooks")
+        event_recorded.connect(dispatch_event, dispatch_uid="webhooks")
         member_leaves.connect(switch_off_of_member, dispatch_uid="webhooks")
         user_suspended.connect(switch_off_of_user, dispatch_uid="webhooks")
         namespace_leaves.connect(delete_with_namespace, dispatch_uid="webhooks")

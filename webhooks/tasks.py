@@ -16,7 +16,7 @@ def relay_event(event_id: int) -> None:
 @shared_task
 def deliver(delivery_id: int) -> None:
     """Send one delivery."""
-    attempts.carry(delivery_id=delivery_id)
+    attempts.deliver(delivery_id=delivery_id)
 
 
 @shared_task

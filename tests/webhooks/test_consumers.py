@@ -21,7 +21,7 @@ from repositories.models import Repository
 from tests import images, make
 from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Received, Receiver
-from webhooks.delivery.attempts import carry
+from webhooks.delivery.attempts import deliver
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
@@ -225,7 +225,7 @@ def test_a_tool_finds_the_image_that_was_pushed(
     while relay_events():
         pass
     delivery = Delivery.objects.get(webhook__repository=private_api)
-    carry(delivery_id=delivery.pk)
+    deliver(delivery_id=delivery.pk)
     [request] = receiver.received
     seen = reader(request)
     host = urlsplit(alice.url).netloc
@@ -240,5 +240,5 @@ def test_docker_hubs_own_name_has_no_host(
     alice.push(f"{private_api.full_name}:v1", images.image())
     while relay_events():
         pass
-    carry(delivery_id=Delivery.objects.get(webhook__repository=private_api).pk)
+    deliver(delivery_id=Delivery.objects.get(webhook__repository=private_api).pk)
     assert keel_dockerhub(receiver.received[0]) == (private_api.full_name, "v1")

@@ -35,7 +35,7 @@ from tests.registry_client import RegistryClient
 from tests.servers import BerthServer, free_port
 from tests.webhooks.receivers import LOST, Receiver
 from webhooks.delivery import attempts, sweep
-from webhooks.delivery.attempts import carry
+from webhooks.delivery.attempts import deliver
 from webhooks.delivery.redelivery import (
     WebhookIsOff,
     redeliver,
@@ -43,7 +43,7 @@ from webhooks.delivery.redelivery import (
     send_test,
 )
 from webhooks.delivery.retry import LADDER_SECONDS, TRIES_MAX
-from webhooks.delivery.scheduler import Lanes
+from webhooks.delivery.scheduler import Scheduler
 from webhooks.delivery.sweep import expire_deliveries, sweep_deliveries
 from webhooks.failures import FailureReason
 from webhooks.http import client
@@ -71,8 +71,8 @@ def of(webhook: Webhook) -> list[Delivery]:
     return list(Delivery.objects.filter(webhook=webhook).order_by("pk"))
 
 
-def carried(delivery: Delivery) -> Delivery:
-    carry(delivery_id=delivery.pk)
+def attempted(delivery: Delivery) -> Delivery:
+    deliver(delivery_id=delivery.pk)
     delivery.refresh_from_db()
     return delivery
 
@@ -97,7 +97,7 @@ def test_a_push_arrives_signed(
     hook, secret = make.webhook(f"{receiver.url}/ok", repository=private_api)
     pushed = push(alice, private_api.full_name)
     [delivery] = of(hook)
-    assert carried(delivery).status == Delivery.Status.DELIVERED
+    assert attempted(delivery).status == Delivery.Status.DELIVERED
     [request] = receiver.received
     told = Verifier(secret).verify(request.body, request.headers)
     assert told["type"] == "dev.berth.image.pushed"
@@ -117,7 +117,7 @@ def test_an_image_for_several_platforms_is_told_once(
     index = images.index(images.image(), images.image())
     alice.push(f"{private_api.full_name}:v1", index)
     [delivery] = of(hook)
-    told = json.loads(carried(delivery).body)["data"]
+    told = json.loads(attempted(delivery).body)["data"]
     assert told["digest"] == index.digest
     assert told["platforms"] == ["linux/amd64", "linux/arm64"]
 
@@ -140,7 +140,7 @@ def test_platforms_are_those_of_the_api(
     for tag, content in contents.items():
         alice.push(f"{private_api.full_name}:{tag}", content)
     told = {
-        delivery.tag: json.loads(carried(delivery).body)["data"]["platforms"]
+        delivery.tag: json.loads(attempted(delivery).body)["data"]["platforms"]
         for delivery in of(hook)
     }
     with PageClient(registry.url, cast.alice) as client:
@@ -352,12 +352,12 @@ def test_a_failure_is_tried_again_up_the_ladder_and_then_given_up(
     delivery = failing(receiver, private_api, "status/503")
     for rung in LADDER_SECONDS:
         before = timezone.now()
-        assert carried(delivery).status == Delivery.Status.WAITING
+        assert attempted(delivery).status == Delivery.Status.WAITING
         wait = (delivery.due_at - before).total_seconds()
         assert rung * 0.8 <= wait <= rung + 5
-        carry(delivery_id=delivery.pk)  # not due: nothing happens
+        deliver(delivery_id=delivery.pk)  # not due: nothing happens
         make_due(delivery)
-    assert carried(delivery).status == Delivery.Status.FAILED
+    assert attempted(delivery).status == Delivery.Status.FAILED
     assert delivery.attempt_count == TRIES_MAX == len(receiver.received)
     assert delivery.problem == FailureReason.STATUS
     assert "503" in delivery.reason
@@ -372,17 +372,17 @@ def test_retry_after_is_honoured(private_api: Repository, receiver: Receiver) ->
     """H2."""
     delivery = failing(receiver, private_api, "status/429?Retry-After=1800")
     before = timezone.now()
-    carried(delivery)
+    attempted(delivery)
     assert 1795 <= (delivery.due_at - before).total_seconds() <= 1810
 
 
 def test_a_success_ends_it(private_api: Repository, receiver: Receiver) -> None:
     delivery = failing(receiver, private_api, "status/500")
-    carried(delivery)
+    attempted(delivery)
     hook = delivery.webhook
     change_webhook(webhook=hook, actor=ANONYMOUS, url=f"{receiver.url}/ok")
     make_due(delivery)
-    assert carried(delivery).status == Delivery.Status.DELIVERED
+    assert attempted(delivery).status == Delivery.Status.DELIVERED
     assert (delivery.problem, delivery.reason) == ("", "")
     hook.refresh_from_db()
     assert (hook.failing_since, hook.failure_count) == (None, 0)
@@ -394,11 +394,11 @@ def test_gone_ends_the_webhook(private_api: Repository, receiver: Receiver) -> N
     hook = delivery.webhook
     change_visibility(repository=private_api, visibility="private", actor=ANONYMOUS)
     [_, second] = of(hook)
-    assert carried(delivery).status == Delivery.Status.FAILED
+    assert attempted(delivery).status == Delivery.Status.FAILED
     hook.refresh_from_db()
     assert not hook.is_active
     assert "410" in hook.switched_off_reason
-    assert carried(second).problem == FailureReason.SWITCHED_OFF
+    assert attempted(second).problem == FailureReason.SWITCHED_OFF
     assert len(receiver.received) == 1
     event = Event.objects.get(repository=private_api, kind="webhook.switched_off")
     assert event.detail["webhook"] == hook.pk
@@ -412,12 +412,12 @@ def test_days_of_nothing_but_failures_switch_a_webhook_off_and_no_other(
     hook = delivery.webhook
     healthy, _ = make.webhook(f"{receiver.url}/ok", repository=private_api)
     for _ in range(TRIES_MAX - 1):
-        carried(delivery)
+        attempted(delivery)
         make_due(delivery)
     hook.refresh_from_db()
     assert hook.is_active
     with time_machine.travel(timezone.now() + timedelta(days=3, hours=1)):
-        assert carried(delivery).status == Delivery.Status.FAILED
+        assert attempted(delivery).status == Delivery.Status.FAILED
         hook.refresh_from_db()
     assert not hook.is_active
     assert "3 days" in hook.switched_off_reason
@@ -436,12 +436,12 @@ def test_one_failure_after_quiet_days_does_not_switch_it_off(
     private_api: Repository, receiver: Receiver
 ) -> None:
     delivery = failing(receiver, private_api, "status/500")
-    carried(delivery)
+    attempted(delivery)
     Webhook.objects.filter(pk=delivery.webhook_id).update(
         failing_since=timezone.now() - timedelta(days=30)
     )
     make_due(delivery)
-    carried(delivery)
+    attempted(delivery)
     assert Webhook.objects.get(pk=delivery.webhook_id).is_active
 
 
@@ -455,10 +455,10 @@ def test_a_delivery_that_is_on_loan_is_left_alone_until_the_loan_is_over(
     delivery = failing(receiver, private_api, "ok")
     claim = attempts._claim(delivery.pk)  # and then the worker was killed
     assert claim is not None
-    carry(delivery_id=delivery.pk)
+    deliver(delivery_id=delivery.pk)
     assert receiver.received == []
     with time_machine.travel(timezone.now() + attempts.LEASE, tick=True):
-        assert carried(delivery).status == Delivery.Status.DELIVERED
+        assert attempted(delivery).status == Delivery.Status.DELIVERED
     assert delivery.attempt_count == 2
     first = Attempt.objects.get(delivery=delivery, number=1)
     assert first.problem == FailureReason.INTERRUPTED
@@ -524,7 +524,7 @@ def test_a_worker_that_was_late_and_the_next_one_do_not_undo_each_other(
 def test_two_workers_send_once(private_api: Repository, receiver: Receiver) -> None:
     delivery = failing(receiver, private_api, "ok")
     threads = [
-        threading.Thread(target=carry, kwargs={"delivery_id": delivery.pk})
+        threading.Thread(target=deliver, kwargs={"delivery_id": delivery.pk})
         for _ in range(8)
     ]
     for thread in threads:
@@ -544,7 +544,7 @@ def test_no_connection_to_the_database_is_held_while_a_receiver_thinks(
         return Outcome(status_code=204)
 
     monkeypatch.setattr(client, "send", look)
-    carried(failing(receiver, private_api, "ok"))
+    attempted(failing(receiver, private_api, "ok"))
     assert held == [False]
 
 
@@ -556,7 +556,7 @@ def test_the_sweep_asks_for_what_is_due_and_not_for_what_was_asked_for(
     delivery = failing(receiver, private_api, "ok")
     sweep_deliveries()
     assert delivery.pk not in asked  # its message is on the way
-    with time_machine.travel(timezone.now() + sweep.NUDGE_AGAIN, tick=True):
+    with time_machine.travel(timezone.now() + sweep.DISPATCH_AGAIN, tick=True):
         sweep_deliveries()
         sweep_deliveries()
     assert asked.count(delivery.pk) == 1
@@ -567,19 +567,19 @@ def test_the_sweep_leaves_alone_what_waits_for_its_turn_here(
 ) -> None:
     """Ten thousand for one webhook were asked for again every quarter of a minute."""
     asked: list[int] = []
-    lanes = Lanes()
+    scheduler = Scheduler()
     monkeypatch.setattr(sweep, "publish_deliveries", asked.extend)
-    monkeypatch.setattr(attempts, "lanes", lanes)
+    monkeypatch.setattr(attempts, "scheduler", scheduler)
     delivery = failing(receiver, private_api, "ok")
     target = attempts._target_of(delivery.pk)
     assert target is not None
-    place = lanes.enter(-1, target)
-    assert place is not None
-    carry(delivery_id=delivery.pk)
-    with time_machine.travel(timezone.now() + sweep.NUDGE_AGAIN, tick=True):
+    slot = scheduler.acquire(-1, target)
+    assert slot is not None
+    deliver(delivery_id=delivery.pk)
+    with time_machine.travel(timezone.now() + sweep.DISPATCH_AGAIN, tick=True):
         sweep_deliveries()
         assert delivery.pk not in asked
-        lanes.leave(place)
+        scheduler.release(slot)
         sweep_deliveries()
     assert asked.count(delivery.pk) == 1
 
@@ -590,7 +590,7 @@ def test_the_sweep_sees_a_webhook_behind_all_that_waits_for_another(
     """What is tried again is found by the sweep alone, and others hang for hours."""
     asked: list[int] = []
     monkeypatch.setattr(sweep, "publish_deliveries", asked.extend)
-    monkeypatch.setattr(attempts, "lanes", Lanes())
+    monkeypatch.setattr(attempts, "scheduler", Scheduler())
     monkeypatch.setattr(sweep, "REMEMBERED_MAX", 2)
     monkeypatch.setattr(sweep, "SWEEP_MAX", 1)
     url = f"{receiver.url}/hang"
@@ -601,17 +601,17 @@ def test_the_sweep_sees_a_webhook_behind_all_that_waits_for_another(
         )
     waiting = of(hung)
     failed = failing(receiver, private_api, "status/503")
-    carried(failed)
+    attempted(failed)
     Delivery.objects.exclude(pk__in=[failed.pk, *(d.pk for d in waiting)]).update(
         status=Delivery.Status.FAILED
     )
     target = attempts._target_of(waiting[0].pk)
     assert target is not None
-    assert attempts.lanes.enter(-1, target)
+    assert attempts.scheduler.acquire(-1, target)
     for delivery in waiting[:4]:
-        carry(delivery_id=delivery.pk)
+        deliver(delivery_id=delivery.pk)
     make_due(failed)
-    with time_machine.travel(timezone.now() + sweep.NUDGE_AGAIN, tick=True):
+    with time_machine.travel(timezone.now() + sweep.DISPATCH_AGAIN, tick=True):
         sweep_deliveries()
         assert asked == [failed.pk]
         monkeypatch.setattr(sweep, "REMEMBERED_MAX", 4)
@@ -632,7 +632,7 @@ def test_a_fault_of_our_own_is_recorded_and_tried_again_by_the_ladder(
         raise KeyError(url)
 
     monkeypatch.setattr(client, "send", fail)
-    delivery = carried(failing(receiver, private_api, "ok/hidden-path"))
+    delivery = attempted(failing(receiver, private_api, "ok/hidden-path"))
     assert (delivery.status, delivery.problem) == ("waiting", FailureReason.FAULT)
     wait = (delivery.due_at - timezone.now()).total_seconds()
     assert LADDER_SECONDS[0] * 0.8 - 5 <= wait <= LADDER_SECONDS[0]
@@ -642,7 +642,7 @@ def test_a_fault_of_our_own_is_recorded_and_tried_again_by_the_ladder(
     assert f"{delivery.uuid}: KeyError" in caplog.text
     assert "in fail" in caplog.text, "where it happened"
     assert "hidden-path" not in caplog.text
-    assert carried(send_test(webhook=delivery.webhook)).status == "failed"
+    assert attempted(send_test(webhook=delivery.webhook)).status == "failed"
 
 
 @pytest.mark.parametrize("status_code", [204, 500])
@@ -659,7 +659,7 @@ def test_an_answer_that_cannot_be_written_down_is_recorded_without_its_words(
         retry_after_seconds=1800,
     )
     monkeypatch.setattr(client, "send", lambda **request: odd)
-    delivery = carried(failing(receiver, private_api, "ok"))
+    delivery = attempted(failing(receiver, private_api, "ok"))
     [attempt] = delivery.attempts.all()
     assert (attempt.status_code, attempt.problem) == (status_code, odd.problem)
     assert attempt.ended_at is not None
@@ -675,7 +675,7 @@ def test_an_answer_that_cannot_be_written_down_is_recorded_without_its_words(
 def test_a_redirect_to_what_is_no_url_goes_up_the_ladder(
     private_api: Repository, receiver: Receiver, how: str
 ) -> None:
-    delivery = carried(failing(receiver, private_api, f"lost/{how}"))
+    delivery = attempted(failing(receiver, private_api, f"lost/{how}"))
     assert (delivery.status, delivery.problem) == ("waiting", FailureReason.REDIRECT)
 
 
@@ -687,7 +687,7 @@ def test_a_test_sends_the_last_event_once_and_says_what_is_wrong(
 ) -> None:
     push(alice, private_api.full_name, "v7")
     hook, _ = make.webhook(f"{receiver.url}/status/401", repository=private_api)
-    delivery = carried(send_test(webhook=hook))
+    delivery = attempted(send_test(webhook=hook))
     [request] = receiver.received
     told = json.loads(request.body)
     assert (told["data"]["tag"], told["data"]["test"]) == ("v7", True)
@@ -704,7 +704,7 @@ def test_a_test_where_nothing_has_happened_is_made_up(
     hook, _ = make.webhook(
         f"{receiver.url}/ok", repository=private_api, is_active=False, format="quay"
     )
-    assert carried(send_test(webhook=hook)).status == Delivery.Status.DELIVERED
+    assert attempted(send_test(webhook=hook)).status == Delivery.Status.DELIVERED
     body = json.loads(receiver.received[0].body)
     assert body["updated_tags"] == ["latest"]
 
@@ -723,7 +723,7 @@ def test_the_self_check_names_the_problem(
 ) -> None:
     target = url.format(free=free_port(), receiver=receiver.port)
     hook, _ = make.webhook(target, repository=private_api)
-    delivery = carried(send_test(webhook=hook))
+    delivery = attempted(send_test(webhook=hook))
     assert delivery.problem == problem
     assert delivery.reason
 
@@ -741,9 +741,9 @@ def test_one_or_all_that_failed_can_be_sent_again(
     change_webhook(webhook=hook, actor=ANONYMOUS, url=f"{receiver.url}/ok")
     receiver.received.clear()
     redeliver(delivery=second)
-    assert carried(second).status == Delivery.Status.DELIVERED
+    assert attempted(second).status == Delivery.Status.DELIVERED
     assert redeliver_failed_since(webhook=hook, since=between) == 1
-    assert carried(first).status == Delivery.Status.DELIVERED
+    assert attempted(first).status == Delivery.Status.DELIVERED
     assert redeliver_failed_since(webhook=hook, since=first.created_at) == 0
     ids = [request.headers["webhook-id"] for request in receiver.received]
     assert ids == [str(second.uuid), str(first.uuid)]
@@ -752,7 +752,7 @@ def test_one_or_all_that_failed_can_be_sent_again(
 def given_up(delivery: Delivery) -> Delivery:
     """Fail a delivery as if it were at the end of the ladder."""
     Delivery.objects.filter(pk=delivery.pk).update(try_count=TRIES_MAX - 1)
-    assert carried(delivery).status == Delivery.Status.FAILED
+    assert attempted(delivery).status == Delivery.Status.FAILED
     return delivery
 
 
@@ -785,7 +785,7 @@ def test_a_secret_is_replaced_with_an_overlap(
     hook, old = make.webhook(f"{receiver.url}/ok", repository=private_api)
     new = rotate_secret(webhook=hook, actor=ANONYMOUS)
     assert new != old
-    carried(send_test(webhook=hook))
+    attempted(send_test(webhook=hook))
     request = receiver.received[0]
     Verifier(old).verify(request.body, request.headers)
     Verifier(new).verify(request.body, request.headers)
@@ -801,7 +801,7 @@ def test_headers_are_sent_and_not_shown(
         repository=private_api,
         headers={"Authorization": "Bearer hidden-value"},
     )
-    delivery = carried(send_test(webhook=hook))
+    delivery = attempted(send_test(webhook=hook))
     assert receiver.received[0].headers["authorization"] == "Bearer hidden-value"
     [attempt] = delivery.attempts.all()
     assert attempt.request_headers["Authorization"] == "(hidden)"
@@ -824,7 +824,7 @@ def test_a_receiver_that_repeats_the_request_does_not_show_its_headers(
         repository=private_api,
         headers={"Authorization": "Bearer hidden-value", "X-Key": "hidden-too"},
     )
-    [attempt] = carried(send_test(webhook=hook)).attempts.all()
+    [attempt] = attempted(send_test(webhook=hook)).attempts.all()
     kept = f"{attempt.response_body} {attempt.response_headers}"
     assert "webhook-id" in kept.lower(), "it did repeat it"
     assert kept.count("(hidden)") == 4
@@ -867,9 +867,9 @@ def test_a_webhook_that_cannot_be_told_stops_no_other(
     sound, _ = make.webhook(url, repository=private_api)
     push(alice, private_api.full_name)
     [sent], [failed] = of(sound), of(broken)
-    assert carried(failed).problem == FailureReason.PAYLOAD
+    assert attempted(failed).problem == FailureReason.PAYLOAD
     assert "the template is no JSON" in failed.reason
-    assert carried(sent).status == Delivery.Status.DELIVERED
+    assert attempted(sent).status == Delivery.Status.DELIVERED
 
 
 def test_a_listener_that_fails_stops_no_webhook(
@@ -906,18 +906,18 @@ def test_secrets_sealed_with_another_key_are_a_failure_in_words(
     hook, _ = make.webhook(f"{receiver.url}/ok", repository=private_api)
     before = settings.SECRET_KEY
     settings.SECRET_KEY = "another key, as long as a key has to be"
-    delivery = carried(send_test(webhook=hook))
+    delivery = attempted(send_test(webhook=hook))
     assert delivery.problem == FailureReason.SETTINGS
     assert "BERTH_SECRET_KEY" in delivery.reason
     settings.SECRET_KEY_FALLBACKS = [before]
-    assert carried(send_test(webhook=hook)).status == Delivery.Status.DELIVERED
+    assert attempted(send_test(webhook=hook)).status == Delivery.Status.DELIVERED
 
 
 def test_old_deliveries_are_forgotten_and_open_ones_are_not(
     private_api: Repository, receiver: Receiver, settings: Any
 ) -> None:
     settings.BERTH_WEBHOOK_RETENTION_DAYS = 10
-    delivery = carried(failing(receiver, private_api, "ok"))
+    delivery = attempted(failing(receiver, private_api, "ok"))
     change_visibility(repository=private_api, visibility="private", actor=ANONYMOUS)
     still_open = of(delivery.webhook)[1]
     new = send_test(webhook=delivery.webhook)

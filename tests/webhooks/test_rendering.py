@@ -17,7 +17,7 @@ from tests import images, make
 from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Receiver
 from webhooks.delivery import planning
-from webhooks.delivery.attempts import carry
+from webhooks.delivery.attempts import deliver
 from webhooks.delivery.redelivery import redeliver
 from webhooks.failures import FailureReason
 from webhooks.formats import FORMATS
@@ -33,11 +33,11 @@ REPEATED_WHOLE = json.dumps(["{{platforms}}"] * 900)
 EMOJI = "\N{GRINNING FACE}" * 251
 
 
-def carried(webhook: Webhook) -> list[Delivery]:
+def attempted(webhook: Webhook) -> list[Delivery]:
     while relay_events():
         pass
     for delivery in Delivery.objects.filter(webhook=webhook):
-        carry(delivery_id=delivery.pk)
+        deliver(delivery_id=delivery.pk)
     return list(Delivery.objects.filter(webhook=webhook).order_by("pk"))
 
 
@@ -107,7 +107,7 @@ def test_a_delivery_that_cannot_be_rendered_fails_alone_and_in_words(
     bad, _ = make.webhook(url, repository=private_api, format="custom", options=options)
     good, _ = make.webhook(url, repository=private_api)
     alice.push(f"{private_api.full_name}:v1", huge_index())
-    [failed], [sent] = carried(bad), carried(good)
+    [failed], [sent] = attempted(bad), attempted(good)
     assert (failed.status, failed.problem) == ("failed", FailureReason.PAYLOAD)
     assert f"{PAYLOAD_MAX_BYTES:,} bytes" in failed.reason
     assert failed.attempts.get().reason == failed.reason
@@ -120,7 +120,7 @@ def test_a_delivery_that_cannot_be_rendered_fails_alone_and_in_words(
     template = {"template": '{"tag": "{{tag}}"}'}
     change_webhook(webhook=bad, actor=ANONYMOUS, options=template)
     redeliver(delivery=failed)
-    [delivered] = carried(bad)
+    [delivered] = attempted(bad)
     assert delivered.status == Delivery.Status.DELIVERED
     assert (delivered.uuid, delivered.body) == (failed.uuid, '{"tag": "v1"}')
 
@@ -143,7 +143,7 @@ def test_pulls_are_rendered_by_the_worker_too(
     now = timezone.now()
     fetches = {Fetch(private_api.pk, index.digest, "v1", "docker", now.date()): 3}
     assert count_fetches(batch=make.unique("b"), fetches=fetches, fetched_at=now)
-    [failed], [sent] = carried(bad), carried(good)
+    [failed], [sent] = attempted(bad), attempted(good)
     assert (failed.status, failed.problem) == ("failed", FailureReason.PAYLOAD)
     data = json.loads(sent.body)["data"]
     assert (data["count"], data["tag"]) == (3, "v1")

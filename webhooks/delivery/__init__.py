@@ -1,14 +1,14 @@
 """From an event to the receiver's answer: plan, dispatch, attempt, try again.
 
      1  the fact and its event commit together     repositories/events/recording.py
-     2  its id goes into a queue of this process   dispatch.nudge_event
+     2  its id goes into a queue of this process   dispatch.dispatch_event
      3  a thread asks whether any webhook wants it dispatch
      4  a message to the worker                    dispatch.publish
      5  the worker locks the event                 repositories/events/outbox.py
      6  one delivery for each webhook              planning.plan_deliveries
      7  the event is marked; all of it commits     repositories/events/outbox.py
      8  a message for each delivery                dispatch.publish_deliveries
-     9  a thread of the worker takes it            attempts.carry
+     9  a thread of the worker takes it            attempts.deliver
     10  it gets a slot, or waits for one           scheduler
     11  it is claimed for half a minute            attempts
     12  its body is rendered, once                 webhooks/rendering.py

@@ -32,9 +32,9 @@ from django.utils import timezone
 
 from database.crash_points import reach
 from database.locking import retry_deadlocks
-from webhooks.delivery.dispatch import nudge_delivery, publish_deliveries
+from webhooks.delivery.dispatch import dispatch_delivery, publish_deliveries
 from webhooks.delivery.retry import TRIES_MAX, wait_seconds
-from webhooks.delivery.scheduler import Lanes, Target
+from webhooks.delivery.scheduler import Scheduler, Target
 from webhooks.failures import FailureReason
 from webhooks.http import client
 from webhooks.http.client import Outcome
@@ -47,7 +47,7 @@ from webhooks.signing import signature_headers
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)  # an attempt takes ten at most
-CARRY_SECONDS = 60.0
+DELIVER_SECONDS = 60.0
 INTERRUPTIONS_MAX = 3  # beyond the ladder, for a delivery that kills its workers
 SWITCH_OFF_AFTER = timedelta(days=3)  # of nothing but failures
 SWITCH_OFF_FAILURES = 10  # and not for one bad day of a quiet repository
@@ -59,7 +59,7 @@ UNSENT = (
 )
 UNWRITTEN = "what the receiver said cannot be written down; the worker's log says where"
 
-lanes = Lanes()
+scheduler = Scheduler()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +71,32 @@ class _Claim:
     attempt: Attempt
 
 
-def carry(*, delivery_id: int) -> None:
+def deliver(*, delivery_id: int) -> None:
     """Send a delivery if it is due and there is room, then those that waited for it.
 
-    Safe to run twice, and at the same time. After CARRY_SECONDS another task goes on,
+    Safe to run twice, and at the same time. After DELIVER_SECONDS another task goes on,
     so that each of them ends.
     """
     target = _target_of(delivery_id)
-    place = lanes.enter(delivery_id, target) if target else None
-    if place is None:
+    slot = scheduler.acquire(delivery_id, target) if target else None
+    if slot is None:
         connection.close()
         return
-    ends_at = time.monotonic() + CARRY_SECONDS
+    ends_at = time.monotonic() + DELIVER_SECONDS
     while True:
         try:
             took_seconds = _send(delivery_id)
         except BaseException:
-            lanes.leave(place)  # and the sweep finds those that wait
+            scheduler.release(slot)  # and the sweep finds those that wait
             raise
-        turn, besides = lanes.follow(place, took_seconds)
+        job, besides = scheduler.finish(slot, took_seconds)
         if besides is not None:
-            nudge_delivery(besides)
-        if turn is None:
+            dispatch_delivery(besides)
+        if job is None:
             return
-        delivery_id, place = turn.delivery_id, turn.place
+        delivery_id, slot = job.delivery_id, job.slot
         if time.monotonic() > ends_at:
-            lanes.leave(place)
+            scheduler.release(slot)
             publish_deliveries([delivery_id])
             return
 
@@ -104,7 +104,7 @@ def carry(*, delivery_id: int) -> None:
 @worker_shutting_down.connect
 def _end_soon(**signal: Any) -> None:
     """Let a worker that was asked to end do so when its attempts are over."""
-    lanes.close()
+    scheduler.close()
 
 
 def _target_of(delivery_id: int) -> Target | None:

@@ -1,4 +1,4 @@
-"""Tell the worker at once, without making anybody wait for the broker.
+"""Wake the worker at once, without making a push wait for the broker.
 
 A thread of this process asks whether any webhook wants what was recorded and sends the
 message. Whoever pushes only puts a number into a queue; a broker that hangs holds up
@@ -53,7 +53,7 @@ def publish_deliveries(delivery_ids: Iterable[int]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Nudge:
+class _Wakeup:
     task: str
     row_id: int
     kind: str = ""
@@ -74,32 +74,32 @@ class _Nudge:
         return any(hook.wants(name, self.tag) for hook in columns)
 
 
-class _Nudger:
+class _Dispatcher:
     def __init__(self) -> None:
-        self.waiting: Queue[_Nudge] = Queue(WAITING_MAX)
+        self.waiting: Queue[_Wakeup] = Queue(WAITING_MAX)
         self.starting = threading.Lock()
         self.thread: threading.Thread | None = None
         self.quiet_until = 0.0
 
-    def put(self, nudge: _Nudge) -> None:
+    def put(self, wakeup: _Wakeup) -> None:
         if time.monotonic() < self.quiet_until:
             return
         with self.starting:  # a forked process has no thread of its parent's
             if self.thread is None or not self.thread.is_alive():
                 self.thread = threading.Thread(
-                    target=self.work, name="nudges", daemon=True
+                    target=self.work, name="dispatch", daemon=True
                 )
                 self.thread.start()
         with suppress(Full):  # the sweep comes
-            self.waiting.put_nowait(nudge)
+            self.waiting.put_nowait(wakeup)
 
     def work(self) -> None:
         while True:
-            nudge = self.waiting.get()
+            wakeup = self.waiting.get()
             if time.monotonic() < self.quiet_until:
                 continue
             try:
-                sent = not nudge.is_wanted() or publish(nudge.task, nudge.row_id)
+                sent = not wakeup.is_wanted() or publish(wakeup.task, wakeup.row_id)
             except DatabaseError:
                 connection.close()  # a new one next time
                 sent = False
@@ -107,14 +107,14 @@ class _Nudger:
                 self.quiet_until = time.monotonic() + PAUSE_SECONDS
 
 
-_nudger = _Nudger()
+_dispatcher = _Dispatcher()
 
 
-def nudge_event(*, event: Event, **signal: Any) -> None:
+def dispatch_event(*, event: Event, **signal: Any) -> None:
     """Have an event relayed soon; called after its commit."""
     if event.kind in NAMES_OF_KINDS:
-        _nudger.put(
-            _Nudge(
+        _dispatcher.put(
+            _Wakeup(
                 RELAY,
                 event.pk,
                 event.kind,
@@ -125,6 +125,6 @@ def nudge_event(*, event: Event, **signal: Any) -> None:
         )
 
 
-def nudge_delivery(delivery_id: int) -> None:
+def dispatch_delivery(delivery_id: int) -> None:
     """Have a delivery sent soon; called after its commit."""
-    _nudger.put(_Nudge(DELIVER, delivery_id))
+    _dispatcher.put(_Wakeup(DELIVER, delivery_id))

@@ -1,25 +1,25 @@
-"""How many deliveries a worker process carries at once, so that none stands in the way.
+"""Share the threads of a worker process fairly among webhooks.
 
 A worker has THREADS threads, and a receiver that hangs holds one for ten seconds. Which
-ones will hang nobody knows, so a webhook begins with one delivery under way. Each quick
-answer lets one more go beside it, up to WEBHOOK_MAX; they share a few places, and when
-nothing is left to send, it begins with one again. What counts is the time: an error
-that comes at once is in nobody's way.
+receivers will hang is unknown, so a webhook begins with one delivery under way. Each
+quick answer lets one more go beside it, up to WEBHOOK_MAX; they share a few slots, and
+when nothing is left to send, it begins with one again. What counts is the time: an
+error that comes at once blocks no other delivery.
 
-    lane     who is in it                                        places
+    lane     which webhooks are in it                            slots
     quick    the last answer was quick                           all of them
     trial    nothing is known, or the last answer was slow       104
     slow     two or more were slow, one after the other          16
     more     what goes beside another of the same webhook        16
 
-So a hundred that worked and hang from now on hold a hundred places and those of the
-last line, and for whoever answers there is room. To one host go HOST_MAX, and of those
-that are not known to be quick HOST_UNSURE_MAX, lest an address that many share is
-stopped by those that hang.
+A hundred webhooks that worked and hang from now on hold a hundred slots and those of
+the last lane; the others still find room. To one host go HOST_MAX, and of those that
+are not known to be quick HOST_UNSURE_MAX, because many webhooks may share an address
+with receivers that hang.
 
-What finds no room waits with its webhook, and is carried by the next thread that has
-done its work: webhooks take turns, however much waits for each. All this is memory of
-one process: after a kill, the sweep finds the same rows again.
+A delivery that finds no room waits with its webhook, and the next thread that is free
+sends it: webhooks take turns, however much waits for each. All this is memory of one
+process: after a kill, the sweep finds the same rows again.
 """
 
 import threading
@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 THREADS = 160  # the worker's -c in the Procfile; they are made when needed
-CARRIED_MAX = 152  # the others relay events and sweep
+SLOTS_MAX = 152  # the others relay events and sweep
 QUICK_SECONDS = 2.0
 WEBHOOK_MAX = 8
 HOST_MAX = 64
@@ -49,7 +49,7 @@ class Lane(StrEnum):
     MORE = "more"
 
 
-ROOM = {Lane.QUICK: CARRIED_MAX, Lane.TRIAL: 104, Lane.SLOW: 16, Lane.MORE: 16}
+ROOM = {Lane.QUICK: SLOTS_MAX, Lane.TRIAL: 104, Lane.SLOW: 16, Lane.MORE: 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What a delivery under way holds."""
+class Slot:
+    """What a delivery under way holds until it is released."""
 
     webhook_id: int
     host: str
@@ -73,11 +73,11 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """A delivery that waited and has its place now: carry it."""
+class Job:
+    """A delivery that waited and has its slot now: send it."""
 
     delivery_id: int
-    place: Place
+    slot: Slot
 
 
 @dataclass(slots=True, eq=False)
@@ -109,26 +109,26 @@ class _Hook:
             return None
         return Lane.MORE
 
-    def note(self, place: Place, took_seconds: float, now: float) -> None:
+    def note(self, slot: Slot, took_seconds: float, now: float) -> None:
         """Learn from an answer."""
         if took_seconds < QUICK_SECONDS:
             self.is_proven, self.slow_count = True, 0
             self.window = min(self.window + 1, WEBHOOK_MAX)
         else:
-            if place.since >= self.slow_at:  # those that hung together count once
+            if slot.since >= self.slow_at:  # those that hung together count once
                 self.slow_count += 1
             self.slow_at, self.window = now, 1
 
 
-class Lanes:
-    """Who is on the way, and who waits."""
+class Scheduler:
+    """Which deliveries are under way, and which wait."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._hooks: dict[int, _Hook] = {}
         self._idle: OrderedDict[int, None] = OrderedDict()  # the longest first
-        self._places: Counter[Lane] = Counter()
+        self._slots: Counter[Lane] = Counter()
         self._hosts: Counter[str] = Counter()
         self._unsure_hosts: Counter[str] = Counter()
         self._waiting: dict[int, _Hook] = {}
@@ -136,43 +136,43 @@ class Lanes:
         self._lines: dict[Lane, OrderedDict[int, _Hook]] = {
             lane: OrderedDict() for lane in Lane
         }
-        self._turns = deque(Lane)
+        self._rotation = deque(Lane)
         self._handed: OrderedDict[int, float] = OrderedDict()  # the longest ago first
         self._is_closed = False
 
-    def enter(self, delivery_id: int, target: Target) -> Place | None:
-        """Take a place; without room, remember the delivery and answer None."""
+    def acquire(self, delivery_id: int, target: Target) -> Slot | None:
+        """Take a slot; without room, queue the delivery and return None."""
         with self._lock:
             hook = self._hook_of(target)
             self._handed.pop(target.webhook_id, None)
             lane = self._lane_with_room(hook)
             if lane is None:
                 self._remember(delivery_id, hook)
-                self._settle(hook)
+                self._requeue(hook)
                 return None
             if self._waiting.pop(delivery_id, None):
                 del hook.waiting[delivery_id]
             return self._take(hook, lane)
 
-    def leave(self, place: Place) -> None:
-        """Give the place back, without an answer to learn from."""
+    def release(self, slot: Slot) -> None:
+        """Give the slot back, without an answer to learn from."""
         with self._lock:
-            self._settle(self._free(place))
+            self._requeue(self._free(slot))
 
-    def follow(
-        self, place: Place, took_seconds: float | None
-    ) -> tuple[Turn | None, int | None]:
-        """Give the place back after so long; return what goes next, and what besides.
+    def finish(
+        self, slot: Slot, took_seconds: float | None
+    ) -> tuple[Job | None, int | None]:
+        """Give the slot back after an answer; return the next job, and one to hand on.
 
-        The first has its place already: carry it, and follow for it, too. The second,
-        for which there is room as well, needs a thread of its own and has to enter.
-        ``took_seconds`` is None when nobody was asked.
+        The job has its slot already: send it, and call finish for it, too. The second,
+        for which there is room as well, needs a thread of its own and has to acquire.
+        ``took_seconds`` is None when no request was sent.
         """
         with self._lock:
-            hook = self._free(place)
+            hook = self._free(slot)
             if took_seconds is not None:
-                hook.note(place, took_seconds, self._clock())
-            self._settle(hook)
+                hook.note(slot, took_seconds, self._clock())
+            self._requeue(hook)
             if self._is_closed:
                 return None, None
             following = self._pick()
@@ -181,8 +181,8 @@ class Lanes:
             delivery_id = self._pop(following)
             lane = following.line
             assert lane is not None, "it stood in line"
-            turn = Turn(delivery_id, self._take(following, lane))
-            return turn, self._hand_on()
+            job = Job(delivery_id, self._take(following, lane))
+            return job, self._hand_on()
 
     def holds(self, delivery_id: int) -> bool:
         """Tell whether the delivery is remembered and has to wait for its turn."""
@@ -196,7 +196,7 @@ class Lanes:
             return {hook.webhook_id for hook in self._waiting.values()}
 
     def close(self) -> None:
-        """Let nobody follow any more: this process is about to end."""
+        """Start no more jobs: this process is about to end."""
         with self._lock:
             self._is_closed = True
 
@@ -222,38 +222,38 @@ class Lanes:
         return lane
 
     def _has_room(self, lane: Lane) -> bool:
-        return self._places[lane] < ROOM[lane] and self._places.total() < CARRIED_MAX
+        return self._slots[lane] < ROOM[lane] and self._slots.total() < SLOTS_MAX
 
     def _may_call(self, hook: _Hook, lane: Lane) -> bool:
         if _is_unsure(lane) and self._unsure_hosts[hook.host] >= HOST_UNSURE_MAX:
             return False
         return self._hosts[hook.host] < HOST_MAX
 
-    def _take(self, hook: _Hook, lane: Lane) -> Place:
-        place = Place(hook.webhook_id, hook.host, lane, self._clock())
-        hook.started.append(place.since)
-        self._count(place, 1)
+    def _take(self, hook: _Hook, lane: Lane) -> Slot:
+        slot = Slot(hook.webhook_id, hook.host, lane, self._clock())
+        hook.started.append(slot.since)
+        self._count(slot, 1)
         if hook.line is not None:  # its turn is over
             del self._lines[hook.line][hook.webhook_id]
             hook.line = None
-        self._settle(hook)
-        return place
+        self._requeue(hook)
+        return slot
 
-    def _free(self, place: Place) -> _Hook:
-        hook = self._hooks[place.webhook_id]
-        hook.started.remove(place.since)
-        self._count(place, -1)
+    def _free(self, slot: Slot) -> _Hook:
+        hook = self._hooks[slot.webhook_id]
+        hook.started.remove(slot.since)
+        self._count(slot, -1)
         return hook
 
-    def _count(self, place: Place, change: int) -> None:
-        self._places[place.lane] += change
+    def _count(self, slot: Slot, change: int) -> None:
+        self._slots[slot.lane] += change
         counters = [self._hosts]
-        if _is_unsure(place.lane):
+        if _is_unsure(slot.lane):
             counters.append(self._unsure_hosts)
         for hosts in counters:
-            hosts[place.host] += change
-            if not hosts[place.host]:
-                del hosts[place.host]
+            hosts[slot.host] += change
+            if not hosts[slot.host]:
+                del hosts[slot.host]
 
     def _remember(self, delivery_id: int, hook: _Hook) -> None:
         if delivery_id in self._waiting:
@@ -268,7 +268,7 @@ class Lanes:
         self._waiting[delivery_id] = hook
 
     def _hand_on(self) -> int | None:
-        """Return a delivery that has room, too, for another thread to enter with.
+        """Return a delivery that has room, too, for another thread to acquire.
 
         One of a webhook and a few in all, until they came: else what is quick would
         hand on more and more for the same room.
@@ -281,22 +281,22 @@ class Lanes:
             return None
         self._handed[hook.webhook_id] = now
         delivery_id = self._pop(hook)
-        self._settle(hook)
+        self._requeue(hook)
         return delivery_id
 
     def _pick(self, but_not: Container[int] = ()) -> _Hook | None:
         """Return whose turn it is; the lanes take turns, and the webhooks in each."""
-        for lane in list(self._turns):
+        for lane in list(self._rotation):
             line = self._lines[lane]
             for _ in range(min(len(line), LOOKS_MAX)):
                 if not self._has_room(lane):
                     break
                 hook = next(iter(line.values()))
                 if hook.next_lane(self._clock()) is not lane:  # it hangs by now
-                    self._settle(hook)
+                    self._requeue(hook)
                 elif hook.webhook_id not in but_not and self._may_call(hook, lane):
-                    self._turns.remove(lane)
-                    self._turns.append(lane)
+                    self._rotation.remove(lane)
+                    self._rotation.append(lane)
                     return hook
                 else:
                     line.move_to_end(hook.webhook_id)
@@ -307,7 +307,7 @@ class Lanes:
         del self._waiting[delivery_id]
         return delivery_id
 
-    def _settle(self, hook: _Hook) -> None:
+    def _requeue(self, hook: _Hook) -> None:
         """Put a webhook into the line that it belongs to now, or let it rest."""
         line = hook.next_lane(self._clock()) if hook.waiting else None
         if line is not hook.line:

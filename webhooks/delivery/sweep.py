@@ -15,7 +15,7 @@ from webhooks.delivery.scheduler import REMEMBERED_MAX
 from webhooks.models import Delivery
 from webhooks.reports import expire_reports
 
-NUDGE_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
+DISPATCH_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
 WAIT_MAX = timedelta(seconds=max(LADDER_SECONDS))
 CLOCK_SLACK = timedelta(minutes=1)  # between the clocks of two machines
 SWEEP_MAX = 500
@@ -34,14 +34,14 @@ def sweep_deliveries() -> int:
     now = timezone.now()
     _follow_clock(now)
     due = Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now).exclude(
-        nudged_at__gt=now - NUDGE_AGAIN
+        nudged_at__gt=now - DISPATCH_AGAIN
     )
     oldest = due.order_by("due_at").values_list("pk", flat=True)
-    waiting = sorted(attempts.lanes.waiting_webhooks())[:WAITING_MAX]
+    waiting = sorted(attempts.scheduler.waiting_webhooks())[:WAITING_MAX]
     ids = list(oldest.exclude(webhook__in=waiting)[:SWEEP_MAX])
     if waiting and len(ids) < SWEEP_MAX:
         looked_at = oldest.filter(webhook__in=waiting)[: REMEMBERED_MAX + SWEEP_MAX]
-        unheld = [pk for pk in looked_at if not attempts.lanes.holds(pk)]
+        unheld = [pk for pk in looked_at if not attempts.scheduler.holds(pk)]
         ids += unheld[: SWEEP_MAX - len(ids)]
     if ids:
         Delivery.objects.filter(pk__in=ids).update(nudged_at=now)
