@@ -159,7 +159,7 @@ def test_a_retry_put_off_by_a_wrong_clock_goes_at_the_next_sweep(
     webhook, _ = make.webhook("http://127.0.0.1:9/", namespace=cast.acme.namespace)
     ahead = timezone.now() + TWO_DAYS
     delivery = new_delivery(webhook, Event(kind=Event.Kind.TAG_PUSHED), now=ahead)
-    delivery.nudged_at = ahead
+    delivery.dispatched_at = ahead
     delivery.save()
     sweep_deliveries()
     delivery.refresh_from_db()

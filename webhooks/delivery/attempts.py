@@ -185,7 +185,7 @@ def _claim(delivery_id: int) -> _Claim | None:
             status=Delivery.Status.SENDING,
             claim=token,
             due_at=now + LEASE,
-            nudged_at=None,
+            dispatched_at=None,
             try_count=F("try_count") + 1,
             attempt_count=F("attempt_count") + 1,
         )

@@ -116,7 +116,7 @@ def new_delivery(webhook: Webhook, event: Event, *, now: datetime) -> Delivery:
         digest=str(detail.get("digest", "")),
         content_type=webhook.content_type,
         due_at=now,
-        nudged_at=now,
+        dispatched_at=now,
     )
 
 

@@ -43,7 +43,7 @@ def send_test(*, webhook: Webhook) -> Delivery:
         content_type=webhook.content_type,
         is_test=True,
         due_at=now,
-        nudged_at=now,
+        dispatched_at=now,
     )
     try:
         delivery.body = render_payload(webhook, message, delivery.uuid)
@@ -106,7 +106,7 @@ def _start_again(ids: Sequence[int]) -> None:
         ).update(
             status=Delivery.Status.WAITING,
             due_at=now,
-            nudged_at=now,
+            dispatched_at=now,
             try_count=0,
             finished_at=None,
         )

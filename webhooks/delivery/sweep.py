@@ -34,7 +34,7 @@ def sweep_deliveries() -> int:
     now = timezone.now()
     _follow_clock(now)
     due = Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now).exclude(
-        nudged_at__gt=now - DISPATCH_AGAIN
+        dispatched_at__gt=now - DISPATCH_AGAIN
     )
     oldest = due.order_by("due_at").values_list("pk", flat=True)
     waiting = sorted(attempts.scheduler.waiting_webhooks())[:WAITING_MAX]
@@ -44,7 +44,7 @@ def sweep_deliveries() -> int:
         unheld = [pk for pk in looked_at if not attempts.scheduler.holds(pk)]
         ids += unheld[: SWEEP_MAX - len(ids)]
     if ids:
-        Delivery.objects.filter(pk__in=ids).update(nudged_at=now)
+        Delivery.objects.filter(pk__in=ids).update(dispatched_at=now)
         connection.close()
         publish_deliveries(ids)
     return len(ids)
@@ -53,12 +53,12 @@ def sweep_deliveries() -> int:
 def _follow_clock(now: datetime) -> None:
     """Make due what a clock that was ahead has put off beyond every retry."""
     put_off = Delivery.objects.filter(
-        Q(due_at__gt=now + WAIT_MAX) | Q(nudged_at__gt=now + CLOCK_SLACK),
+        Q(due_at__gt=now + WAIT_MAX) | Q(dispatched_at__gt=now + CLOCK_SLACK),
         status__in=Delivery.OPEN,
     )
     if put_off.exists():
         put_off.filter(due_at__gt=now + WAIT_MAX).update(due_at=now)
-        put_off.update(nudged_at=None)
+        put_off.update(dispatched_at=None)
 
 
 @retry_deadlocks

@@ -49,7 +49,9 @@ class Delivery(models.Model):
         max_length=10, choices=Status.choices, default=Status.WAITING
     )
     due_at = models.DateTimeField()
-    nudged_at = models.DateTimeField(null=True, blank=True)  # a message is on its way
+    dispatched_at = models.DateTimeField(
+        null=True, blank=True
+    )  # a message is on its way
     claim = models.UUIDField(null=True, blank=True)
     try_count = models.PositiveIntegerField(default=0)  # on the ladder
     attempt_count = models.PositiveIntegerField(default=0)  # all of them
