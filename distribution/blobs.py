@@ -31,7 +31,7 @@ from repositories.oci.digests import Digest
 from repositories.rights.decisions import decide
 
 _FIND = """
-SELECT l.id, b.id, b.size_bytes, b.storage_key, l.condemned_at,
+SELECT l.id, b.id, b.size_bytes, b.storage_key, l.marked_at,
        l.user_id, l.robot_id, l.is_shared
   FROM distribution_bloblink l JOIN distribution_blob b ON b.id = l.blob_id
  WHERE l.repository_id = %s AND b.digest = %s"""
@@ -45,14 +45,14 @@ _REPLACE = (
 )
 _MAKE_LINK = """
 INSERT INTO distribution_bloblink
-  (repository_id, blob_id, linked_at, condemned_at, user_id, robot_id, is_shared)
+  (repository_id, blob_id, linked_at, marked_at, user_id, robot_id, is_shared)
 VALUES (%s, %s, %s, NULL, %s, %s, FALSE)
 ON CONFLICT (repository_id, blob_id) DO NOTHING"""
 _RELY_ON = """
 UPDATE distribution_bloblink
-   SET condemned_at = NULL, is_shared = (is_shared
+   SET marked_at = NULL, is_shared = (is_shared
        OR COALESCE(user_id, 0) <> %s OR COALESCE(robot_id, 0) <> %s)
- WHERE repository_id = %s AND blob_id = %s AND (condemned_at IS NOT NULL
+ WHERE repository_id = %s AND blob_id = %s AND (marked_at IS NOT NULL
        OR (NOT is_shared
            AND (COALESCE(user_id, 0) <> %s OR COALESCE(robot_id, 0) <> %s)))"""
 
@@ -65,7 +65,7 @@ class LinkedBlob:
     blob_id: int
     size_bytes: int
     storage_key: str
-    is_condemned: bool
+    is_marked: bool
     user_id: int | None  # who pushed it first
     robot_id: int | None
     is_shared: bool  # another one relies on it too
@@ -80,20 +80,20 @@ def find_blob(repository: RepositoryFacts, digest: Digest) -> LinkedBlob | None:
     row = fetch_row(_FIND, (repository.id, str(digest)))
     if row is None:
         return None
-    link_id, blob_id, size_bytes, storage_key, condemned_at, *pushed = row
+    link_id, blob_id, size_bytes, storage_key, marked_at, *pushed = row
     return LinkedBlob(
-        link_id, blob_id, size_bytes, storage_key, condemned_at is not None, *pushed
+        link_id, blob_id, size_bytes, storage_key, marked_at is not None, *pushed
     )
 
 
-def reprieve_blob(blob: LinkedBlob) -> bool:
-    """Take a condemned link back, since a client now relies on it; False if too late.
+def unmark_blob(blob: LinkedBlob) -> bool:
+    """Unmark a link, since a client now relies on it; False if it is deleted.
 
     Only for a link that the garbage collection has marked: otherwise asking for a blob
     changes nothing (BLOB-2).
     """
     try:
-        changed = BlobLink.objects.filter(pk=blob.link_id).update(condemned_at=None)
+        changed = BlobLink.objects.filter(pk=blob.link_id).update(marked_at=None)
     except OperationalError as error:
         if not is_disk_full(error):
             raise

@@ -10,7 +10,7 @@
     uploads      what a session says has arrived is there; no session outlives its time
     history      the last move of a tag's history is where the tag is
     usage        a repository's size is the sum of its blobs
-    condemned    no object waits longer than the grace to be deleted
+    deletions    no object waits longer than the grace to be deleted
     owners       every organization has an owner
     names        no former name is one that somebody has now
     deleted      no deleted repository waits longer than its time to be purged
@@ -38,7 +38,7 @@ from accounts.models import (
 from accounts.models.teams import OWNERS_TEAM
 from distribution.garbage import HOUR_SECONDS, generation_of, is_staged_needed
 from distribution.hashing import StreamHash
-from distribution.models import Blob, BlobLink, CondemnedObject, Upload
+from distribution.models import Blob, BlobLink, ObjectToDelete, Upload
 from distribution.storage import blob_store
 from distribution.storage.base import ObjectMissing, StoreError
 from repositories.models import (
@@ -57,7 +57,7 @@ SECOND_LOOK_SECONDS = 1.0  # between two looks at the same finding
 JANITOR_SLACK = timedelta(hours=3)  # expired sessions go once an hour
 CHUNK = 200  # rows in memory at once; manifests are up to 4 MiB each
 PURGE_SLACK = timedelta(hours=48)  # deleted repositories go once a night
-CONDEMNED_SLACK = timedelta(hours=48)  # objects go once a night
+DELETION_SLACK = timedelta(hours=48)  # objects go once a night
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -197,7 +197,7 @@ def _check_objects(deep: bool) -> Iterator[str]:
         if stored.modified_at > oldest or is_staged_needed(generation_of(stored.key)):
             continue
         if not Blob.objects.filter(storage_key=stored.key).exists() and not (
-            CondemnedObject.objects.filter(storage_key=stored.key).exists()
+            ObjectToDelete.objects.filter(storage_key=stored.key).exists()
         ):
             yield f"object {stored.key} is named by no blob"
 
@@ -272,10 +272,10 @@ def _check_usage(deep: bool) -> Iterator[str]:
         yield f"{repository} counts other bytes than its blobs have"
 
 
-def _check_condemned(deep: bool) -> Iterator[str]:
-    oldest = timezone.now() - CONDEMNED_SLACK
-    for condemned in CondemnedObject.objects.filter(condemned_at__lt=oldest):
-        yield f"object {condemned.storage_key} should have been deleted long ago"
+def _check_deletions(deep: bool) -> Iterator[str]:
+    oldest = timezone.now() - DELETION_SLACK
+    for overdue in ObjectToDelete.objects.filter(marked_at__lt=oldest):
+        yield f"object {overdue.storage_key} should have been deleted long ago"
 
 
 def _check_owners(deep: bool) -> Iterator[str]:
@@ -333,7 +333,7 @@ CHECKS: dict[str, Check] = {
     "uploads": _check_uploads,
     "history": _check_history,
     "usage": _check_usage,
-    "condemned": _check_condemned,
+    "deletions": _check_deletions,
     "owners": _check_owners,
     "names": _check_names,
     "deleted": _check_deleted,

@@ -1,14 +1,14 @@
 """Give back what nothing needs, while pushes and pulls go on (I4, I7, I8).
 
-    link       no manifest names it, older than the grace   -> condemned
-               condemned for the grace, and still unneeded  -> deleted
+    link       no manifest names it, older than the grace   -> marked for deletion
+               marked for the grace, still unneeded     -> deleted
     blob       without links, older than the grace          -> row deleted, object noted
     object     noted                                        -> deleted, note deleted
                named by no row, older than the grace        -> deleted
     session    untouched for BERTH_UPLOAD_TTL_HOURS         -> deleted with its bytes
 
 Each step is one short transaction that looks again under the lock, so it is safe to
-kill and to run twice. A client that asks for a condemned blob takes it back. Time is
+kill and to run twice. A client that asks for a marked blob takes it back. Time is
 read from the database's rows only, never from the clock of a single request.
 
 A run that would delete more than BERTH_GARBAGE_CONFIRM_PERCENT of the store deletes
@@ -36,8 +36,8 @@ from distribution.installation import check_store
 from distribution.models import (
     Blob,
     BlobLink,
-    CondemnedObject,
     HeldCollection,
+    ObjectToDelete,
     Upload,
 )
 from distribution.models.installation import ONLY
@@ -58,7 +58,7 @@ class Collected:
     """What one run did, or with dry_run would do."""
 
     sessions: int = 0
-    condemned: int = 0
+    marked: int = 0
     links: int = 0
     blobs: int = 0
     objects: int = 0
@@ -126,10 +126,10 @@ def collect_garbage(*, dry_run: bool = False) -> Collected:
             hold_collection(share)
             log.error("garbage: held until an administrator confirms it: %s", share)
         return collected
-    _delete_condemned_links(collected, before, dry_run)
-    _condemn_links(collected, before, dry_run)
+    _delete_marked_links(collected, before, dry_run)
+    _mark_links(collected, before, dry_run)
     _delete_unlinked_blobs(collected, before, dry_run)
-    _delete_condemned_objects(collected, dry_run)
+    _delete_objects(collected, dry_run)
     _delete_orphan_objects(collected, dry_run)
     if not dry_run:
         HeldCollection.objects.all().delete()
@@ -145,12 +145,12 @@ def measure_share(before: datetime) -> Share:
     """
     share = Share()
     kept = BlobLink.objects.filter(blob=OuterRef("pk")).exclude(
-        ~needed_links(), condemned_at__lt=before
+        ~needed_links(), marked_at__lt=before
     )
     doomed = Blob.objects.filter(~Exists(kept), created_at__lt=before)
     sums = [
         rows.aggregate(count=models.Count("pk"), size=models.Sum("size_bytes"))
-        for rows in (doomed, CondemnedObject.objects.all())
+        for rows in (doomed, ObjectToDelete.objects.all())
     ]
     share.objects_count = sum(each["count"] for each in sums)
     share.size_bytes = sum(each["size"] or 0 for each in sums)
@@ -170,7 +170,7 @@ def measure_share(before: datetime) -> Share:
 
 def _add_orphans(share: Share, batch: list[StoredObject]) -> None:
     keys = [stored.key for stored in batch]
-    noted = CondemnedObject.objects.filter(storage_key__in=keys)  # counted above
+    noted = ObjectToDelete.objects.filter(storage_key__in=keys)  # counted above
     counted = set(noted.values_list("storage_key", flat=True))
     for stored in _unnamed(batch):
         if stored.key not in counted:
@@ -235,28 +235,26 @@ def _columns(share: Share) -> dict[str, int]:
     return asdict(share)
 
 
-def _condemn_links(collected: Collected, before: object, dry_run: bool) -> None:
+def _mark_links(collected: Collected, before: object, dry_run: bool) -> None:
     links = BlobLink.objects.filter(
-        ~needed_links(), condemned_at=None, linked_at__lt=before
+        ~needed_links(), marked_at=None, linked_at__lt=before
     )
     if dry_run:
-        collected.condemned = links.count()
+        collected.marked = links.count()
         return
     for batch in _batches(links):
         with transaction.atomic():
             # One that is locked is just being relied on by a push: another night.
             free = BlobLink.objects.select_for_update(skip_locked=True)
             locked = list(free.filter(pk__in=batch).values_list("pk", flat=True))
-            collected.condemned += links.filter(pk__in=locked).update(
-                condemned_at=timezone.now()
+            collected.marked += links.filter(pk__in=locked).update(
+                marked_at=timezone.now()
             )
     reach("C16")
 
 
-def _delete_condemned_links(
-    collected: Collected, before: object, dry_run: bool
-) -> None:
-    links = BlobLink.objects.filter(condemned_at__lt=before)
+def _delete_marked_links(collected: Collected, before: object, dry_run: bool) -> None:
+    links = BlobLink.objects.filter(marked_at__lt=before)
     if dry_run:
         collected.links = links.filter(~needed_links()).count()
         return
@@ -265,14 +263,14 @@ def _delete_condemned_links(
             link = (
                 BlobLink.objects.select_for_update(of=("self",))
                 .select_related("blob")
-                .filter(pk=pk, condemned_at__lt=before)
+                .filter(pk=pk, marked_at__lt=before)
                 .first()
             )
             if link is None:
                 continue  # taken back meanwhile
             if is_needed(link.repository_id, link.blob.digest):
-                link.condemned_at = None
-                link.save(update_fields=["condemned_at"])
+                link.marked_at = None
+                link.save(update_fields=["marked_at"])
                 continue
             link.delete()
             add_stored_bytes(link.repository_id, -link.blob.size_bytes)
@@ -289,7 +287,7 @@ def _delete_unlinked_blobs(collected: Collected, before: object, dry_run: bool) 
             blob = Blob.objects.select_for_update().filter(pk=pk).first()
             if blob is None or blob.links.exists():
                 continue
-            CondemnedObject.objects.create(
+            ObjectToDelete.objects.create(
                 storage_key=blob.storage_key, size_bytes=blob.size_bytes
             )
             blob.delete()
@@ -297,17 +295,17 @@ def _delete_unlinked_blobs(collected: Collected, before: object, dry_run: bool) 
     reach("C17")
 
 
-def _delete_condemned_objects(collected: Collected, dry_run: bool) -> None:
-    for pk in _keys(CondemnedObject.objects.all()):
-        condemned = CondemnedObject.objects.filter(pk=pk).first()
-        if condemned is None:
+def _delete_objects(collected: Collected, dry_run: bool) -> None:
+    for pk in _keys(ObjectToDelete.objects.all()):
+        unneeded = ObjectToDelete.objects.filter(pk=pk).first()
+        if unneeded is None:
             continue  # another run was quicker
         collected.objects += 1
-        collected.freed_bytes += condemned.size_bytes
+        collected.freed_bytes += unneeded.size_bytes
         if not dry_run:
-            blob_store().delete(condemned.storage_key)
+            blob_store().delete(unneeded.storage_key)
             reach("C18")
-            condemned.delete()
+            unneeded.delete()
     reach("C19")
 
 

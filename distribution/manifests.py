@@ -150,7 +150,7 @@ def delete_manifest(
 
 
 def _lock_blobs(repository: RepositoryFacts, document: Document) -> set[str]:
-    """Return the digests that are blobs here, locked, with a reprieve for condemned."""
+    """Return the digests that are blobs here, locked; unmark marked links."""
     named = {str(descriptor.digest) for descriptor in document.descriptors}
     if document.subject is not None:
         named.add(str(document.subject))
@@ -158,7 +158,7 @@ def _lock_blobs(repository: RepositoryFacts, document: Document) -> set[str]:
         BlobLink.objects.select_for_update(of=("self",))
         .filter(repository_id=repository.id, blob__digest__in=named)
         .order_by("blob__digest")
-        .values_list("pk", "blob__digest", "blob__size_bytes", "condemned_at")
+        .values_list("pk", "blob__digest", "blob__size_bytes", "marked_at")
     )
     _check_sizes(document, {digest: size for _, digest, size, _ in links})
     present = {digest for _, digest, _, _ in links}
@@ -166,9 +166,9 @@ def _lock_blobs(repository: RepositoryFacts, document: Document) -> set[str]:
     missing = sorted(needed - present)
     if missing and repository.namespace_name not in settings.BERTH_SPARSE_NAMESPACES:
         raise ManifestBlobUnknown(missing)
-    condemned = [pk for pk, _, _, condemned_at in links if condemned_at is not None]
-    if condemned:
-        BlobLink.objects.filter(pk__in=condemned).update(condemned_at=None)
+    marked = [pk for pk, _, _, marked_at in links if marked_at is not None]
+    if marked:
+        BlobLink.objects.filter(pk__in=marked).update(marked_at=None)
     return present
 
 

@@ -1,4 +1,4 @@
-from distribution.models.blobs import Blob, BlobLink, CondemnedObject
+from distribution.models.blobs import Blob, BlobLink, ObjectToDelete
 from distribution.models.installation import HeldCollection, Installation
 from distribution.models.refresh_tokens import RefreshToken
 from distribution.models.uploads import Upload
@@ -6,9 +6,9 @@ from distribution.models.uploads import Upload
 __all__ = [
     "Blob",
     "BlobLink",
-    "CondemnedObject",
     "HeldCollection",
     "Installation",
+    "ObjectToDelete",
     "RefreshToken",
     "Upload",
 ]

@@ -30,7 +30,7 @@ class BlobLink(models.Model):
     linked_at = models.DateTimeField(auto_now_add=True)
     # Set by the garbage collection for a link that no manifest needs; a client that
     # asks for the blob takes it back, and so may rely on the answer for a while.
-    condemned_at = models.DateTimeField(null=True, blank=True)
+    marked_at = models.DateTimeField(null=True, blank=True)
     # Who pushed or mounted it first, and whether another one did so too, or was
     # answered that it is here: a deletion must not take what they rely on.
     user = models.ForeignKey(
@@ -52,7 +52,7 @@ class BlobLink(models.Model):
         return f"{self.blob_id} in {self.repository_id}"
 
 
-class CondemnedObject(models.Model):
+class ObjectToDelete(models.Model):
     """Stored bytes whose row is gone and that are still to be deleted.
 
     Written in the transaction that deletes the row, so that a crash in between leaves
@@ -61,7 +61,7 @@ class CondemnedObject(models.Model):
 
     storage_key = BytewiseCharField(max_length=STORAGE_KEY_MAX_LENGTH, unique=True)
     size_bytes = models.PositiveBigIntegerField()
-    condemned_at = models.DateTimeField(auto_now_add=True)
+    marked_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
         return self.storage_key

@@ -13,8 +13,8 @@ from distribution.blobs import (
     LinkedBlob,
     find_blob,
     note_reliance,
-    reprieve_blob,
     unlink_blob,
+    unmark_blob,
 )
 from distribution.endpoints import Call, endpoint
 from distribution.errors import BlobUnknown, DigestInvalid, RangeInvalid, Unsupported
@@ -115,7 +115,7 @@ def _find(call: Call, text: str) -> tuple[Digest, LinkedBlob]:
     except DigestMalformed as error:
         raise DigestInvalid(str(error)) from error
     blob = find_blob(call.repository, digest)
-    if blob is None or (blob.is_condemned and not reprieve_blob(blob)):
+    if blob is None or (blob.is_marked and not unmark_blob(blob)):
         raise BlobUnknown(f"blob {digest} is unknown in {call.name}")
     return digest, blob
 

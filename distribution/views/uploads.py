@@ -13,7 +13,7 @@ from distribution.blobs import (
     may_pull_by_itself,
     mount_blob,
     note_reliance,
-    reprieve_blob,
+    unmark_blob,
     with_own_ceiling,
 )
 from distribution.bodies import WAS_READ, Body, Receiving
@@ -163,7 +163,7 @@ def _find(call: Call, uuid: str) -> Upload:
 def _is_here(call: Call, digest: Digest) -> bool:
     """Tell whether the blob is in the repository, and stays for this push."""
     blob = find_blob(call.repository, digest)
-    if blob is None or (blob.is_condemned and not reprieve_blob(blob)):
+    if blob is None or (blob.is_marked and not unmark_blob(blob)):
         return False
     note_reliance(repository=call.repository, blob=blob, actor=call.actor)
     return True

@@ -171,8 +171,8 @@ def test_a_blob_that_a_client_saw_is_not_collected(
     long_ago = timezone.now() - timedelta(days=3)
     links.update(linked_at=long_ago)
     collect_garbage()
-    assert not links.filter(condemned_at=None).exists()
-    links.update(condemned_at=long_ago)
+    assert not links.filter(marked_at=None).exists()
+    links.update(marked_at=long_ago)
     for digest in digests:
         assert bob.head(f"/v2/{api}/blobs/{digest}").status_code == 200
     collect_garbage()

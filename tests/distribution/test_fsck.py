@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.models import FormerNamespaceName, Organization
 from distribution.fsck import CHECKS, run_checks
-from distribution.models import Blob, BlobLink, CondemnedObject, Upload
+from distribution.models import Blob, BlobLink, ObjectToDelete, Upload
 from distribution.storage import blob_store
 from distribution.storage.filesystem import MARKER
 from repositories.models import (
@@ -183,10 +183,10 @@ def usage_miscounted(p: Planted) -> Callable[[], object]:
     return lambda: repositories.update(size_bytes=F("size_bytes") - 7)
 
 
-def object_condemned_long_ago(p: Planted) -> Callable[[], object]:
-    condemned = CondemnedObject.objects.create(storage_key="gone", size_bytes=1)
-    rows = CondemnedObject.objects.filter(pk=condemned.pk)
-    rows.update(condemned_at=timezone.now() - LONG_AGO)
+def object_marked_long_ago(p: Planted) -> Callable[[], object]:
+    marked = ObjectToDelete.objects.create(storage_key="gone", size_bytes=1)
+    rows = ObjectToDelete.objects.filter(pk=marked.pk)
+    rows.update(marked_at=timezone.now() - LONG_AGO)
     return rows.delete
 
 
@@ -250,7 +250,7 @@ CORRUPTIONS: list[tuple[str, Plant, bool]] = [
     ("history", history_that_ends_elsewhere, False),
     ("history", history_of_a_tag_that_is_gone, False),
     ("usage", usage_miscounted, False),
-    ("condemned", object_condemned_long_ago, False),
+    ("deletions", object_marked_long_ago, False),
     ("owners", organization_without_owner, False),
     ("names", namespace_name_of_two, False),
     ("names", repository_name_of_two, False),

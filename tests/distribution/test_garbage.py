@@ -32,8 +32,8 @@ from distribution.garbage import (
 from distribution.models import (
     Blob,
     BlobLink,
-    CondemnedObject,
     HeldCollection,
+    ObjectToDelete,
     Upload,
 )
 from distribution.storage.base import StoreError
@@ -67,7 +67,7 @@ def _age(repository: str, by: timedelta = LONG_AGO) -> None:
     then = timezone.now() - by
     links = BlobLink.objects.filter(repository=_row(repository))
     Blob.objects.filter(links__in=links).update(created_at=then)
-    links.filter(condemned_at__isnull=False).update(condemned_at=then)
+    links.filter(marked_at__isnull=False).update(marked_at=then)
     links.update(linked_at=then)
 
 
@@ -82,7 +82,7 @@ def _row(repository: str) -> Repository:
 
 
 def _collect_as_long_as_it_takes(*repositories: str) -> None:
-    """Condemn, wait, delete: three nights, and everything grows old in between."""
+    """Mark, wait, delete: three nights, and everything grows old in between."""
     digests = list(
         Blob.objects.filter(
             links__repository__in=[_row(repository) for repository in repositories]
@@ -101,13 +101,13 @@ def _collect_as_long_as_it_takes(*repositories: str) -> None:
 def test_an_unneeded_blob_goes_with_its_bytes(
     bob: RegistryClient, api: str, registry: BerthServer
 ) -> None:
-    """I7: only after it was condemned for the grace; the usage is counted down."""
+    """I7: only after it was marked for the grace; the usage is counted down."""
     digest = bob.push_blob(api, some_bytes(1000))
     _age(api)
     collect_garbage()
-    assert objects_of(registry, digest), "condemned is not gone"
+    assert objects_of(registry, digest), "marked is not gone"
     collect_garbage()
-    assert objects_of(registry, digest), "it was condemned a moment ago"
+    assert objects_of(registry, digest), "it was marked a moment ago"
     _collect_as_long_as_it_takes(api)
     assert objects_of(registry, digest) == []
     assert bob.head(f"/v2/{api}/blobs/{digest}").status_code == 404
@@ -152,28 +152,28 @@ def test_what_a_crash_left_behind_goes(registry: BerthServer) -> None:
 def test_a_dry_run_counts_and_changes_nothing(
     bob: RegistryClient, api: str, registry: BerthServer
 ) -> None:
-    condemned = bob.push_blob(api, some_bytes())
+    marked = bob.push_blob(api, some_bytes())
     location = bob.start_upload(api)
     _age(api)
     collect_garbage()
     bob.push_blob(api, some_bytes())
     _age(api)
     Upload.objects.filter(pk=_session(location)).update(touched_at=_expired())
-    CondemnedObject.objects.create(
+    ObjectToDelete.objects.create(
         storage_key=make.unique("sha256/no/such"), size_bytes=5
     )
     before = _everything(registry)
     planned = collect_garbage(dry_run=True)
     assert _everything(registry) == before
     assert planned.sessions >= 1
-    assert planned.condemned >= 1
+    assert planned.marked >= 1
     assert planned.links >= 1
     assert planned.objects >= 1
     assert planned.freed_bytes >= 5
     printed = registry.manage("collect_garbage", "--dry-run")
-    assert "condemned: " in printed
+    assert "marked: " in printed
     assert _everything(registry) == before
-    assert objects_of(registry, condemned)
+    assert objects_of(registry, marked)
     collect_garbage()
 
 
@@ -182,7 +182,7 @@ def _everything(server: BerthServer) -> Any:
         list(Blob.objects.order_by("pk").values_list()),
         list(BlobLink.objects.order_by("pk").values_list()),
         list(Upload.objects.order_by("pk").values_list()),
-        list(CondemnedObject.objects.order_by("pk").values_list()),
+        list(ObjectToDelete.objects.order_by("pk").values_list()),
         objects(server),
         sorted(os.listdir(server.data_folder / "blobs" / "uploads")),
     )
@@ -239,7 +239,7 @@ def test_it_finishes_beside_pushes(bob: RegistryClient, api: str, cast: Cast) ->
         BlobLink(repository=repository, blob=blob) for blob in blobs
     )
     then = timezone.now() - LONG_AGO
-    repository.blob_links.update(linked_at=then, condemned_at=then)
+    repository.blob_links.update(linked_at=then, marked_at=then)
     Blob.objects.filter(pk__in=[blob.pk for blob in blobs]).update(created_at=then)
     stopping = threading.Event()
     failures: list[BaseException] = []
@@ -384,7 +384,7 @@ def test_g2_a_blob_pushed_again_while_it_is_swept_survives(
         _age(api)
         collect_garbage()
         _age(api)
-        BlobLink.objects.filter(blob=pk).update(condemned_at=timezone.now() - LONG_AGO)
+        BlobLink.objects.filter(blob=pk).update(marked_at=timezone.now() - LONG_AGO)
         dying = BerthServer(
             data_folder=registry.data_folder,
             database_url=os.environ.get("DATABASE_URL"),
@@ -398,7 +398,7 @@ def test_g2_a_blob_pushed_again_while_it_is_swept_survives(
         collect_garbage()
         assert bob.pull_blob(api, digest) == content
         assert len(objects_of(registry, digest)) == 1
-        assert not CondemnedObject.objects.filter(storage_key__in=old).exists()
+        assert not ObjectToDelete.objects.filter(storage_key__in=old).exists()
     assert_sound(registry)
 
 
@@ -406,7 +406,7 @@ def test_g2_a_blob_pushed_again_while_it_is_swept_survives(
 def test_g3_what_a_client_relies_on_stays(
     bob: RegistryClient, api: str, other: str, asks: str
 ) -> None:
-    """G3, G4, DEL-7: asking for a condemned blob takes it back for another grace."""
+    """G3, G4, DEL-7: asking for a marked blob takes it back for another grace."""
     image = images.image()
     for blob in image.blobs:
         bob.push_blob(api, blob)
@@ -414,7 +414,7 @@ def test_g3_what_a_client_relies_on_stays(
     collect_garbage()
     assert BlobLink.objects.get(
         repository=_row(api), blob__digest=digest_of(image.blobs[0])
-    ).condemned_at
+    ).marked_at
     _age(api)
     target = api
     for blob in image.blobs:

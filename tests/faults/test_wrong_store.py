@@ -27,7 +27,7 @@ from django.db import transaction
 from accounts.actors import COMMAND_LINE
 from distribution import installation
 from distribution.installation import adopt_store, prepare_store
-from distribution.models import Blob, BlobLink, CondemnedObject, Installation
+from distribution.models import Blob, BlobLink, ObjectToDelete, Installation
 from distribution.storage import blob_store
 from distribution.storage.base import StoreError
 from distribution.garbage import collect_garbage
