@@ -2,11 +2,12 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+DOCS := .tools/docs
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check clients conformance bench screenshots requirements clean
+.PHONY: help run test check docs clients conformance bench screenshots requirements clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +32,9 @@ check: .venv/dev ## format, lint, spelling, types, templates, migrations
 	BERTH_DATA=build/check $(BIN)/python -W ignore manage.py makemigrations --check --dry-run
 	BERTH_DATA=build/check $(BIN)/python manage.py check
 
+docs: $(DOCS)/ready ## build the documentation in build/docs; a dead link fails
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
 clients: ## install what the tests with real clients want (root; Debian, Go)
 	sh tools/install_clients.sh
 
@@ -47,6 +51,7 @@ requirements: .venv/dev ## pin again what pyproject.toml wants
 	$(UV_COMPILE) -o requirements/base.txt
 	$(UV_COMPILE) --group dev -o requirements/dev.txt
 	$(UV_COMPILE:pyproject.toml=) --group clients -o requirements/clients.txt
+	$(UV_COMPILE:pyproject.toml=) --group docs -o requirements/docs.txt
 
 clean: ## remove what the commands made, except the data
 	rm -rf .venv build .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -62,4 +67,9 @@ clean: ## remove what the commands made, except the data
 
 .venv/dev: requirements/dev.txt .venv/base
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(DOCS)/ready: requirements/docs.txt | .venv/python
+	$(BIN)/python -m venv --clear $(DOCS)
+	$(DOCS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@

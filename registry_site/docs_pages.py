@@ -1,5 +1,6 @@
-"""The documentation as pages: /-/docs/guide shows docs/guide.md of this version."""
+"""Shows the documentation of this version: /-/docs/guide is docs/guide.md."""
 
+import re
 from pathlib import Path
 
 from django.conf import settings
@@ -11,17 +12,25 @@ from django.views.decorators.http import require_safe
 from hub.drawing.readme import render_readme
 
 FOLDER: Path = settings.BASE_DIR / "docs"
-FIRST = "guide"  # the page that the footer leads to
+FIRST = "index"  # the page that the footer leads to, with links to all others
+LINK_TO_PAGE = re.compile(r"\]\(([\w-]+)\.md\)")
 
 
 @require_safe
 def show_doc(request: HttpRequest, name: str = FIRST) -> HttpResponse:
     """Show one page of the documentation, with links to all others."""
-    titles = {path.stem: title_of(path) for path in sorted(FOLDER.glob("*.md"))}
+    titles = titles_of_pages()
     if name not in titles:
         raise Http404
     context = {"name": name, "titles": titles, "html": _html_of(name, titles)}
     return render(request, "docs.html", context)
+
+
+def titles_of_pages() -> dict[str, str]:
+    """Return the pages by name, in the order in which the first page links to them."""
+    linked = LINK_TO_PAGE.findall((FOLDER / f"{FIRST}.md").read_text())
+    names = dict.fromkeys([FIRST, *linked])
+    return {name: title_of(FOLDER / f"{name}.md") for name in names}
 
 
 def title_of(path: Path) -> str:

@@ -18,12 +18,12 @@ BUFFERED = "buffered to a temporary file"  # nginx's own words in its log
 
 
 def documented_site(first_line: str) -> str:
-    """Return the block of docs/operations.md that begins with this line."""
-    page = (PROJECT_FOLDER / "docs" / "operations.md").read_text()
+    """Return the block of docs/install.md that begins with this line."""
+    page = (PROJECT_FOLDER / "docs" / "install.md").read_text()
     match = re.search(
         rf"^```\w+\n({re.escape(first_line)}\n.*?)^```$", page, re.MULTILINE | re.DOTALL
     )
-    assert match is not None, f"no '{first_line}' in docs/operations.md"
+    assert match is not None, f"no '{first_line}' in docs/install.md"
     return match[1]
 
 

@@ -1,4 +1,4 @@
-"""From a push to what runs, with nobody stepping in (docs/deployment.md).
+"""From a push to what runs, with nobody stepping in (docs/continuous-deployment.md).
 
 Two docker engines: where images are built, and where they run. Beside the latter runs
 the receiver, which is the code of the page; it gets the delivery from a real worker.
@@ -35,7 +35,7 @@ CONTAINER = "api"
 
 def receiver_code() -> str:
     """Return the receiver that the page has to copy."""
-    page = (PROJECT_FOLDER / "docs" / "deployment.md").read_text()
+    page = (PROJECT_FOLDER / "docs" / "continuous-deployment.md").read_text()
     [code] = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     return str(code)
 

@@ -1,4 +1,4 @@
-"""Berth behind nginx and Caddy, with exactly the lines of docs/operations.md."""
+"""Berth behind nginx and Caddy, with exactly the lines of docs/install.md."""
 
 import base64
 import json

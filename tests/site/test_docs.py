@@ -9,6 +9,7 @@ import pytest
 from accounts.actions import ACTIONS_OF_ROLE, Role
 from accounts.events import AccountEvent
 from distribution import errors
+from registry_site.docs_pages import titles_of_pages
 from repositories.models import Event
 from tests.servers import PROJECT_FOLDER
 from tools.screenshots import PICTURE_LIMIT_BYTES, SHOTS
@@ -83,6 +84,11 @@ def test_every_make_command_is_explained() -> None:
     targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) - {"help"}
     explained = set(re.findall(r"`make (\w+)`", (DOCS / "commands.md").read_text()))
     assert targets == explained
+
+
+def test_the_first_page_links_to_each_page() -> None:
+    """And so the hub shows each, since its list of pages is read from the first one."""
+    assert titles_of_pages().keys() == {path.stem for path in DOCS.glob("*.md")}
 
 
 @pytest.mark.parametrize(

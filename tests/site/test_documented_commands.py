@@ -38,10 +38,10 @@ PAGES = {page.name: page for page in [PROJECT_FOLDER / "README.md", *DOCS.glob("
 RUN_BY_OTHER_TESTS = {"teams.md": "tests/clients/test_teams_page.py"}
 # These pages say that they begin where the other ends.
 BEGIN_AFTER = dict.fromkeys(
-    ("guide.md", "webhooks.md", "deployment.md", "audit.md"), "api.md"
+    ("guide.md", "webhooks.md", "continuous-deployment.md", "audit.md"), "api.md"
 )
 DATABASES = ("sqlite", "postgres")
-NO_SHELL = {"caddy", "nginx", "python", "regex", "text", "yaml", "json"}
+NO_SHELL = {"caddy", "ini", "nginx", "python", "regex", "text", "yaml", "json"}
 PASSWORD = "a password for the pages of docs"
 TIMEOUT_SECONDS = 200
 PEOPLE = f"""
