@@ -18,6 +18,8 @@ from webhooks.delivery import scheduler as lanes_module
 from webhooks.delivery.dispatch import RELAY
 from webhooks.delivery.scheduler import (
     CARRIED_MAX,
+    CHEAP_SECONDS,
+    COSTLY_RENDERS,
     HOST_MAX,
     HOST_UNSURE_MAX,
     KNOWN_MAX,
@@ -336,6 +338,47 @@ def test_a_hundred_that_worked_and_then_hang_leave_room(
     assert len(hanging) <= ROOM[Lane.SLOW]
 
 
+CHEAP = CHEAP_SECONDS / 10
+COSTLY = CHEAP_SECONDS * 10
+
+
+def test_few_render_templates_that_are_new(lanes: Lanes) -> None:
+    """What asks its receiver makes room, and the next one hears of it (A2)."""
+    templates = [hook(number, has_template=True) for number in range(100)]
+    places = [lanes.enter(target.webhook_id, target) for target in templates]
+    rendering = [place for place in places if place is not None]
+    assert {place.lane for place in rendering} == {Lane.COSTLY}
+    assert len(rendering) == ROOM[Lane.COSTLY]
+    assert lanes.enter(1000, hook(1000)), "others have all the room there is"
+    following = lanes.render(rendering[0], CHEAP)
+    assert following == ROOM[Lane.COSTLY]
+    assert rendering[0].lane is Lane.QUICK
+    assert entered(lanes, following, templates[following]).lane is Lane.COSTLY
+    assert lanes.enter(99, templates[99]) is None
+
+
+def test_a_costly_template_is_costly_for_a_while(lanes: Lanes) -> None:
+    """One that is costly at every other push does not render with the quick ones."""
+    target = hook(1, has_template=True)
+    place = entered(lanes, 1, target)
+    lanes.render(place, CHEAP)
+    assert follow(lanes, place) == []
+    place = entered(lanes, 2, target)
+    assert place.lane is Lane.QUICK, "it was cheap"
+    lanes.render(place, COSTLY)
+    assert follow(lanes, place) == []
+    for number in range(COSTLY_RENDERS):
+        place = entered(lanes, 3 + number, target)
+        assert place.lane is Lane.COSTLY
+        assert lanes.enter(1000, target) is None, "one at a time"
+        lanes.render(place, CHEAP)
+        turn, _ = lanes.follow(place, None)
+        assert turn is not None
+        lanes.render(turn.place, None)  # it was rendered before: a retry
+        lanes.leave(turn.place)
+    assert entered(lanes, 2000, target).lane is Lane.QUICK
+
+
 def test_a_failure_that_comes_at_once_is_no_reason_to_wait(
     lanes: Lanes, clock: Clock
 ) -> None:
@@ -474,7 +517,7 @@ def carried(monkeypatch: Any) -> list[int]:
     order: list[int] = []
     lanes = Lanes()
 
-    def send(delivery_id: int) -> float:
+    def send(delivery_id: int, place: Place) -> float:
         order.append(delivery_id)
         if delivery_id == 1:
             for number in (2, 3, 4):
@@ -492,7 +535,7 @@ def test_a_failure_of_our_own_gives_the_place_back(
 ) -> None:
     """Else one of them, and a webhook were never called again."""
 
-    def fail(delivery_id: int) -> None:
+    def fail(delivery_id: int, place: Place) -> None:
         raise DatabaseError
 
     monkeypatch.setattr(attempts, "_send", fail)

@@ -10,12 +10,19 @@ that comes at once is in nobody's way.
     quick    the last answer was quick                           all of them
     trial    nothing is known, or the last answer was slow       104
     slow     two or more were slow, one after the other          16
+    costly   until its payload is rendered: see below             4
     more     what goes beside another of the same webhook        16
 
 So a hundred that worked and hang from now on hold a hundred places and those of the
 last line, and for whoever answers there is room. To one host go HOST_MAX, and of those
 that are not known to be quick HOST_UNSURE_MAX, lest an address that many share is
 stopped by those that hang.
+
+Every thread waits for one that renders a template, since it keeps the interpreter busy.
+So a webhook whose template is new renders in the lane of the costly, and so does one
+whose template was costly, for its next COSTLY_RENDERS. It asks its receiver in the lane
+that it has otherwise, as soon as there is room. The formats of Berth itself are cheap
+and never go there.
 
 What finds no room waits with its webhook, and is carried by the next thread that has
 done its work: webhooks take turns, however much waits for each. All this is memory of
@@ -32,6 +39,8 @@ from enum import StrEnum
 THREADS = 160  # the worker's -c in the Procfile; they are made when needed
 CARRIED_MAX = 152  # the others relay events and sweep
 QUICK_SECONDS = 2.0
+CHEAP_SECONDS = 0.05  # of the processor; a usual payload takes a tenth of it
+COSTLY_RENDERS = 20
 WEBHOOK_MAX = 8
 HOST_MAX = 64
 HOST_UNSURE_MAX = 32
@@ -46,10 +55,17 @@ class Lane(StrEnum):
     QUICK = "quick"
     TRIAL = "trial"
     SLOW = "slow"
+    COSTLY = "costly"
     MORE = "more"
 
 
-ROOM = {Lane.QUICK: CARRIED_MAX, Lane.TRIAL: 104, Lane.SLOW: 16, Lane.MORE: 16}
+ROOM = {
+    Lane.QUICK: CARRIED_MAX,
+    Lane.TRIAL: 104,
+    Lane.SLOW: 16,
+    Lane.COSTLY: 4,
+    Lane.MORE: 16,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +76,12 @@ class Target:
     host: str
     has_succeeded: bool = True
     is_failing: bool = False
+    has_template: bool = False  # of the user's own
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
-    """What a delivery under way holds."""
+    """What a delivery under way holds; its lane changes once its payload is there."""
 
     webhook_id: int
     host: str
@@ -88,6 +105,7 @@ class _Hook:
     host: str
     is_proven: bool
     slow_count: int  # one after the other
+    costly_renders: int  # that are still to come in the lane of the costly
     slow_at: float = float("-inf")
     window: int = 1  # may be under way at once
     started: list[float] = field(default_factory=list)  # the oldest first
@@ -103,11 +121,18 @@ class _Hook:
     def next_lane(self, now: float) -> Lane | None:
         """Return where its next delivery belongs; None while it has to wait."""
         if not self.started:
-            return self.standing
+            return Lane.COSTLY if self.costly_renders else self.standing
         is_late = now - self.started[0] >= QUICK_SECONDS
-        if is_late or len(self.started) >= self.window:
+        if is_late or self.costly_renders or len(self.started) >= self.window:
             return None
         return Lane.MORE
+
+    def note_payload(self, took_seconds: float) -> None:
+        """Learn from a payload that was rendered."""
+        if took_seconds >= CHEAP_SECONDS:
+            self.costly_renders = COSTLY_RENDERS
+        elif self.costly_renders:
+            self.costly_renders -= 1
 
     def note(self, place: Place, took_seconds: float, now: float) -> None:
         """Learn from an answer."""
@@ -153,6 +178,24 @@ class Lanes:
             if self._waiting.pop(delivery_id, None):
                 del hook.waiting[delivery_id]
             return self._take(hook, lane)
+
+    def render(self, place: Place, took_seconds: float | None) -> int | None:
+        """Learn from a payload and let its receiver be asked in the lane for that.
+
+        ``took_seconds`` are the processor's, None for a payload that was there already.
+        Return a delivery for which there is room now; it needs a thread of its own.
+        """
+        with self._lock:
+            hook = self._hooks[place.webhook_id]
+            if took_seconds is not None:
+                hook.note_payload(took_seconds)
+            if place.lane is not Lane.COSTLY:
+                return None
+            self._count(place, -1)
+            if self._has_room(hook.standing) and self._may_call(hook, hook.standing):
+                place.lane = hook.standing
+            self._count(place, 1)
+            return None if self._is_closed else self._hand_on()
 
     def leave(self, place: Place) -> None:
         """Give the place back, without an answer to learn from."""
@@ -210,6 +253,7 @@ class Lanes:
                 target.host,
                 is_proven=target.has_succeeded,
                 slow_count=int(target.is_failing),  # slowly or not, nobody knows
+                costly_renders=int(target.has_template),
             )
         elif hook.host != target.host:  # it is another receiver now
             hook.host, hook.is_proven, hook.slow_count = target.host, False, 0
