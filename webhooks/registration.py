@@ -20,7 +20,7 @@ from database.locking import retry_deadlocks
 from repositories.models import Repository
 from webhooks.events import WebhookEvent, record_webhook_event
 from webhooks.failures import FailureReason
-from webhooks.formats import FORMATS
+from webhooks.formats import CUSTOM, FORMATS
 from webhooks.formats.custom import TemplateInvalid, check_template
 from webhooks.message import EventName
 from webhooks.models import Delivery, Webhook
@@ -274,7 +274,7 @@ def preview_payload(
     try:
         body = render_payload(webhook, sample_message(webhook), uuid4())
     except PayloadInvalid as error:
-        field = "options" if format == "custom" else "format"
+        field = "options" if format == CUSTOM else "format"
         raise WebhookInvalid(field, str(error)) from error
     return webhook.content_type, body
 
@@ -365,7 +365,7 @@ def _checked_events(format_name: str, events: Sequence[str]) -> list[str]:
 
 
 def _checked_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    if format_name == "custom":
+    if format_name == CUSTOM:
         return _checked_template(options)
     choices = FORMATS[format_name].options or {}
     for name, value in options.items():

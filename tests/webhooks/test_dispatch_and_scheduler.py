@@ -17,6 +17,8 @@ from webhooks.delivery import attempts, dispatch
 from webhooks.delivery import scheduler as lanes_module
 from webhooks.delivery.dispatch import RELAY
 from webhooks.delivery.scheduler import (
+    CHEAP_SECONDS,
+    COSTLY_RENDERS,
     HOST_MAX,
     HOST_UNSURE_MAX,
     KNOWN_MAX,
@@ -338,6 +340,47 @@ def test_a_hundred_that_worked_and_then_hang_leave_room(
     assert len(hanging) <= ROOM[Lane.SLOW]
 
 
+CHEAP = CHEAP_SECONDS / 10
+COSTLY = CHEAP_SECONDS * 10
+
+
+def test_few_render_templates_that_are_new(scheduler: Scheduler) -> None:
+    """What asks its receiver makes room, and the next one hears of it (A2)."""
+    templates = [hook(number, has_template=True) for number in range(100)]
+    places = [scheduler.acquire(target.webhook_id, target) for target in templates]
+    rendering = [place for place in places if place is not None]
+    assert {place.lane for place in rendering} == {Lane.COSTLY}
+    assert len(rendering) == ROOM[Lane.COSTLY]
+    assert scheduler.acquire(1000, hook(1000)), "others have all the room there is"
+    following = scheduler.render(rendering[0], CHEAP)
+    assert following == ROOM[Lane.COSTLY]
+    assert rendering[0].lane is Lane.QUICK
+    assert acquired(scheduler, following, templates[following]).lane is Lane.COSTLY
+    assert scheduler.acquire(99, templates[99]) is None
+
+
+def test_a_costly_template_is_costly_for_a_while(scheduler: Scheduler) -> None:
+    """One that is costly at every other push does not render with the quick ones."""
+    target = hook(1, has_template=True)
+    place = acquired(scheduler, 1, target)
+    scheduler.render(place, CHEAP)
+    assert finish(scheduler, place) == []
+    place = acquired(scheduler, 2, target)
+    assert place.lane is Lane.QUICK, "it was cheap"
+    scheduler.render(place, COSTLY)
+    assert finish(scheduler, place) == []
+    for number in range(COSTLY_RENDERS):
+        place = acquired(scheduler, 3 + number, target)
+        assert place.lane is Lane.COSTLY
+        assert scheduler.acquire(1000, target) is None, "one at a time"
+        scheduler.render(place, CHEAP)
+        job, _ = scheduler.finish(place, None)
+        assert job is not None
+        scheduler.render(job.slot, None)  # it was rendered before: a retry
+        scheduler.release(job.slot)
+    assert acquired(scheduler, 2000, target).lane is Lane.QUICK
+
+
 def test_a_failure_that_comes_at_once_is_no_reason_to_wait(
     scheduler: Scheduler, clock: Clock
 ) -> None:
@@ -480,7 +523,7 @@ def attempted(monkeypatch: Any) -> list[int]:
     order: list[int] = []
     scheduler = Scheduler()
 
-    def send(delivery_id: int) -> float:
+    def send(delivery_id: int, slot: Slot) -> float:
         order.append(delivery_id)
         if delivery_id == 1:
             for number in (2, 3, 4):
@@ -498,7 +541,7 @@ def test_a_failure_of_our_own_gives_the_place_back(
 ) -> None:
     """Else one of them, and a webhook were never called again."""
 
-    def fail(delivery_id: int) -> None:
+    def fail(delivery_id: int, slot: Slot) -> None:
         raise DatabaseError
 
     monkeypatch.setattr(attempts, "_send", fail)

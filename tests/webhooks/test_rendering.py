@@ -1,6 +1,7 @@
 """Payloads have a bounded cost, and what cannot be rendered holds up nothing else."""
 
 import json
+import threading
 import tracemalloc
 from typing import Any
 
@@ -16,15 +17,17 @@ from repositories.pulls.counting import Fetch, count_fetches
 from tests import images, make
 from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Receiver
-from webhooks.delivery import planning
+from webhooks.delivery import attempts, planning
 from webhooks.delivery.attempts import deliver
 from webhooks.delivery.redelivery import redeliver
+from webhooks.delivery.scheduler import ROOM, Lane, Scheduler
 from webhooks.failures import FailureReason
 from webhooks.formats import FORMATS
 from webhooks.formats.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_json
 from webhooks.message import EventName, Message
 from webhooks.models import Delivery, Webhook
 from webhooks.registration import change_webhook
+from webhooks.rendering import render_delivery
 
 pytestmark = pytest.mark.usefixtures("loopback_allowed")
 
@@ -147,6 +150,65 @@ def test_pulls_are_rendered_by_the_worker_too(
     assert (failed.status, failed.problem) == ("failed", FailureReason.PAYLOAD)
     data = json.loads(sent.body)["data"]
     assert (data["count"], data["tag"]) == (3, "v1")
+
+
+def test_templates_that_are_new_leave_room_for_others(
+    alice: RegistryClient,
+    private_api: Repository,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Few of them render at once, and other formats wait for none of them (A2)."""
+    monkeypatch.setattr(attempts, "scheduler", Scheduler())
+    url = f"{receiver.url}/ok"
+    others = [
+        make.webhook(
+            url,
+            repository=private_api,
+            format="custom",
+            options={"template": '{"tag": "{{ tag }}"}'},
+        )[0]
+        for _ in range(ROOM[Lane.COSTLY] + 4)
+    ]
+    usual, _ = make.webhook(url, repository=private_api)
+    alice.push(f"{private_api.full_name}:v1", images.image())
+    while relay_events():
+        pass
+    real, rendering = render_delivery, threading.Semaphore(0)
+    counting, counts, may_end = threading.Lock(), [0, 0], threading.Event()
+
+    def render(delivery: Delivery) -> str:
+        if delivery.webhook == usual:
+            return real(delivery)
+        with counting:
+            counts[0] += 1
+            counts[1] = max(counts)
+        rendering.release()
+        assert may_end.wait(60)
+        with counting:
+            counts[0] -= 1
+        return real(delivery)
+
+    monkeypatch.setattr(attempts, "render_delivery", render)
+    following: list[int] = []
+    monkeypatch.setattr(attempts, "dispatch_delivery", following.append)
+    rows = Delivery.objects.filter(webhook__in=others)
+    threads = [
+        threading.Thread(target=deliver, kwargs={"delivery_id": row.pk}) for row in rows
+    ]
+    for thread in threads:
+        thread.start()
+    for _ in range(ROOM[Lane.COSTLY]):
+        assert rendering.acquire(timeout=60)
+    [sent] = attempted(usual)
+    assert sent.status == Delivery.Status.DELIVERED
+    may_end.set()
+    for thread in threads:
+        thread.join()
+    while following:
+        deliver(delivery_id=following.pop())
+    assert {row.status for row in rows.all()} == {Delivery.Status.DELIVERED}
+    assert counts == [0, ROOM[Lane.COSTLY]]
 
 
 @pytest.mark.parametrize(

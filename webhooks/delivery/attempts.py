@@ -34,8 +34,9 @@ from database.crash_points import reach
 from database.locking import retry_deadlocks
 from webhooks.delivery.dispatch import dispatch_delivery, publish_deliveries
 from webhooks.delivery.retry import TRIES_MAX, wait_seconds
-from webhooks.delivery.scheduler import Scheduler, Target
+from webhooks.delivery.scheduler import Scheduler, Slot, Target
 from webhooks.failures import FailureReason
+from webhooks.formats import CUSTOM
 from webhooks.http import client
 from webhooks.http.client import Outcome
 from webhooks.models import Attempt, Delivery, Webhook
@@ -85,7 +86,7 @@ def deliver(*, delivery_id: int) -> None:
     ends_at = time.monotonic() + DELIVER_SECONDS
     while True:
         try:
-            took_seconds = _send(delivery_id)
+            took_seconds = _send(delivery_id, slot)
         except BaseException:
             scheduler.release(slot)  # and the sweep finds those that wait
             raise
@@ -115,16 +116,23 @@ def _target_of(delivery_id: int) -> Target | None:
             "webhook__host",
             "webhook__succeeded_at",
             "webhook__failing_since",
+            "webhook__format",
         )
         .first()
     )
     if row is None:
         return None
-    webhook_id, host, succeeded_at, failing_since = row
-    return Target(webhook_id, host, succeeded_at is not None, failing_since is not None)
+    webhook_id, host, succeeded_at, failing_since, format_name = row
+    return Target(
+        webhook_id,
+        host,
+        has_succeeded=succeeded_at is not None,
+        is_failing=failing_since is not None,
+        has_template=format_name == CUSTOM,
+    )
 
 
-def _send(delivery_id: int) -> float | None:
+def _send(delivery_id: int, slot: Slot) -> float | None:
     """Send a delivery and return how long it took; None if nobody was asked."""
     claim = _claim(delivery_id)
     if claim is None:
@@ -132,7 +140,7 @@ def _send(delivery_id: int) -> float | None:
     reach("C24")
     started = time.monotonic()
     try:
-        outcome = _attempt(claim)
+        outcome = _attempt(claim, slot)
     except Exception as error:
         _log_fault(claim, error)
         outcome = Outcome(
@@ -203,7 +211,7 @@ def _claim(delivery_id: int) -> _Claim | None:
     return _Claim(token, delivery, attempt)
 
 
-def _attempt(claim: _Claim) -> Outcome:
+def _attempt(claim: _Claim, slot: Slot) -> Outcome:
     delivery, webhook = claim.delivery, claim.delivery.webhook
     if not webhook.is_active and not delivery.is_test:
         reason = "the webhook was switched off while this waited"
@@ -212,7 +220,7 @@ def _attempt(claim: _Claim) -> Outcome:
         reason = "the worker was stopped every time that it tried"
         return Outcome(problem=FailureReason.INTERRUPTED, reason=reason)
     try:
-        _render_once(claim)
+        _render_once(claim, slot)
     except PayloadInvalid as error:
         return Outcome(problem=FailureReason.PAYLOAD, reason=str(error))
     now = timezone.now()
@@ -247,16 +255,28 @@ def _attempt(claim: _Claim) -> Outcome:
     return outcome
 
 
-def _render_once(claim: _Claim) -> None:
+def _render_once(claim: _Claim, slot: Slot) -> None:
     """Render the body before the first attempt and keep it: all attempts send it."""
     delivery = claim.delivery
     if delivery.body:
+        _end_render(slot, None)
         return
-    delivery.body = render_delivery(delivery)
+    started = time.thread_time()
+    try:
+        delivery.body = render_delivery(delivery)
+    finally:
+        is_template = delivery.webhook.format == CUSTOM
+        _end_render(slot, time.thread_time() - started if is_template else None)
     delivery.content_type = delivery.webhook.content_type
     Delivery.objects.filter(pk=delivery.pk, claim=claim.token).update(
         body=delivery.body, content_type=delivery.content_type
     )
+
+
+def _end_render(slot: Slot, took_seconds: float | None) -> None:
+    besides = scheduler.render(slot, took_seconds)
+    if besides is not None:
+        dispatch_delivery(besides)
 
 
 def _hide(values: Iterable[str], text: str) -> str:

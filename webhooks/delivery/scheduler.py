@@ -10,12 +10,18 @@ error that comes at once blocks no other delivery.
     quick    the last answer was quick                           all of them
     trial    nothing is known, or the last answer was slow       104
     slow     two or more were slow, one after the other          16
+    costly   until its payload is rendered: see below             4
     more     what goes beside another of the same webhook        16
 
 A hundred webhooks that worked and hang from now on hold a hundred slots and those of
 the last lane; the others still find room. To one host go HOST_MAX, and of those that
 are not known to be quick HOST_UNSURE_MAX, because many webhooks may share an address
 with receivers that hang.
+
+Rendering a template keeps the interpreter busy, and every other thread waits. So a
+webhook with a new template renders in the costly lane, and so does one whose template
+was costly, for its next COSTLY_RENDERS. Its receiver is called in the lane that it has
+otherwise, once there is room. Berth's own formats are cheap and never go there.
 
 A delivery that finds no room waits with its webhook, and the next thread that is free
 sends it: webhooks take turns, however much waits for each. All this is memory of one
@@ -32,6 +38,8 @@ from enum import StrEnum
 THREADS = 160  # the worker's -c in the Procfile; they are made when needed
 SLOTS_MAX = 152  # the others relay events and sweep
 QUICK_SECONDS = 2.0
+CHEAP_SECONDS = 0.05  # of the processor; a usual payload takes a tenth of it
+COSTLY_RENDERS = 20
 WEBHOOK_MAX = 8
 HOST_MAX = 64
 HOST_UNSURE_MAX = 32
@@ -46,10 +54,17 @@ class Lane(StrEnum):
     QUICK = "quick"
     TRIAL = "trial"
     SLOW = "slow"
+    COSTLY = "costly"
     MORE = "more"
 
 
-ROOM = {Lane.QUICK: SLOTS_MAX, Lane.TRIAL: 104, Lane.SLOW: 16, Lane.MORE: 16}
+ROOM = {
+    Lane.QUICK: SLOTS_MAX,
+    Lane.TRIAL: 104,
+    Lane.SLOW: 16,
+    Lane.COSTLY: 4,
+    Lane.MORE: 16,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +75,12 @@ class Target:
     host: str
     has_succeeded: bool = True
     is_failing: bool = False
+    has_template: bool = False  # of the user's own
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slot:
-    """What a delivery under way holds until it is released."""
+    """What a delivery under way holds; its lane changes once its payload is there."""
 
     webhook_id: int
     host: str
@@ -88,6 +104,7 @@ class _Hook:
     host: str
     is_proven: bool
     slow_count: int  # one after the other
+    costly_renders: int  # that are still to come in the lane of the costly
     slow_at: float = float("-inf")
     window: int = 1  # may be under way at once
     started: list[float] = field(default_factory=list)  # the oldest first
@@ -103,11 +120,18 @@ class _Hook:
     def next_lane(self, now: float) -> Lane | None:
         """Return where its next delivery belongs; None while it has to wait."""
         if not self.started:
-            return self.standing
+            return Lane.COSTLY if self.costly_renders else self.standing
         is_late = now - self.started[0] >= QUICK_SECONDS
-        if is_late or len(self.started) >= self.window:
+        if is_late or self.costly_renders or len(self.started) >= self.window:
             return None
         return Lane.MORE
+
+    def note_payload(self, took_seconds: float) -> None:
+        """Learn from a payload that was rendered."""
+        if took_seconds >= CHEAP_SECONDS:
+            self.costly_renders = COSTLY_RENDERS
+        elif self.costly_renders:
+            self.costly_renders -= 1
 
     def note(self, slot: Slot, took_seconds: float, now: float) -> None:
         """Learn from an answer."""
@@ -153,6 +177,24 @@ class Scheduler:
             if self._waiting.pop(delivery_id, None):
                 del hook.waiting[delivery_id]
             return self._take(hook, lane)
+
+    def render(self, slot: Slot, took_seconds: float | None) -> int | None:
+        """Learn from a payload and let its receiver be asked in the lane for that.
+
+        ``took_seconds`` are the processor's, None for a payload that was there already.
+        Return a delivery for which there is room now; it needs a thread of its own.
+        """
+        with self._lock:
+            hook = self._hooks[slot.webhook_id]
+            if took_seconds is not None:
+                hook.note_payload(took_seconds)
+            if slot.lane is not Lane.COSTLY:
+                return None
+            self._count(slot, -1)
+            if self._has_room(hook.standing) and self._may_call(hook, hook.standing):
+                slot.lane = hook.standing
+            self._count(slot, 1)
+            return None if self._is_closed else self._hand_on()
 
     def release(self, slot: Slot) -> None:
         """Give the slot back, without an answer to learn from."""
@@ -210,6 +252,7 @@ class Scheduler:
                 target.host,
                 is_proven=target.has_succeeded,
                 slow_count=int(target.is_failing),  # slowly or not, nobody knows
+                costly_renders=int(target.has_template),
             )
         elif hook.host != target.host:  # it is another receiver now
             hook.host, hook.is_proven, hook.slow_count = target.host, False, 0

@@ -32,6 +32,8 @@ from webhooks.formats import (
 )
 from webhooks.message import EventName, Message
 
+CUSTOM = "custom"
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -67,7 +69,7 @@ FORMATS: dict[str, Format] = {
     "slack": Format(frozenset(EventName), slack.render),
     "teams": Format(frozenset(EventName), teams.render),
     "discord": Format(frozenset(EventName), discord.render),
-    "custom": Format(frozenset(EventName), custom.render),
+    CUSTOM: Format(frozenset(EventName), custom.render),
 }
 
 # A test has a field of its own in these; chat formats and "native" have their words.
