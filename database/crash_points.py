@@ -10,7 +10,7 @@ import signal
 from django.conf import settings
 
 
-def reach(point: str) -> None:
+def crash_point(point: str) -> None:
     """Kill this process with SIGKILL if the test armed this point."""
     if point == settings.BERTH_CRASH_AT:
         os.kill(os.getpid(), signal.SIGKILL)

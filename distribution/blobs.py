@@ -15,7 +15,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.authentication import actor_of_access_token, find_live_access_token
 from accounts.outages import is_disk_full
-from database.crash_points import reach
+from database.crash_points import crash_point
 from database.locking import retry_deadlocks
 from database.sql import change_rows, fetch_row, for_update, prepared_value
 from distribution.errors import Denied
@@ -151,7 +151,7 @@ def mount_blob(
         if link is None:
             return False
         _link(repository, link.blob_id, link.blob.size_bytes, actor)
-        reach("C15")
+        crash_point("C15")
     return True
 
 

@@ -30,7 +30,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts.actors import SYSTEM, Actor
-from database.crash_points import reach
+from database.crash_points import crash_point
 from distribution.blobs import is_needed, needed_links
 from distribution.installation import check_store
 from distribution.models import (
@@ -250,7 +250,7 @@ def _mark_links(collected: Collected, before: object, dry_run: bool) -> None:
             collected.marked += links.filter(pk__in=locked).update(
                 marked_at=timezone.now()
             )
-    reach("C16")
+    crash_point("C16")
 
 
 def _delete_marked_links(collected: Collected, before: object, dry_run: bool) -> None:
@@ -292,7 +292,7 @@ def _delete_unlinked_blobs(collected: Collected, before: object, dry_run: bool) 
             )
             blob.delete()
             collected.blobs += 1
-    reach("C17")
+    crash_point("C17")
 
 
 def _delete_objects(collected: Collected, dry_run: bool) -> None:
@@ -304,9 +304,9 @@ def _delete_objects(collected: Collected, dry_run: bool) -> None:
         collected.freed_bytes += unneeded.size_bytes
         if not dry_run:
             blob_store().delete(unneeded.storage_key)
-            reach("C18")
+            crash_point("C18")
             unneeded.delete()
-    reach("C19")
+    crash_point("C19")
 
 
 def _delete_orphan_objects(collected: Collected, dry_run: bool) -> None:

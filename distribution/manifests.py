@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.conditions import UNCONDITIONAL, Conditions
-from database.crash_points import reach
+from database.crash_points import crash_point
 from database.locking import retry_deadlocks
 from database.sql import fetch_row
 from distribution.errors import (
@@ -97,7 +97,7 @@ def put_manifest(
     with transaction.atomic():
         present = _lock_blobs(repository, document)
         _check_manifest_sizes(repository, document)
-        reach("C11")
+        crash_point("C11")
         try:
             manifest, is_new = record_manifest(
                 repository=repository,
@@ -109,7 +109,7 @@ def put_manifest(
             )
         except MediaTypeDiffers as error:
             raise ManifestInvalid(f"manifest invalid: {error}") from error
-        reach("C12")
+        crash_point("C12")
         previous = {
             tag: move_tag(
                 repository=repository, name=tag, manifest=manifest, actor=actor
@@ -126,7 +126,7 @@ def put_manifest(
         _check_tags(repository, digest, previous, actor)
         target = {str(digest): "" if is_new else str(digest)} if by_digest else {}
         _check_conditions(conditions, target, previous)
-    reach("C13")
+    crash_point("C13")
 
 
 def delete_manifest(

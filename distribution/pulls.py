@@ -29,7 +29,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from database.crash_points import reach
+from database.crash_points import crash_point
 from repositories.pulls.counting import Fetch, count_fetches
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def count_closed(folder: Path) -> int:
             close_old_connections()
             written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             count_fetches(batch=path.stem, fetches=_read(path), fetched_at=written_at)
-            reach("C27")
+            crash_point("C27")
             path.unlink()
             counted += 1
     return counted

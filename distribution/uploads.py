@@ -37,7 +37,7 @@ from accounts.memberships import member_leaves
 from accounts.models import Namespace, User
 from accounts.signin_limits import TooManyAttempts
 from accounts.users import user_suspended
-from database.crash_points import reach
+from database.crash_points import crash_point
 from database.durability import quick_transaction
 from database.locking import retry_deadlocks
 from database.sql import change_rows, fetch_row, prepared_value
@@ -173,8 +173,8 @@ def start_upload(
                 _value("touched_at", now),
             ),
         )
-        reach("C01")
-    reach("C02")
+        crash_point("C01")
+    crash_point("C02")
     return upload
 
 
@@ -221,7 +221,7 @@ def append_to_upload(
         _give_up(upload, received)
         raise SizeInvalid("the body is longer than its Content-Range")
     _save_progress(upload, received)
-    reach("C05")
+    crash_point("C05")
     if received.cut_off:
         raise received.cut_off
     if content_range and received.size_bytes < content_range.length_bytes:
@@ -389,7 +389,7 @@ def _receive(
             except BodyCutOff as error:
                 cut_off = error
             staged = writer.commit()
-        reach("C04")
+        crash_point("C04")
         return _Received(staged, writer.size_bytes, stream.digest(), cut_off)
     finally:
         stream.close()
@@ -556,13 +556,13 @@ def _keep(
                 store.delete(key)
                 store.discard(staged)
             raise
-    reach("C09")
+    crash_point("C09")
     store.discard(staged)
     if used != key:
         store.delete(key)
     elif known_key is not None and not is_whole:
         store.delete(known_key)
-    reach("C10")
+    crash_point("C10")
 
 
 def _end(upload: Upload) -> None:

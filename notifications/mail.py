@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from accounts.authentication import actor_of
 from accounts.models import User
-from database.crash_points import reach
+from database.crash_points import crash_point
 from notifications.models import Notification
 from notifications.preferences import who_get_mail
 from notifications.wording import explanation_of, headline_of, path_of
@@ -55,7 +55,7 @@ def _mail(user: User) -> bool:
             count = max(readable.count(), len(told))
         if told:
             _message(user, told, count).send()
-        reach("C27")
+        crash_point("C27")
         mine.update(
             mail=Notification.Mail.SENT if told else Notification.Mail.NONE,
             mail_at=timezone.now(),

@@ -27,7 +27,7 @@ from accounts.models import NameReserved, Namespace
 from accounts.organizations import namespace_leaves
 from accounts.rates import take
 from accounts.users import account_leaves
-from database.crash_points import reach
+from database.crash_points import crash_point
 from repositories.events.recording import record_event, record_in_namespace
 from repositories.former_names import keep_former_name, take_own_name
 from repositories.models import (
@@ -226,7 +226,7 @@ def delete_repository(*, repository: Repository, actor: Actor) -> None:
         row.save(update_fields=["deleted_at", "deleted_by"])
         if row.is_in_use:
             keep_former_name(row, row.namespace, row.name)
-        reach("C14")
+        crash_point("C14")
         record_event(
             kind=Event.Kind.REPOSITORY_DELETED, repository=row.facts, actor=actor
         )
@@ -310,7 +310,7 @@ def _purge(row: Repository, actor: Actor) -> None:
     )
     FormerRepositoryName.objects.filter(repository=row, is_reserved=False).delete()
     row.delete()
-    reach("C14")
+    crash_point("C14")
 
 
 def _lock_namespaces(*keys: int) -> list[Namespace]:

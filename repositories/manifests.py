@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.actors import Actor
-from database.crash_points import reach
+from database.crash_points import crash_point
 from database.locking import lock_or_create, retry_deadlocks
 from repositories.events.recording import record_event
 from repositories.models import (
@@ -230,7 +230,7 @@ def delete_manifest(
         check(manifest.digest)
         for tag in tags:
             record_tag_deletion(repository=repository, tag=tag, actor=actor)
-        reach("C14")
+        crash_point("C14")
         record_event(
             kind=Event.Kind.MANIFEST_DELETED,
             repository=repository,

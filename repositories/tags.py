@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.actors import Actor
-from database.crash_points import reach
+from database.crash_points import crash_point
 from database.locking import lock_or_create, retry_deadlocks
 from repositories.events.recording import record_event
 from repositories.models import Event, Manifest, RepositoryFacts, Tag, TagMove
@@ -114,7 +114,7 @@ def delete_tag(
         check(tag.manifest.digest)
         record_tag_deletion(repository=repository, tag=tag, actor=actor)
         tag.delete()
-        reach("C14")
+        crash_point("C14")
         return True
 
 

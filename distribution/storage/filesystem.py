@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from database.crash_points import reach
+from database.crash_points import crash_point
 from distribution.storage.base import (
     BlobStore,
     FileSpan,
@@ -176,15 +176,15 @@ class FilesystemStore(BlobStore):
                 raise ObjectMissing(
                     f"{source.name} has {size_found} bytes and not {size_bytes}"
                 )
-            reach("C06")
+            crash_point("C06")
             with suppress(FileExistsError, FileNotFoundError):
                 target.hardlink_to(source)
             # Finished before, by a request that died: the key is the same.
             if self.size_of(key) != size_bytes:
                 raise ObjectMissing(f"the staged bytes of {source.name} are gone")
-            reach("C07")
+            crash_point("C07")
             _sync_folder(target.parent)
-        reach("C08")
+        crash_point("C08")
         return key
 
     def discard(self, staged: Staged) -> None:
@@ -270,7 +270,7 @@ class _FileWriter(StagedWriter):
 
     def commit(self) -> Staged:
         with _store_errors():
-            reach("C03")
+            crash_point("C03")
             os.fsync(self._descriptor)
             if self._is_new:
                 _sync_folder(self._path.parent)

@@ -19,7 +19,7 @@ from typing import Protocol
 from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.dispatch import Signal
 
-from database.crash_points import reach
+from database.crash_points import crash_point
 from repositories.models import Event
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ def _relay(ids: list[int], *, is_alone: bool = False) -> int:
         for read in _readers:
             read(events, is_alone=is_alone)
         _tell_listeners(events, is_alone=is_alone)
-        reach("C26")
+        crash_point("C26")
         Event.objects.filter(pk__in=[event.pk for event in events]).update(
             is_relayed=True
         )

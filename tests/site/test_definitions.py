@@ -2,7 +2,7 @@
 
 An id of the protocol (UP-6) is a row of docs/development/protocol.md, any other id (I1,
 C06, A4) a row of docs/development/reliability.md. In Python, ids and paths count in
-docstrings, in comments and in reach(); in pages everywhere but in blocks of code.
+docstrings, in comments and in crash_point(); in pages everywhere but in code blocks.
 """
 
 import ast
@@ -121,7 +121,7 @@ def test_each_crash_point_of_the_code_is_a_row() -> None:
     points = {
         name
         for path in python_files()
-        for name in re.findall(r'reach\("(\w+)"\)', path.read_text())
+        for name in re.findall(r'crash_point\("(\w+)"\)', path.read_text())
         if "tests" not in path.parts
     }
     assert len(points) > 20, "nothing was found, so the search is wrong"

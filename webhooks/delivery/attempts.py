@@ -30,7 +30,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from database.crash_points import reach
+from database.crash_points import crash_point
 from database.locking import retry_deadlocks
 from webhooks.delivery.dispatch import dispatch_delivery, publish_deliveries
 from webhooks.delivery.retry import TRIES_MAX, wait_seconds
@@ -137,7 +137,7 @@ def _send(delivery_id: int, slot: Slot) -> float | None:
     claim = _claim(delivery_id)
     if claim is None:
         return None
-    reach("C24")
+    crash_point("C24")
     started = time.monotonic()
     try:
         outcome = _attempt(claim, slot)
@@ -148,7 +148,7 @@ def _send(delivery_id: int, slot: Slot) -> float | None:
             problem=FailureReason.FAULT,
             reason=UNSENT,
         )
-    reach("C25")
+    crash_point("C25")
     try:
         _finish(claim, outcome)
     except (OperationalError, InterfaceError):

@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from database.crash_points import reach
+from database.crash_points import crash_point
 from repositories.events.outbox import FAULTS
 from repositories.models import Event, Repository
 from repositories.pulls.counting import Fetch
@@ -67,7 +67,7 @@ def _saved_each(deliveries: list[Delivery]) -> list[Delivery]:
 
 def _after_commit(delivery_ids: list[int]) -> None:
     if delivery_ids:
-        reach("C27")
+        crash_point("C27")
         publish_deliveries(delivery_ids)
 
 
