@@ -1,8 +1,8 @@
-"""What others say of an image, beside its tag: asked for here, answered from above.
+"""Statuses of images, shown beside their tags: asked for here, answered from above.
 
-Apps that stand on this one connect to ``remarks_wanted`` and return, for a
-``repository`` and its ``digests_of_tags``, the remarks on each tag. This app knows none
-of them (CONTRIBUTING.md).
+Apps that stand on this one connect to ``statuses_wanted`` and return, for a
+``repository`` and its ``digests_of_tags``, the statuses of each tag. This app imports
+none of them (CONTRIBUTING.md).
 """
 
 from collections import defaultdict
@@ -17,12 +17,12 @@ from repositories.models import Repository
 
 SHOWN = 3  # of one tag, the newest
 
-remarks_wanted = Signal()
+statuses_wanted = Signal()
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """A sentence of somebody who used the image: "deployed by Jenkins #42"."""
+class TagStatus:
+    """What a receiver reported of an image: "deployed by Jenkins #42"."""
 
     text: str
     is_good: bool
@@ -31,20 +31,20 @@ class Remark:
     url: str = ""
 
 
-def remarks_on(
+def statuses_of(
     repository: Repository, digests_of_tags: Mapping[str, str]
-) -> dict[str, list[Remark]]:
-    """Return the newest remarks on what these tags point to now. One query each app."""
-    found: dict[str, list[Remark]] = defaultdict(list)
+) -> dict[str, list[TagStatus]]:
+    """Return the newest statuses of what these tags point to. One query per app."""
+    found: dict[str, list[TagStatus]] = defaultdict(list)
     if not digests_of_tags:
         return found
-    answers: list[tuple[Any, Any]] = remarks_wanted.send(
+    answers: list[tuple[Any, Any]] = statuses_wanted.send(
         sender=Repository, repository=repository, digests_of_tags=digests_of_tags
     )
     for _receiver, answer in answers:
-        for tag, remarks in answer.items():
-            found[tag] += remarks
-    for remarks in found.values():
-        remarks.sort(key=lambda remark: remark.at, reverse=True)
-        del remarks[SHOWN:]
+        for tag, statuses in answer.items():
+            found[tag] += statuses
+    for statuses in found.values():
+        statuses.sort(key=lambda status: status.at, reverse=True)
+        del statuses[SHOWN:]
     return found

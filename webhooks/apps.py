@@ -12,7 +12,7 @@ class WebhooksConfig(AppConfig):
         from repositories.events.outbox import add_reader
         from repositories.events.recording import event_recorded
         from repositories.pulls.counting import pulls_counted
-        from repositories.tag_statuses import remarks_wanted
+        from repositories.tag_statuses import statuses_wanted
         from webhooks.delivery.dispatch import dispatch_event
         from webhooks.delivery.planning import plan_deliveries, tell_of_pulls
         from webhooks.registration import (
@@ -20,7 +20,7 @@ class WebhooksConfig(AppConfig):
             switch_off_of_member,
             switch_off_of_user,
         )
-        from webhooks.reports import remark_on_tags
+        from webhooks.reports import statuses_of_tags
 
         add_reader(plan_deliveries)
         event_recorded.connect(dispatch_event, dispatch_uid="webhooks")
@@ -28,4 +28,4 @@ class WebhooksConfig(AppConfig):
         user_suspended.connect(switch_off_of_user, dispatch_uid="webhooks")
         namespace_leaves.connect(delete_with_namespace, dispatch_uid="webhooks")
         pulls_counted.connect(tell_of_pulls, dispatch_uid="webhooks")
-        remarks_wanted.connect(remark_on_tags, dispatch_uid="webhooks")
+        statuses_wanted.connect(statuses_of_tags, dispatch_uid="webhooks")

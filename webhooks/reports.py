@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from repositories.models import Repository, Tag
-from repositories.tag_statuses import Remark
+from repositories.tag_statuses import TagStatus
 from webhooks.models import Delivery, Report
 
 CONTEXTS_MAX = 10  # of one delivery
@@ -99,13 +99,13 @@ def latest_reports(
     return found
 
 
-def remark_on_tags(
+def statuses_of_tags(
     *, repository: Repository, digests_of_tags: Mapping[str, str], **signal: Any
-) -> dict[str, list[Remark]]:
+) -> dict[str, list[TagStatus]]:
     """Answer the pages of tags with what receivers reported."""
     return {
         tag: [
-            Remark(
+            TagStatus(
                 text=report.description or str(_WITHOUT_WORDS[report.state]),
                 is_good=report.state == Report.State.SUCCESS,
                 at=report.at,

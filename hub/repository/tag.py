@@ -25,7 +25,7 @@ from repositories.manifests import DeletionRefused
 from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.models import Manifest, Tag
 from repositories.oci.digests import parse_digest
-from repositories.tag_statuses import remarks_on
+from repositories.tag_statuses import statuses_of
 from repositories.tags import tag_manifest
 
 LOSSES_SHOWN = 20  # tags that a question names
@@ -165,8 +165,8 @@ def _show(
     shown = describe_manifest(repository, manifest, platform)
     names = manifest.tags.order_by("name").values_list("name", flat=True)[:ALSO_MAX]
     also = [name for name in names if tag is None or name != tag.name]
-    remarks = (
-        remarks_on(repository, {tag.name: manifest.digest})[tag.name]
+    statuses = (
+        statuses_of(repository, {tag.name: manifest.digest})[tag.name]
         if tag and page.may(Action.PUSH)
         else []
     )
@@ -176,7 +176,7 @@ def _show(
         "manifest": manifest,
         "shown": shown,
         "also": also,
-        "remarks": remarks,
+        "statuses": statuses,
         "reference": f"{repository.full_name}:{tag.name}"
         if tag
         else f"{repository.full_name}@{manifest.digest}",

@@ -24,7 +24,7 @@ from repositories.models.tags import TagQuerySet
 from repositories.oci.references import is_tag
 from repositories.oci.versions import newest_first
 from repositories.rights.decisions import decide_tags
-from repositories.tag_statuses import remarks_on
+from repositories.tag_statuses import statuses_of
 from repositories.tags import ManifestGone, TagExists, delete_tag, restore_tag
 
 PAGE_TAGS = 25
@@ -63,8 +63,8 @@ def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     if words:
         tags = tags.filter(name__icontains=words)
     listed, paginator_page = _page_of(tags, sort, request.GET.get("page", "1"))
-    remarks = (
-        remarks_on(repository, {tag.name: tag.manifest.digest for tag in listed})
+    statuses = (
+        statuses_of(repository, {tag.name: tag.manifest.digest for tag in listed})
         if page.may(Action.PUSH)
         else {}
     )
@@ -75,7 +75,7 @@ def show_tags(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         "tags",
         {
             "tags": [
-                (shown, remarks.get(shown.tag.name, []))
+                (shown, statuses.get(shown.tag.name, []))
                 for shown in describe_tags(repository, listed)
             ],
             "page": paginator_page,
