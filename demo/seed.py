@@ -391,7 +391,7 @@ def seed(*, password: str | None) -> list[str]:
         teams = {name: _team(acme, name, people) for name in TEAMS}
         robots = {name: _robot(acme.namespace, name) for name in ROBOTS}
         _default(acme.namespace, teams["security"], actor_of(people["ana"]))
-    shelves = {
+    categories = {
         slug: Category.objects.get_or_create(
             slug=slug, defaults={"name": title, "position": position}
         )[0]
@@ -399,7 +399,7 @@ def seed(*, password: str | None) -> list[str]:
     }
     missing = [image for image in IMAGES if not _is_there(image)]
     with _SetBack(began_at + timedelta(days=30), timedelta(days=1)):
-        begun = [_begin(image, people, teams, robots, shelves) for image in missing]
+        begun = [_begin(image, people, teams, robots, categories) for image in missing]
     api = Repository.objects.get(namespace=acme.namespace, name="api")
     _add_webhook(api, actor_of(people["ana"]))
     _issue_tokens(people["ana"])
@@ -598,7 +598,7 @@ def _begin(
     people: dict[str, User],
     teams: dict[str, Team],
     robots: dict[str, Robot],
-    shelves: dict[str, Category],
+    categories: dict[str, Category],
 ) -> Begun:
     """Make the repository, with its text and who may do what."""
     owner, _, name = image.name.partition("/")
@@ -637,7 +637,7 @@ def _begin(
         robot = robots["ci-deploy"]
         actor = Actor(robot_id=robot.pk, name=f"{owner}+{robot.name}")
     if image.category:
-        repository.categories.add(shelves[image.category])
+        repository.categories.add(categories[image.category])
     return image, repository, actor
 
 

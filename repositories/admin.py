@@ -98,7 +98,7 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Category)
 class CategoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Shelves, in their order; repositories are put there on their own pages."""
+    """Categories, in their order; repositories are put there on their own pages."""
 
     list_display = ("name", "slug", "position", "repository_count")
     list_editable = ("position",)

@@ -5,7 +5,7 @@
     is:starred                      starred by whoever asks
     user:acme                       in this namespace (also org:)
     os:linux arch:arm64             an image of that platform
-    category:databases              on that shelf
+    category:databases              in that category
     label:vendor=Acme label:vendor  an image has that label
     php:8.3 acme/api@sha256:…       one image, by itself: the page goes there
 

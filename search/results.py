@@ -77,10 +77,10 @@ def search(
     query: SearchQuery,
     *,
     size: int = PAGE_SIZE,
-    with_shelves: bool = True,
+    with_categories: bool = True,
 ) -> Results:
     """Return one page of what the actor may see of it, best first."""
-    return _results(Statements(actor, query), size, with_shelves=with_shelves)
+    return _results(Statements(actor, query), size, with_categories=with_categories)
 
 
 def search_with_total(
@@ -88,12 +88,12 @@ def search_with_total(
     query: SearchQuery,
     *,
     size: int = PAGE_SIZE,
-    with_shelves: bool = True,
+    with_categories: bool = True,
 ) -> tuple[Results, BoundedCount]:
     """Return one page, and how many there are on all of them."""
     asked = Statements(actor, query)
     count = _bounded(sum(row[-1] for row in asked.count()))
-    return _results(asked, size, with_shelves=with_shelves), count
+    return _results(asked, size, with_categories=with_categories), count
 
 
 def search_with_counts(
@@ -110,7 +110,7 @@ def search_with_counts(
     return _results(asked.asking(page), PAGE_SIZE), count, facets
 
 
-def _results(asked: Statements, size: int, *, with_shelves: bool = True) -> Results:
+def _results(asked: Statements, size: int, *, with_categories: bool = True) -> Results:
     actor, query = asked.actor, asked.query
     start = (query.page - 1) * size
     if start >= RESULTS_MAX:
@@ -118,7 +118,7 @@ def _results(asked: Statements, size: int, *, with_shelves: bool = True) -> Resu
     ids = asked.find(start + size + 1)[start:]
     return Results(
         query,
-        fetch_in_order(actor, ids[:size], with_shelves=with_shelves),
+        fetch_in_order(actor, ids[:size], with_categories=with_categories),
         size,
         has_next=len(ids) > size and start + size < RESULTS_MAX,
     )
@@ -179,17 +179,17 @@ def suggest(actor: Actor, text: str, *, size: int = 8) -> list[Repository]:
     query = read_query(text)
     if not query.words:
         return []
-    return search(actor, query, size=size, with_shelves=False).repositories
+    return search(actor, query, size=size, with_categories=False).repositories
 
 
 def fetch_in_order(
-    actor: Actor, ids: Sequence[int], *, with_shelves: bool = True
+    actor: Actor, ids: Sequence[int], *, with_categories: bool = True
 ) -> list[Repository]:
     """Return the repositories of these ids that the actor may see, in their order."""
     rows = with_search_results(
         Repository.objects.visible_to(actor).filter(pk__in=ids), actor
     )
-    if with_shelves:
+    if with_categories:
         rows = rows.prefetch_related(Prefetch("categories", Category.objects.all()))
     found = {row.pk: row for row in rows}
     return [found[pk] for pk in ids if pk in found]

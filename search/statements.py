@@ -108,7 +108,7 @@ class Statements:
         return self._visible().filter(repository__in=starred).count()
 
     def count_categories(self) -> list[tuple[Category, int]]:
-        """Return the shelves in their order, with how many matches stand on each."""
+        """Return the categories in their order, with the number of matches in each."""
         through = Repository.categories.through
         shelved = (
             self._visible()

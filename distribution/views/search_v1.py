@@ -39,7 +39,7 @@ def search(request: HttpRequest) -> HttpResponse:
     size = min(page_size(request.GET, RESULTS_DEFAULT), RESULTS_MAX) or RESULTS_DEFAULT
     page = _page_number(request.GET.get("page", "1"))
     asked = replace(read_query(query), page=page)
-    results, total = search_with_total(actor, asked, size=size, with_shelves=False)
+    results, total = search_with_total(actor, asked, size=size, with_categories=False)
     count = total.value
     body = {
         "query": query,

@@ -1,4 +1,4 @@
-"""What the first page shows: shelves, official images, what is looked at lately."""
+"""What the first page shows: categories, official images, what is looked at lately."""
 
 from dataclasses import dataclass
 
@@ -57,7 +57,7 @@ def explore(actor: Actor) -> Explored:
     pulls = pulls_of_each(trending_ids, days=DAYS_SHOWN)
     return Explored(
         count=count_matches(actor, SearchQuery()),
-        categories=list(_shelves()),
+        categories=list(_categories()),
         official=[found[pk] for pk in official_ids if pk in found],
         trending=[Trend(found[pk], pulls[pk]) for pk in trending_ids if pk in found],
         updated=[
@@ -66,7 +66,7 @@ def explore(actor: Actor) -> Explored:
     )
 
 
-def _shelves() -> QuerySet[Category]:
+def _categories() -> QuerySet[Category]:
     """The categories that something public stands on, with how much (public_count)."""
     return Category.objects.annotate(
         public_count=Count(

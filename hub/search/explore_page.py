@@ -6,7 +6,7 @@ from django.shortcuts import render
 from accounts.requests import actor_of_page
 from hub.search.explore import explore
 
-# Icons of the shelves that most sites have; any other gets the last one.
+# Icons of the categories that most sites have; any other gets the last one.
 CATEGORY_ICONS = {
     "base-images": "layers",
     "programming-languages": "braces",
@@ -23,10 +23,12 @@ OTHER_ICON = "boxes"
 def show_explore(request: HttpRequest) -> HttpResponse:
     """Show what there is to find; on an empty site, how to push the first image."""
     explored = explore(actor_of_page(request))
-    shelves = [
+    categories = [
         (category, CATEGORY_ICONS.get(category.slug, OTHER_ICON))
         for category in explored.categories
     ]
     return render(
-        request, "repositories/explore.html", {"explored": explored, "shelves": shelves}
+        request,
+        "repositories/explore.html",
+        {"explored": explored, "categories": categories},
     )

@@ -103,10 +103,10 @@ def _filters(query: SearchQuery, facets: Facets, actor: Actor) -> list[Filter]:
             "starred", _("Starred by me"), facets.starred, query.is_starred
         )
         kinds.append(starred)
-    shelves = [
-        Choice(shelf.slug, shelf.name, count, shelf.slug in query.categories)
-        for shelf, count in facets.categories
-        if count or shelf.slug in query.categories
+    categories = [
+        Choice(category.slug, category.name, count, category.slug in query.categories)
+        for category, count in facets.categories
+        if count or category.slug in query.categories
     ]
     filters = [
         Filter("type", _("Images"), kinds),
@@ -122,7 +122,7 @@ def _filters(query: SearchQuery, facets: Facets, actor: Actor) -> list[Filter]:
                 query.architectures, facets.architectures.get, ARCHITECTURE_TITLES
             ),
         ),
-        Filter("category", _("Categories"), shelves),
+        Filter("category", _("Categories"), categories),
     ]
     return [filter_ for filter_ in filters if filter_.choices]
 

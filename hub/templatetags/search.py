@@ -2,7 +2,7 @@
 
 {{ repository|shown_name }}             java for library/java, else acme/api
 {{ text|highlight:words }}              the words marked, whatever else is in the text
-{% platform_chips repository %}         Linux, x86-64, ... and the shelves
+{% platform_chips repository %}         Linux, x86-64, ... and the categories
 {% bounded_count count %}               9,731 or 10,000+
 """
 
@@ -58,7 +58,7 @@ def highlight(text: str, words: Sequence[str]) -> SafeString:
 
 @register.inclusion_tag("components/platform_chips.html")
 def platform_chips(repository: Repository) -> dict[str, Any]:
-    """Show systems, architectures and shelves; the rest as a number with a title."""
+    """Show systems, architectures and categories; the rest as a number with a title."""
     bits = repository.search_entry.platforms
     titles = [SYSTEM_TITLES[name] for name in systems_of(bits)]
     titles += [ARCHITECTURE_TITLES[name] for name in architectures_of(bits)]

@@ -4,7 +4,7 @@ from accounts.models.fields import LineField, SummaryField
 
 
 class Category(models.Model):
-    """A shelf of the hub; site administrators make them and put images there."""
+    """A category of the hub; site administrators add them and put images there."""
 
     slug = models.SlugField(max_length=40, unique=True)
     name = LineField(max_length=60)
