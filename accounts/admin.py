@@ -31,7 +31,7 @@ from accounts.models import (
 from accounts.models.namespaces import validate_namespace_field
 from accounts.models.teams import OWNERS_TEAM
 from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_component
-from accounts.organizations import change_organization, found_organization, vouch_for
+from accounts.organizations import change_organization, save_organization, set_badges
 from accounts.requests import actor_of_page
 from accounts.robots import change_robot, delete_robot
 from accounts.second_factor import reset_second_factor
@@ -192,7 +192,7 @@ class OrganizationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             kept = Organization.objects.get(pk=obj.pk)
             change_organization(organization=kept, actor=actor, **changes_of(form))
         else:
-            found_organization(
+            save_organization(
                 organization=obj,
                 name=form.cleaned_data["name"],
                 owner=form.cleaned_data["owner"],
@@ -300,7 +300,7 @@ class NamespaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> None:
         kept = Namespace.objects.get(pk=obj.pk)
         actor = actor_of_page(request)
-        vouch_for(namespace=kept, actor=actor, **changes_of(form))
+        set_badges(namespace=kept, actor=actor, **changes_of(form))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -39,7 +39,7 @@ def create_organization(
     """
     take("organizations", actor)
     organization = Organization(display_name=display_name)
-    found_organization(
+    save_organization(
         organization=organization,
         name=name,
         owner=owner,
@@ -49,7 +49,7 @@ def create_organization(
     return organization
 
 
-def found_organization(
+def save_organization(
     *,
     organization: Organization,
     name: str,
@@ -100,16 +100,18 @@ def change_organization(
         )
 
 
-def vouch_for(*, namespace: Namespace, actor: Actor, **marks: bool) -> None:
+def set_badges(*, namespace: Namespace, actor: Actor, **badges: bool) -> None:
     """Set or take ``is_official`` and ``is_verified``, for site administrators."""
     changed = {
-        name: mark for name, mark in marks.items() if getattr(namespace, name) != mark
+        name: badge
+        for name, badge in badges.items()
+        if getattr(namespace, name) != badge
     }
     if not changed:
         return
     with transaction.atomic():
-        for name, mark in changed.items():
-            setattr(namespace, name, mark)
+        for name, badge in changed.items():
+            setattr(namespace, name, badge)
         namespace.save(update_fields=list(changed))
         is_users = namespace.organization_id is None
         record_account_event(
