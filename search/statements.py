@@ -1,4 +1,4 @@
-"""The statements of a search, as arms of SQL that the ORM compiled."""
+"""The statements of a search, as subqueries that the ORM compiled."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property, reduce
@@ -43,11 +43,11 @@ _COLUMN = {
     Sort.STARS: "star_count",
 }
 
-Arm = tuple[str, tuple[Any, ...]]  # SQL and its parameters
+Subquery = tuple[str, tuple[Any, ...]]  # SQL and its parameters
 
 
 class Statements:
-    """One query of one actor, as the arms of one or two statements."""
+    """One query of one actor, as the subqueries of one or two statements."""
 
     def __init__(self, actor: Actor, query: SearchQuery) -> None:
         self.actor = actor
@@ -66,15 +66,15 @@ class Statements:
         """Return the ids of the best entries, so many as are wanted or there are."""
         if Action.PULL not in self.actor.ceiling.actions or self._reaches_nothing():
             return []
-        arms = [
+        subqueries = [
             *self._named_exactly(wanted),
             self._walk(wanted),
             *(
-                _arm(self._ranked(own), wanted, self.column)
+                _subquery(self._ranked(own), wanted, self.column)
                 for own in self._own(self._read())
             ),
         ]
-        rows = _fetch(arms)
+        rows = _fetch(subqueries)
         rows += _fetch(self._too_rare(rows, wanted))
         return _best(rows, wanted)
 
@@ -90,15 +90,17 @@ class Statements:
             )
         ]
         # Own ones may be owned and granted; none of those is public.
-        arms = [_sql(entries[: RESULTS_MAX + 1]) for entries in found]
-        union = " UNION ".join(f"SELECT * FROM ({sql}) AS own" for sql, _ in arms[:-1])
-        public = f"SELECT * FROM ({arms[-1][0]}) AS found"
+        subqueries = [_sql(entries[: RESULTS_MAX + 1]) for entries in found]
+        union = " UNION ".join(
+            f"SELECT * FROM ({sql}) AS own" for sql, _ in subqueries[:-1]
+        )
+        public = f"SELECT * FROM ({subqueries[-1][0]}) AS found"
         sql = f"{union} UNION ALL {public}" if union else public
         listed = "".join(f"{column}, " for column in columns)
         by = f" GROUP BY {', '.join(columns)}" if columns else ""
         return _execute(
             f"SELECT {listed}COUNT(*) FROM ({sql}) AS hits{by}",
-            [value for _, parameters in arms for value in parameters],
+            [value for _, parameters in subqueries for value in parameters],
         )
 
     def count_starred(self) -> int:
@@ -153,10 +155,10 @@ class Statements:
             return []
         private = _limited(SearchEntry.objects.filter(is_public=False), self)
         matches = private.filter(matching)
-        arms = [matches.filter(repository__in=granted_to(self.actor))]
+        subqueries = [matches.filter(repository__in=granted_to(self.actor))]
         if self._namespaces:
-            arms.append(matches.filter(namespace__in=self._namespaces))
-        return arms
+            subqueries.append(matches.filter(namespace__in=self._namespaces))
+        return subqueries
 
     def _read(self) -> Q:
         """Return what finds entries among few, where there is no use of an index."""
@@ -178,21 +180,21 @@ class Statements:
         )
         return _contains(others, column) & Q(repository__in=rowids)
 
-    # --- arms
+    # --- subqueries
 
-    def _named_exactly(self, wanted: int) -> list[Arm]:
+    def _named_exactly(self, wanted: int) -> list[Subquery]:
         """Public entries whose name is a word, in the order of their index."""
         if not self.is_ranked:
             return []
-        arms = []
+        subqueries = []
         for word in self.words:
             others = [other for other in self.words if other != word]
             matches = _is_named(word) & _contains(others, "read_text")
             public = self._public().filter(matches).annotate(rank=Value(EXACT))
-            arms.append(_arm(public, wanted, None))
-        return arms
+            subqueries.append(_subquery(public, wanted, None))
+        return subqueries
 
-    def _too_rare(self, rows: list[tuple[Any, ...]], wanted: int) -> list[Arm]:
+    def _too_rare(self, rows: list[tuple[Any, ...]], wanted: int) -> list[Subquery]:
         """Return what has to be looked up, since the walk met too few of it.
 
         Each of the conditions holds the one before it; whatever the walk met too seldom
@@ -209,15 +211,17 @@ class Statements:
             rare = _begins(self.words) & _contains(self.words, "read_text")
         else:
             return []
-        return [_arm(self._ranked(self._public().filter(rare)), wanted, self.column)]
+        return [
+            _subquery(self._ranked(self._public().filter(rare)), wanted, self.column)
+        ]
 
-    def _walk(self, wanted: int) -> Arm:
+    def _walk(self, wanted: int) -> Subquery:
         """Public matches among the first entries of the order."""
-        # The name stands for the first rows of the table, for this arm only.
+        # The name stands for the first rows of the table, for this subquery only.
         table = SearchEntry._meta.db_table
         source = f"main.{table}" if connection.vendor == "sqlite" else table
         matches = self._public().filter(_contains(self.words, "read_text"))
-        sql, parameters = _arm(self._ranked(matches), wanted, self.column)
+        sql, parameters = _subquery(self._ranked(matches), wanted, self.column)
         return (
             f"WITH {table} AS (SELECT * FROM {source} WHERE is_public ORDER BY "
             f"{self.column} DESC, repository_id LIMIT {WALK_ROWS}) {sql}",
@@ -316,7 +320,9 @@ def _quoted(word: str) -> str:
     return word.replace('"', '""')
 
 
-def _arm(entries: QuerySet[SearchEntry], wanted: int, column: str | None) -> Arm:
+def _subquery(
+    entries: QuerySet[SearchEntry], wanted: int, column: str | None
+) -> Subquery:
     """Return the statement of the best entries: id, is_public, rank, key.
 
     By rank and column; without a column by weight alone.
@@ -328,17 +334,20 @@ def _arm(entries: QuerySet[SearchEntry], wanted: int, column: str | None) -> Arm
     return _sql(rows[:wanted])
 
 
-def _sql(rows: "QuerySet[SearchEntry, Any]") -> Arm:
+def _sql(rows: "QuerySet[SearchEntry, Any]") -> Subquery:
     return rows.query.sql_with_params()
 
 
-def _fetch(arms: Sequence[Arm]) -> list[tuple[Any, ...]]:
-    if not arms:
+def _fetch(subqueries: Sequence[Subquery]) -> list[tuple[Any, ...]]:
+    if not subqueries:
         return []
     sql = " UNION ALL ".join(
-        f"SELECT * FROM ({sql}) AS arm{place}" for place, (sql, _) in enumerate(arms)
+        f"SELECT * FROM ({sql}) AS part{place}"
+        for place, (sql, _) in enumerate(subqueries)
     )
-    return _execute(sql, [value for _, parameters in arms for value in parameters])
+    return _execute(
+        sql, [value for _, parameters in subqueries for value in parameters]
+    )
 
 
 def _execute(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
