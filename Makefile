@@ -7,10 +7,11 @@ UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs clients conformance bench screenshots requirements clean
+.PHONY: help run test test-quick coverage check docs clients conformance bench screenshots \
+	requirements clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: .venv/base ## set everything up and serve the registry; Ctrl-C stops it
 	@exec $(BIN)/python manage.py run
@@ -22,6 +23,18 @@ test: .venv/dev ## run the tests on SQLite and on PostgreSQL
 	@# clients and browsers see no database.
 	BERTH_TEST_DATABASE=postgres $(BIN)/pytest -q -n 2 --dist loadgroup \
 		-m "not own_database and not once" tests
+
+test-quick: .venv/dev ## run what needs no browser, client or server of its own, on SQLite
+	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n 2 --dist loadgroup \
+		-m "not on_postgres and not slow" tests
+
+coverage: .venv/dev ## run the tests on SQLite and list the branches that none takes
+	rm -rf build/coverage
+	@# A report is worth reading after a failure, too; the status is that of the tests.
+	status=0; \
+	BERTH_TEST_DATABASE=sqlite $(BIN)/coverage run -m pytest -q -n 2 --dist loadgroup \
+		-m "not on_postgres" tests || status=$$?; \
+	$(BIN)/coverage combine -q && $(BIN)/coverage report && exit $$status
 
 check: .venv/dev ## format, lint, spelling, types, templates, migrations
 	$(BIN)/ruff format --check .

@@ -14,17 +14,21 @@ The people are the same everywhere (docs/development/permissions.md):
     anonymous
 """
 
+import inspect
 import logging
 import os
 import secrets
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import httpx
@@ -39,6 +43,9 @@ SERVER = pytest.StashKey[BerthServer]()
 ABOUT_DISKS = {
     f"faults/test_{name}.py" for name in ("full_disk", "full_disks", "wrong_store")
 }
+
+SLOW_FOLDERS = {"browser", "clients", "demo", "faults"}
+SHARED_FIXTURES = {"registry"}  # one server for the run, so it costs a test nothing
 
 _postgres: Postgres | None = None
 _reserved_port = reserve_port()  # kept until the server starts, so that nobody takes it
@@ -161,12 +168,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what the second database would only repeat, and what shares a server."""
+    """Mark what the second database would repeat, shares a server, or is slow."""
     for item in items:
         if not item.get_closest_marker("xdist_group") and _shares_with_module(item):
             item.add_marker(
                 pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}")
             )
+        if _is_slow(item):
+            item.add_marker("slow")
         if _is_the_same_on_every_database(item):
             item.add_marker("once")
         elif _broker_of(item) == "redis":
@@ -207,6 +216,54 @@ def _is_the_same_on_every_database(item: pytest.Item) -> bool:
         or _broker_of(item) == "folder"
         or "django_db_setup" not in getattr(item, "fixturenames", ())
     )
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    """Tell whether a test needs a browser, a client, a fault or servers of its own.
+
+    The live server of the run is not its own. What else takes long has the marker in
+    its file.
+    """
+    path = item.path.relative_to(Path(__file__).parent)
+    if path.parts[0] in SLOW_FOLDERS or item.get_closest_marker("own_database"):
+        return True
+    info: Any = getattr(item, "_fixtureinfo", None)
+    fixtures = info.name2fixturedefs if info is not None else {}
+    functions = [
+        fixture.func
+        for name, found in fixtures.items()
+        for fixture in found
+        if name not in SHARED_FIXTURES
+    ]
+    return any(
+        _starts_processes(function)
+        for function in (getattr(item, "function", None), *functions)
+        if inspect.isfunction(function)
+    )
+
+
+@cache
+def _starts_processes(function: FunctionType) -> bool:
+    """Tell whether a function, or what it calls of tests/, starts another process."""
+    left, seen = [function], set()
+    while left:
+        function = inspect.unwrap(left.pop())
+        used = [function.__globals__.get(name) for name in function.__code__.co_names]
+        if subprocess in used:
+            return True
+        seen.add(function)
+        called = {called for value in used for called in _functions_of_tests(value)}
+        left += called - seen
+    return False
+
+
+def _functions_of_tests(value: Any) -> list[FunctionType]:
+    """Return a function of tests/, or the methods of a class of tests/."""
+    if not str(getattr(value, "__module__", "")).startswith("tests."):
+        return []
+    if inspect.isclass(value):
+        return [method for method in vars(value).values() if inspect.isfunction(method)]
+    return [value] if inspect.isfunction(value) else []
 
 
 def _broker_of(item: pytest.Item) -> str:
