@@ -8,7 +8,6 @@ which names exist.
 from dataclasses import replace
 
 from allauth.mfa.utils import is_mfa_enabled
-from django.utils import timezone
 
 from accounts.actions import ACTIONS_OF_ROLE
 from accounts.actors import Actor, Ceiling
@@ -113,7 +112,7 @@ def find_live_access_token(access_token_id: int) -> AccessToken | None:
     token = (
         AccessToken.objects.select_related("user").filter(pk=access_token_id).first()
     )
-    return token if token is not None and _is_live(token) else None
+    return token if token is not None and token.is_live else None
 
 
 def _authenticate_access_token(secret: str, username: str | None = None) -> Actor:
@@ -122,7 +121,7 @@ def _authenticate_access_token(secret: str, username: str | None = None) -> Acto
         raise AuthenticationFailed
     tokens = AccessToken.objects.select_related("user")
     token = tokens.filter(token_hash=hash_token(secret)).first()
-    if token is None or not _is_live(token):
+    if token is None or not token.is_live:
         raise AuthenticationFailed
     if username is not None and not _is_called(token.user, username):
         raise AuthenticationFailed
@@ -149,14 +148,6 @@ def _authenticate_robot(secret: str, username: str | None = None) -> Actor:
         raise AuthenticationFailed
     note_use(robot)
     return actor_of_robot(robot)
-
-
-def _is_live(token: AccessToken) -> bool:
-    return (
-        token.revoked_at is None
-        and token.user.is_active
-        and (token.expires_at is None or token.expires_at > timezone.now())
-    )
 
 
 def _ceiling_of(token: AccessToken) -> Ceiling:

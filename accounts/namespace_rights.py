@@ -5,11 +5,14 @@ members of an organization's admin teams administer it. A token only narrows: it
 allow *admin* and to reach the namespace.
 """
 
+from typing import Any
+
 from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.decisions import Decision
+from accounts.liveness import live_user
 from accounts.models import AccessToken, Membership, Namespace, Robot, Team, User
 
 OWNER = "owner"  # of a person's namespace
@@ -103,14 +106,19 @@ def standings_of(actor: Actor, namespace: Namespace) -> Standings:
 
 def is_live(actor: Actor) -> bool:
     """Tell whether the actor, authenticated a moment ago, may still act."""
+    return live_rows(actor).exists()
+
+
+def live_rows(actor: Actor) -> QuerySet[Any]:
+    """Return the actor's user or robot, none once it can no longer act.
+
+    A user cannot act any more when what they signed in with has ended.
+    """
     if actor.robot_id is not None:
-        return Robot.objects.live().filter(pk=actor.robot_id).exists()
-    return actor.user_id is not None and live_users(actor).exists()
-
-
-def live_users(actor: Actor) -> QuerySet[User]:
-    """Return the user of an actor, unless what they signed in with has ended."""
-    users = User.objects.filter(pk=actor.user_id or 0, is_active=True)
+        return Robot.objects.live().filter(pk=actor.robot_id)
+    if actor.user_id is None:
+        return User.objects.none()
+    users = User.objects.filter(live_user(), pk=actor.user_id)
     if actor.epoch is not None:
         users = users.filter(epoch=actor.epoch)
     if actor.access_token_id is not None:
@@ -123,9 +131,5 @@ def live_users(actor: Actor) -> QuerySet[User]:
 
 def memberships_of(actor: Actor) -> QuerySet[Membership]:
     """Return in which teams the actor is; none for who may not act any more."""
-    if actor.robot_id is not None:
-        robots = Robot.objects.live().filter(pk=actor.robot_id)
-        return Membership.objects.filter(robot__in=robots)
-    if actor.user_id is None:
-        return Membership.objects.none()
-    return Membership.objects.filter(user__in=live_users(actor))
+    kind = "user" if actor.robot_id is None else "robot"
+    return Membership.objects.filter(**{f"{kind}__in": live_rows(actor)})

@@ -98,7 +98,7 @@ def hold_maker(actor: Actor) -> None:
     if actor.access_token_id is None:
         return
     live = AccessToken.objects.live().filter(pk=actor.access_token_id)
-    if live.select_for_update(no_key=True).first() is None:
+    if live.select_for_update(of=("self",), no_key=True).first() is None:
         raise OutlivesMaker("the token that you use is revoked")
 
 

@@ -9,6 +9,7 @@ counts, the debug log) is heard the ordinary way, and so is every other database
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 Rows = list[tuple[Any, ...]]
 
 _mine = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One SELECT of a UNION, or its FROM, and the tables whose rows it can lock."""
+
+    sql: str
+    tables: str
 
 
 def this_threads_connection() -> BaseDatabaseWrapper:

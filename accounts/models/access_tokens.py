@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.liveness import is_live_token, is_over, live_token
 from accounts.models.fields import LineField
 
 NEARLY_OVER = timedelta(days=7)
@@ -11,10 +12,8 @@ NEARLY_OVER = timedelta(days=7)
 
 class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
     def live(self) -> "AccessTokenQuerySet":
-        """Keep the tokens that were not revoked and whose time is not over."""
-        return self.filter(
-            Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None
-        )
+        """Keep those that are not revoked, not expired, and whose user can act."""
+        return self.filter(live_token())
 
 
 class AccessToken(models.Model):
@@ -50,8 +49,13 @@ class AccessToken(models.Model):
         return self.name
 
     @property
+    def is_live(self) -> bool:
+        """Tell whether it is not revoked, not expired, and its user can act."""
+        return is_live_token(self)
+
+    @property
     def is_over(self) -> bool:
-        return self.expires_at is not None and self.expires_at <= timezone.now()
+        return is_over(self.expires_at)
 
     @property
     def is_nearly_over(self) -> bool:

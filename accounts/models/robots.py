@@ -1,9 +1,9 @@
 from datetime import timedelta
 
 from django.db import models
-from django.db.models import Q
 from django.utils import timezone
 
+from accounts.liveness import is_live_robot, is_over, live_robot
 from accounts.models.fields import BytewiseCharField, ParagraphsField
 from accounts.names import ROBOT_NAME_MAX_LENGTH
 
@@ -13,9 +13,7 @@ NEARLY_OVER = timedelta(days=7)  # before its end there is a reminder
 class RobotQuerySet(models.QuerySet["Robot"]):
     def live(self) -> "RobotQuerySet":
         """Keep those that are switched on, not expired, and whose owner can act."""
-        return self.filter(
-            Q(expires_at=None) | Q(expires_at__gt=timezone.now()), is_active=True
-        ).exclude(namespace__user__is_active=False)
+        return self.filter(live_robot())
 
     def expiring(self) -> "RobotQuerySet":
         """Keep the live ones that expire soon, without a reminder so far."""
@@ -65,14 +63,11 @@ class Robot(models.Model):
     @property
     def is_live(self) -> bool:
         """Tell whether it is switched on, not expired, and its owner can act."""
-        owner = self.namespace.user
-        return (
-            self.is_active and not self.is_over and (owner is None or owner.is_active)
-        )
+        return is_live_robot(self)
 
     @property
     def is_over(self) -> bool:
-        return self.expires_at is not None and self.expires_at <= timezone.now()
+        return is_over(self.expires_at)
 
     @property
     def is_nearly_over(self) -> bool:

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from accounts.actions import Action, Role
 from accounts.actors import Actor
-from accounts.models import NameReserved, Namespace, Robot, Team
+from accounts.models import NameReserved, Namespace, Team
 from accounts.models.fields import BytewiseCharField, SummaryField
-from accounts.namespace_rights import live_users
+from accounts.namespace_rights import live_rows
 from database.sql import change_rows
 from repositories.models.grants import Grant
 from repositories.oci.references import NAME_MAX_LENGTH
@@ -155,7 +155,7 @@ def namespaces_of(actor: Actor) -> "models.QuerySet[Namespace, Any]":
     own = Q(organization__in=teams)
     if actor.user_id is not None:
         own |= Q(user=actor.user_id)
-    return Namespace.objects.filter(_is_live(actor), own).values("pk")
+    return Namespace.objects.filter(Exists(live_rows(actor)), own).values("pk")
 
 
 def granted_to(actor: Actor, **grant: str) -> "models.QuerySet[Grant, Any]":
@@ -170,7 +170,7 @@ def granted_to(actor: Actor, **grant: str) -> "models.QuerySet[Grant, Any]":
     )
     teams = Team.objects.filter(**_member_of_team(actor)).values("pk")
     return Grant.objects.filter(
-        _is_live(actor), direct | Q(team__in=teams), **grant
+        Exists(live_rows(actor)), direct | Q(team__in=teams), **grant
     ).values("repository")
 
 
@@ -178,14 +178,6 @@ def _member_of_team(actor: Actor) -> dict[str, int | None]:
     if actor.user_id is not None:
         return {"memberships__user": actor.user_id}
     return {"memberships__robot": actor.robot_id}
-
-
-def _is_live(actor: Actor) -> Exists:
-    """Tell whether the actor, authenticated a moment ago, may still act."""
-    if actor.robot_id is not None:
-        return Exists(Robot.objects.live().filter(pk=actor.robot_id))
-    assert actor.user_id is not None, "nobody is never live"
-    return Exists(live_users(actor))
 
 
 class Repository(models.Model):

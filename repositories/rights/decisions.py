@@ -16,7 +16,6 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from accounts.actions import (
     ACTIONS_OF_ROLE,
@@ -27,8 +26,9 @@ from accounts.actions import (
 )
 from accounts.actors import Actor
 from accounts.decisions import Decision
+from accounts.liveness import live_arms
 from accounts.models import Namespace, Team
-from database.sql import fetch_rows
+from database.sql import Arm, fetch_rows
 from repositories.models import Repository, RepositoryFacts
 from repositories.oci.globs import matches
 
@@ -215,67 +215,21 @@ def in_order(rights: list[Right]) -> list[Right]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Arm:
-    """One SELECT of a query, and which of its tables are locked to hold a right."""
-
-    sql: str
-    tables: str
-
-
-_LIVE_USER = _Arm(
-    """
-SELECT 'live', '', '', '' FROM accounts_user u WHERE u.id = %s AND u.is_active""",
-    "u",
-)
-_LIVE_TOKEN = _Arm(
-    """
-SELECT 'live', '', '', '' FROM accounts_user u
-  JOIN accounts_accesstoken a ON a.user_id = u.id
- WHERE u.id = %s AND u.is_active AND a.id = %s
-   AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > %s)""",
-    "u, a",
-)
-_LIVE_PASSWORD = _Arm(
-    """
-SELECT 'live', '', '', '' FROM accounts_user u
- WHERE u.id = %s AND u.is_active AND u.epoch = %s""",
-    "u",
-)
-_LIVE_ROBOT = (  # of an organization, or of a user
-    _Arm(
-        """
-SELECT 'live', '', '', '' FROM accounts_robot r
-  JOIN accounts_namespace n ON n.id = r.namespace_id
- WHERE r.id = %s AND r.is_active AND n.user_id IS NULL
-   AND (r.expires_at IS NULL OR r.expires_at > %s)""",
-        "r",
-    ),
-    _Arm(
-        """
-SELECT 'live', '', '', '' FROM accounts_robot r
-  JOIN accounts_namespace n ON n.id = r.namespace_id
-  JOIN accounts_user o ON o.id = n.user_id
- WHERE r.id = %s AND r.is_active AND o.is_active
-   AND (r.expires_at IS NULL OR r.expires_at > %s)""",
-        "r, o",
-    ),
-)
 _RIGHTS = (
-    _Arm(
+    Arm(
         """
 SELECT 'administrator', 'admin', '', t.name FROM accounts_team t
   JOIN accounts_membership m ON m.team_id = t.id
  WHERE t.organization_id = %s AND t.standing = 'admin' AND m.{kind}_id = %s""",
         "t, m",
     ),
-    _Arm(
+    Arm(
         """
 SELECT 'grant', g.role, g.tag_glob, '' FROM repositories_grant g
  WHERE g.repository_id = %s AND g.{kind}_id = %s""",
         "g",
     ),
-    _Arm(
+    Arm(
         """
 SELECT 'team', g.role, g.tag_glob, t.name FROM repositories_grant g
   JOIN accounts_team t ON t.id = g.team_id
@@ -284,7 +238,7 @@ SELECT 'team', g.role, g.tag_glob, t.name FROM repositories_grant g
         "t, m, g",
     ),
 )
-_STANDING = _Arm(
+_STANDING = Arm(
     """
 SELECT t.standing, t.name, '', '' FROM accounts_team t
   JOIN accounts_membership m ON m.team_id = t.id
@@ -293,27 +247,26 @@ SELECT t.standing, t.name, '', '' FROM accounts_team t
 )
 
 
-def _live_arms(actor: Actor) -> tuple[tuple[_Arm, ...], list[Any], str, int]:
+def _live_query(actor: Actor) -> tuple[tuple[Arm, ...], list[Any], str, int]:
     """Return SELECTs, their parameters, the subject's kind and id."""
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    parameters: list[Any]
+    arms, parameters = live_arms(actor)
+    selects = _live_selects(arms)
     if actor.robot_id is not None:
-        parameters = [actor.robot_id, now] * 2
-        return _LIVE_ROBOT, parameters, "robot", actor.robot_id
-    assert actor.user_id is not None, "an anonymous actor has no rights to read"
-    if actor.access_token_id is None:
-        if actor.epoch is None:
-            return (_LIVE_USER,), [actor.user_id], "user", actor.user_id
-        parameters = [actor.user_id, actor.epoch]
-        return (_LIVE_PASSWORD,), parameters, "user", actor.user_id
-    parameters = [actor.user_id, actor.access_token_id, now]
-    return (_LIVE_TOKEN,), parameters, "user", actor.user_id
+        return selects, parameters, "robot", actor.robot_id
+    assert actor.user_id is not None, "live_arms refuses anonymous actors"
+    return selects, parameters, "user", actor.user_id
+
+
+@cache  # of the four kinds of actors
+def _live_selects(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+    columns = "\nSELECT 'live', '', '', ''"
+    return tuple(Arm(f"{columns} {arm.sql}", arm.tables) for arm in arms)
 
 
 def _rights_query(
     actor: Actor, facts: RepositoryFacts, *, holds: bool
 ) -> tuple[str, list[Any]]:
-    live, parameters, kind, subject_id = _live_arms(actor)
+    live, parameters, kind, subject_id = _live_query(actor)
     return _union((*_RIGHTS, *live), kind, holds=holds), [
         facts.organization_id,
         subject_id,
@@ -326,7 +279,7 @@ def _rights_query(
 
 
 def _standing_query(actor: Actor, namespace: Namespace) -> tuple[str, list[Any]]:
-    live, parameters, kind, subject_id = _live_arms(actor)
+    live, parameters, kind, subject_id = _live_query(actor)
     return _union((_STANDING, *live), kind, holds=False), [
         namespace.organization_id,
         subject_id,
@@ -335,7 +288,7 @@ def _standing_query(actor: Actor, namespace: Namespace) -> tuple[str, list[Any]]
 
 
 @cache  # of the few queries that these SELECTs make
-def _union(arms: tuple[_Arm, ...], kind: str, *, holds: bool) -> str:
+def _union(arms: tuple[Arm, ...], kind: str, *, holds: bool) -> str:
     """Join SELECTs; a database with one writer at a time needs no locks to hold."""
     selects = [arm.sql.format(kind=kind) for arm in arms]
     if holds and connection.features.has_select_for_update:
