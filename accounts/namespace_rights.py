@@ -7,16 +7,27 @@ allow *admin* and to reach the namespace.
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.decisions import Decision
 from accounts.liveness import live_user
-from accounts.models import AccessToken, Membership, Namespace, Robot, Team, User
+from accounts.models import (
+    AccessToken,
+    Membership,
+    Namespace,
+    Organization,
+    Robot,
+    Team,
+    User,
+)
+from accounts.models.teams import ADMINISTERING, CREATING
 
 OWNER = "owner"  # of a person's namespace
 Standings = frozenset[str]
+ADMINISTERING_STANDINGS: Standings = frozenset({OWNER, ADMINISTERING})
+CREATING_STANDINGS: Standings = frozenset({OWNER, *CREATING})
 
 
 def may_administer(
@@ -39,13 +50,61 @@ def may_administer(
         )
     if standings is None:
         standings = standings_of(actor, namespace)
-    if standings & {OWNER, Team.Standing.ADMIN}:
+    if standings & ADMINISTERING_STANDINGS:
         return Decision(
             True, lambda: f"{actor} is in a team that administers *{namespace.name}*"
         )
     return Decision(
         False, lambda: f"{actor} is in no team that administers *{namespace.name}*"
     )
+
+
+def namespaces_administered_by(actor: Actor) -> QuerySet[Namespace]:
+    """Return the namespaces for which may_administer allows the actor."""
+    if Action.GRANT not in actor.ceiling.actions:
+        return Namespace.objects.none()
+    return namespaces_reached_by(actor, ADMINISTERING_STANDINGS)
+
+
+def namespaces_reached_by(actor: Actor, standings: Standings) -> QuerySet[Namespace]:
+    """Return the namespaces in reach of the token where the actor has a standing."""
+    found = namespaces_with_standing(actor, standings)
+    if actor.ceiling.is_everywhere:
+        return found
+    return found.filter(pk__in=actor.ceiling.namespace_ids or ())
+
+
+def namespaces_with_standing(
+    actor: Actor, standings: Standings = ADMINISTERING_STANDINGS
+) -> QuerySet[Namespace]:
+    """Return the namespaces in which standings_of has one of these.
+
+    The ceiling of the actor's token is the caller's question.
+    """
+    if actor.is_anonymous:
+        return Namespace.objects.none()
+    teams = teams_of(actor).filter(standing__in=standings - {OWNER})
+    found = Q(organization__in=teams.values("organization"))
+    if actor.user_id is not None and OWNER in standings:
+        found |= Q(user=actor.user_id)
+    return Namespace.objects.filter(Exists(live_rows(actor)), found)
+
+
+def administrators_of(namespace: Namespace) -> QuerySet[User]:
+    """Return the users whom may_administer allows, with a session of theirs."""
+    teams = Team.objects.administering().of_namespace(namespace)
+    return User.objects.filter(
+        live_user(), Q(pk=namespace.user_id) | Q(memberships__team__in=teams)
+    ).distinct()
+
+
+def organizations_of(actor: Actor) -> QuerySet[Organization]:
+    """Return the organizations whose people may_see_people shows to the actor."""
+    teams = memberships_of(actor).values("team")
+    found = Organization.objects.filter(teams__in=teams).distinct()
+    if actor.ceiling.is_everywhere:
+        return found
+    return found.filter(namespace__in=actor.ceiling.namespace_ids or ())
 
 
 def may_see_people(
@@ -127,6 +186,13 @@ def live_rows(actor: Actor) -> QuerySet[Any]:
         )
         users = users.filter(Exists(tokens))
     return users
+
+
+def teams_of(actor: Actor) -> QuerySet[Team]:
+    """Return the teams of an actor that can still act, which the caller asks."""
+    if actor.user_id is not None:
+        return Team.objects.filter(memberships__user=actor.user_id)
+    return Team.objects.filter(memberships__robot=actor.robot_id or 0)
 
 
 def memberships_of(actor: Actor) -> QuerySet[Membership]:

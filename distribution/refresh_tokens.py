@@ -20,6 +20,7 @@ from accounts.authentication import (
     find_live_access_token,
 )
 from accounts.events import AccountEvent, record_user_event
+from accounts.liveness import live_user
 from accounts.models import AccessToken, Robot, User
 from accounts.outages import optional_write
 from accounts.tokens import REFRESH_TOKEN_PREFIX, hash_token, is_token, make_token
@@ -67,9 +68,10 @@ def authenticate_refresh_token(secret: str) -> Actor:
 def logins_of(user: User) -> QuerySet[RefreshToken]:
     """Return what clients hold of the user and what works still, latest use first."""
     by_password = Q(access_token=None, password_mark=user.get_session_auth_hash())
+    is_kept = Q(live_user("user__"), user=user, revoked_at=None)
     by_token = Q(access_token__in=AccessToken.objects.live().filter(user=user))
     return (
-        RefreshToken.objects.filter(by_password | by_token, user=user, revoked_at=None)
+        RefreshToken.objects.filter(by_password | by_token, is_kept)
         .select_related("access_token")
         .order_by(Coalesce("last_used_at", "created_at").desc(), "-pk")
     )

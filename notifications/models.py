@@ -5,8 +5,9 @@ from django.db.models import Q
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent
+from accounts.namespace_rights import namespaces_administered_by
+from accounts.site_rights import administering_user
 from repositories.models import Event, Repository
-from repositories.models.repositories import namespaces_of
 
 SWITCHED_OFF = "webhook.switched_off"  # an event's kind, of the app webhooks
 # Of these, those are notified who administer the place.
@@ -36,8 +37,8 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         """
         pulled = Repository.objects.visible_to(actor).values("pk")
         hooked = Repository.objects.hooked_by(actor).values("pk")
-        of_namespace = Q(event__namespace__in=namespaces_of(actor))
-        of_site = Q(event__namespace_name="", user__is_superuser=True)
+        of_namespace = Q(event__namespace__in=namespaces_administered_by(actor))
+        of_site = Q(event__namespace_name="", user__in=administering_user(actor))
         may_hook = Q(event__repository__in=hooked) | Q(
             of_namespace | of_site, event__repository=None
         )

@@ -13,10 +13,12 @@ everybody is told exactly once; a worker that is killed begins again.
 from collections import defaultdict
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from accounts.actions import Action
-from accounts.models import Team, User
+from accounts.models import User
+from accounts.namespace_rights import administrators_of
+from accounts.site_rights import site_administrators
 from notifications.models import FOR_ADMINISTRATORS, Notification, tells_people
 from notifications.preferences import who_get_mail
 from repositories.models import Event, Repository, Watch
@@ -85,19 +87,12 @@ def _logins(repository: Repository, action: Action) -> set[str]:
 
 
 def _administrators(event: Event) -> QuerySet[User]:
-    users = User.objects.filter(is_active=True)
     if event.repository is not None:
-        return users.filter(username__in=_logins(event.repository, Action.HOOK))
+        logins = _logins(event.repository, Action.HOOK)
+        return User.objects.filter(username__in=logins)
     if event.namespace is not None:
-        admins = Team.objects.filter(
-            organization__isnull=False,
-            organization=event.namespace.organization_id,
-            standing=Team.Standing.ADMIN,
-        )
-        return users.filter(
-            Q(pk=event.namespace.user_id) | Q(memberships__team__in=admins)
-        ).distinct()
-    return users.filter(is_superuser=True)
+        return administrators_of(event.namespace)
+    return site_administrators()
 
 
 def _who_want_mail(user_ids: set[int]) -> set[int]:

@@ -19,9 +19,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from accounts.actions import Action
 from accounts.authentication import AuthenticationFailed, authenticate_token
 from accounts.models import Organization, User
+from accounts.site_rights import may_administer_site
 from distribution.models import Blob, Upload
 from registry_site.heartbeats import SCHEDULER, last_heartbeats
 from registry_site.queues import waiting_messages
@@ -58,17 +58,7 @@ def _may_read(request: HttpRequest) -> bool:
         actor = authenticate_token(secret)
     except AuthenticationFailed:
         return False
-    ceiling = actor.ceiling
-    if Action.GRANT not in ceiling.actions or not ceiling.covers(
-        repository_id=None, namespace_id=0
-    ):
-        return False  # a narrowed token is not for the whole site
-    return (
-        actor.user_id is not None
-        and User.objects.filter(
-            pk=actor.user_id, is_active=True, is_superuser=True
-        ).exists()
-    )
+    return bool(may_administer_site(actor))
 
 
 class SiteCollector(Collector):

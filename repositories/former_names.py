@@ -13,13 +13,16 @@ from django.db.models import Q
 from django.dispatch import receiver
 from django.utils import timezone
 
+from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.events import AccountEvent, record_account_event
 from accounts.former_names import free_namespace_name
-from accounts.models import FormerNamespaceName, Namespace, User
+from accounts.models import FormerNamespaceName, Namespace
 from accounts.models.namespaces import namespace_in_use
+from accounts.namespace_rights import namespaces_administered_by
+from accounts.site_rights import may_administer_site
 from repositories.models import FormerRepositoryName, Repository
-from repositories.models.repositories import may_all, namespaces_of
+from repositories.models.repositories import may_all
 
 LISTED_MAX = 500
 
@@ -114,7 +117,7 @@ def free_name(full_name: str, *, actor: Actor) -> bool:
 def _namespace_names(actor: Actor) -> Any:
     rows = FormerNamespaceName.objects.filter(freed_at=None)
     if not _is_administrator(actor):
-        rows = rows.filter(namespace__in=namespaces_of(actor))
+        rows = rows.filter(namespace__in=namespaces_administered_by(actor))
     return rows.select_related("namespace")
 
 
@@ -128,9 +131,9 @@ def _freed_by(actor: Actor) -> Q:
         return Q()
     if actor.is_anonymous:
         return Q(pk__in=())
-    own = Repository.objects.filter(may_all(actor))
+    own = Repository.objects.filter(may_all(actor, Action.CONFIGURE))
     return Q(repository__in=own.values("pk")) | Q(
-        repository=None, namespace__in=namespaces_of(actor)
+        repository=None, namespace__in=namespaces_administered_by(actor)
     )
 
 
@@ -138,9 +141,7 @@ def _is_administrator(actor: Actor) -> bool:
     """Tell whether it is an administrator of the site, or a command."""
     if actor.user_id is None:
         return actor.robot_id is None and bool(actor.name)
-    return User.objects.filter(
-        pk=actor.user_id, is_active=True, is_superuser=True
-    ).exists()
+    return bool(may_administer_site(actor))
 
 
 def _leads_to(row: FormerRepositoryName) -> str | None:

@@ -23,11 +23,11 @@ from django.db.models.functions import Concat
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.models import Namespace
+from accounts.namespace_rights import namespaces_with_standing
 from repositories.models import Category, Repository, RepositoryLabel, SearchEntry, Star
 from repositories.models.repositories import (
     granted_to,
     may_pull,
-    namespaces_of,
     within_ceiling,
 )
 from repositories.oci.platforms import bits_of
@@ -135,7 +135,7 @@ class Statements:
     @cached_property
     def _namespaces(self) -> list[int]:
         """The actor's namespaces: few, and known before the rest is planned."""
-        return list(namespaces_of(self.actor).values_list("pk", flat=True))
+        return list(namespaces_with_standing(self.actor).values_list("pk", flat=True))
 
     def _visible(self) -> QuerySet[SearchEntry]:
         """The matches that the actor may see, in one set; for few of them."""

@@ -7,8 +7,9 @@ token has to allow as much.
 from accounts.actions import Action
 from accounts.actors import Actor
 from accounts.decisions import Decision
-from accounts.models import Namespace, User
-from accounts.namespace_rights import is_live, may_administer
+from accounts.models import Namespace
+from accounts.namespace_rights import may_administer
+from accounts.site_rights import may_administer_site
 from repositories.models import Repository
 from repositories.rights.decisions import decide
 
@@ -25,15 +26,6 @@ def may_hook_namespace(actor: Actor, namespace: Namespace) -> Decision:
 
 def may_hook_site(actor: Actor) -> Decision:
     """Say whether the actor administers the site, with nothing that narrows it."""
-    ceiling = actor.ceiling
-    if (
-        actor.user_id is not None
-        and Action.HOOK in ceiling.actions
-        and Action.GRANT in ceiling.actions
-        and ceiling.repository_ids is None
-        and ceiling.namespace_ids is None
-        and is_live(actor)
-        and User.objects.filter(pk=actor.user_id, is_superuser=True).exists()
-    ):
-        return Decision(True, lambda: f"{actor} administers this site")
-    return Decision(False, lambda: f"{actor} does not administer this site")
+    if Action.HOOK not in actor.ceiling.actions:
+        return Decision(False, lambda: "the token does not allow to manage webhooks")
+    return may_administer_site(actor)

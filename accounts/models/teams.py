@@ -3,6 +3,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from accounts.models.fields import BytewiseCharField, ParagraphsField
+from accounts.models.namespaces import Namespace
 from accounts.names import TEAM_NAME_MAX_LENGTH
 
 OWNERS_TEAM = "owners"  # every organization has it, with standing admin, never empty
@@ -12,6 +13,16 @@ class TeamQuerySet(models.QuerySet["Team"]):
     def with_members(self) -> "TeamQuerySet":
         return self.prefetch_related(
             "memberships__user", "memberships__robot__namespace"
+        )
+
+    def administering(self) -> "TeamQuerySet":
+        """Keep the teams whose members administer their organization."""
+        return self.filter(standing=ADMINISTERING)
+
+    def of_namespace(self, namespace: Namespace) -> "TeamQuerySet":
+        """Keep the teams of a namespace's organization; a user's has none."""
+        return self.filter(
+            organization__isnull=False, organization=namespace.organization_id
         )
 
 
@@ -44,6 +55,16 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def administers(self) -> bool:
+        """Tell whether its members administer the organization."""
+        return self.standing == ADMINISTERING
+
+
+# The standing that administers the organization, and those that create repositories.
+ADMINISTERING = Team.Standing.ADMIN
+CREATING = (Team.Standing.CREATOR, ADMINISTERING)
 
 
 class MembershipDecision(models.Model):

@@ -19,8 +19,8 @@ from accounts.memberships import (
     remove_from_organization,
     remove_member,
 )
-from accounts.models import Organization, Robot, Team, User
-from accounts.namespace_rights import is_live, may_take_out
+from accounts.models import Robot, Team, User
+from accounts.namespace_rights import is_live, may_take_out, organizations_of
 from accounts.organizations import (
     change_organization,
     create_organization,
@@ -46,7 +46,7 @@ class OrganizationsView(ApiView):
     is_list = True
 
     def get(self, request: Request) -> Response:
-        mine = Organization.objects.of(self.actor).select_related("namespace")
+        mine = organizations_of(self.actor).select_related("namespace")
         return self.answer_list(mine, OrganizationSerializer)
 
     @extend_schema(

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from accounts.actions import Action
 from accounts.former_names import Moved
 from accounts.models import Namespace, User
-from accounts.namespace_rights import is_live
+from accounts.site_rights import may_administer_site
 from accounts.users import (
     LastAdministrator,
     change_user,
@@ -70,16 +70,7 @@ class AdministratorView(ApiView):
     """A view for site administrators, with their password or a full token."""
 
     def require_administrator(self) -> None:
-        user = User.objects.filter(pk=self.actor.user_id or 0).first()
-        ceiling = self.actor.ceiling
-        if (
-            user is None
-            or not user.is_superuser
-            or not is_live(self.actor)
-            or Action.GRANT not in ceiling.actions
-            or ceiling.repository_ids is not None
-            or ceiling.namespace_ids is not None
-        ):
+        if not may_administer_site(self.actor):
             raise PermissionDenied("only site administrators may do this")
 
 

@@ -246,7 +246,7 @@ def _ask_about_member(
 
 def _roles_of(page: NamespacePage, team: Team) -> list[str]:
     """Return what a team gives, of what the actor may see, in words."""
-    if team.standing == Team.Standing.ADMIN:
+    if team.administers:
         return [_("full access to %(organization)s") % {"organization": page.title}]
     grants = (
         Grant.objects.in_namespace(page.namespace)
@@ -322,7 +322,7 @@ def _render_teams(
         )
     )
     teams = Pages(found_teams, COLUMNS).get_page(page.request.GET.get("teams"))
-    columns = [team for team in teams if team.standing != Team.Standing.ADMIN]
+    columns = [team for team in teams if not team.administers]
     repositories = (
         seen.in_namespace(page.namespace)
         .filter(name__icontains=asked["q"])

@@ -142,9 +142,7 @@ def _administrators(repository: Repository) -> list[str]:
     namespace = repository.namespace
     if namespace.user_id is not None:
         return [namespace.name]
-    teams = Team.objects.filter(
-        organization=namespace.organization_id, standing=Team.Standing.ADMIN
-    )
+    teams = Team.objects.administering().of_namespace(namespace)
     return list(teams.order_by("name").values_list("name", flat=True))
 
 

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from accounts.actions import Action, Role
 from accounts.actors import Actor
-from accounts.models import NameReserved, Namespace, Team
+from accounts.models import NameReserved, Namespace
 from accounts.models.fields import BytewiseCharField, SummaryField
-from accounts.namespace_rights import live_rows
+from accounts.namespace_rights import live_rows, namespaces_with_standing, teams_of
 from database.sql import change_rows
 from repositories.models.grants import Grant
 from repositories.oci.references import NAME_MAX_LENGTH
@@ -55,15 +55,12 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
         Those are whoever might have deleted them: decisions.decide for the action
         destroy, said as a set, and held against it by the same test.
         """
-        if Action.DESTROY not in actor.ceiling.actions:
-            return self.none()
-        return self.filter(may_all(actor), deleted_at__gt=restorable_since())
+        is_restorable = Q(deleted_at__gt=restorable_since())
+        return self.filter(may_all(actor, Action.DESTROY), is_restorable)
 
     def hooked_by(self, actor: Actor) -> "RepositoryQuerySet":
         """Keep those whose webhooks the actor may change, as decide says of hook."""
-        if Action.HOOK not in actor.ceiling.actions:
-            return self.none()
-        return self.filter(may_all(actor), deleted_at=None)
+        return self.filter(may_all(actor, Action.HOOK), deleted_at=None)
 
     def past_restoring(self) -> "RepositoryQuerySet":
         """Keep the deleted ones that nobody can restore any more."""
@@ -121,15 +118,17 @@ def may_pull(actor: Actor, *, is_public: Q, repository: str = "pk") -> Q:
         return Q(pk__in=())
     right = (
         is_public
-        | Q(namespace__in=namespaces_of(actor))
+        | Q(namespace__in=namespaces_with_standing(actor))
         | Q(**{f"{repository}__in": granted_to(actor)})
     )
     return right & within_ceiling(actor, repository=repository)
 
 
-def may_all(actor: Actor) -> Q:
-    """Return the rule for what only the role admin gives, of repositories."""
-    administered = Q(namespace__in=namespaces_of(actor)) | Q(
+def may_all(actor: Actor, action: Action) -> Q:
+    """Return the rule for an action that only the role admin gives, of repositories."""
+    if action not in actor.ceiling.actions:
+        return Q(pk__in=())
+    administered = Q(namespace__in=namespaces_with_standing(actor)) | Q(
         pk__in=granted_to(actor, role=Role.ADMIN, tag_glob="")
     )
     return administered & within_ceiling(actor)
@@ -145,19 +144,6 @@ def within_ceiling(actor: Actor, *, repository: str = "pk") -> Q:
     )
 
 
-def namespaces_of(actor: Actor) -> "models.QuerySet[Namespace, Any]":
-    """Return the namespaces in which the actor has every right on everything."""
-    if actor.is_anonymous:
-        return Namespace.objects.none()
-    teams = Team.objects.filter(
-        standing=Team.Standing.ADMIN, **_member_of_team(actor)
-    ).values("organization")
-    own = Q(organization__in=teams)
-    if actor.user_id is not None:
-        own |= Q(user=actor.user_id)
-    return Namespace.objects.filter(Exists(live_rows(actor)), own).values("pk")
-
-
 def granted_to(actor: Actor, **grant: str) -> "models.QuerySet[Grant, Any]":
     """Return the ids of repositories that the actor or a team of it has a grant on.
 
@@ -168,16 +154,10 @@ def granted_to(actor: Actor, **grant: str) -> "models.QuerySet[Grant, Any]":
     direct = (
         Q(user=actor.user_id) if actor.user_id is not None else Q(robot=actor.robot_id)
     )
-    teams = Team.objects.filter(**_member_of_team(actor)).values("pk")
+    teams = teams_of(actor).values("pk")
     return Grant.objects.filter(
         Exists(live_rows(actor)), direct | Q(team__in=teams), **grant
     ).values("repository")
-
-
-def _member_of_team(actor: Actor) -> dict[str, int | None]:
-    if actor.user_id is not None:
-        return {"memberships__user": actor.user_id}
-    return {"memberships__robot": actor.robot_id}
 
 
 class Repository(models.Model):

@@ -15,7 +15,7 @@ from functools import cache, partial
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from accounts.actions import (
     ACTIONS_OF_ROLE,
@@ -27,7 +27,13 @@ from accounts.actions import (
 from accounts.actors import Actor
 from accounts.decisions import Decision
 from accounts.liveness import live_arms
-from accounts.models import Namespace, Team
+from accounts.models import Namespace
+from accounts.models.teams import ADMINISTERING
+from accounts.namespace_rights import (
+    CREATING_STANDINGS,
+    OWNER,
+    namespaces_reached_by,
+)
 from database.sql import Arm, fetch_rows
 from repositories.models import Repository, RepositoryFacts
 from repositories.oci.globs import matches
@@ -152,8 +158,8 @@ def may_create(actor: Actor, namespace: Namespace) -> Decision:
         return Decision(False, lambda: "create: refused, because nobody is signed in")
     sources = {row[0] for row in fetch_rows(*_standing_query(actor, namespace))}
     if actor.user_id is not None and actor.user_id == namespace.user_id:
-        sources.add("owner")
-    if "live" in sources and sources & {"owner", "creator", "admin"}:
+        sources.add(OWNER)
+    if "live" in sources and sources & CREATING_STANDINGS:
         return Decision(
             True, lambda: f"create: allowed, because {actor} may in *{namespace.name}*"
         )
@@ -167,22 +173,10 @@ def may_create(actor: Actor, namespace: Namespace) -> Decision:
 
 
 def namespaces_to_create_in(actor: Actor) -> QuerySet[Namespace]:
-    """Return the namespaces of which may_create is true; the same rule as a set."""
-    ceiling = actor.ceiling
-    if actor.user_id is None or Action.PUSH not in ceiling.actions:
+    """Return the namespaces in which may_create allows the actor to create one."""
+    if Action.PUSH not in actor.ceiling.actions:
         return Namespace.objects.none()
-    standings = (Team.Standing.CREATOR, Team.Standing.ADMIN)
-    found = Namespace.objects.filter(
-        Q(user=actor.user_id)
-        | Q(
-            organization__teams__in=Team.objects.filter(
-                standing__in=standings, memberships__user=actor.user_id
-            )
-        )
-    )
-    if ceiling.repository_ids is not None or ceiling.namespace_ids is not None:
-        found = found.filter(pk__in=ceiling.namespace_ids or ())
-    return found.distinct()
+    return namespaces_reached_by(actor, CREATING_STANDINGS)
 
 
 def rights_of(
@@ -220,7 +214,8 @@ _RIGHTS = (
         """
 SELECT 'administrator', 'admin', '', t.name FROM accounts_team t
   JOIN accounts_membership m ON m.team_id = t.id
- WHERE t.organization_id = %s AND t.standing = 'admin' AND m.{kind}_id = %s""",
+ WHERE t.organization_id = %s AND m.{kind}_id = %s
+   AND t.standing = '{administering}'""",
         "t, m",
     ),
     Arm(
@@ -290,7 +285,7 @@ def _standing_query(actor: Actor, namespace: Namespace) -> tuple[str, list[Any]]
 @cache  # of the few queries that these SELECTs make
 def _union(arms: tuple[Arm, ...], kind: str, *, holds: bool) -> str:
     """Join SELECTs; a database with one writer at a time needs no locks to hold."""
-    selects = [arm.sql.format(kind=kind) for arm in arms]
+    selects = [arm.sql.format(kind=kind, administering=ADMINISTERING) for arm in arms]
     if holds and connection.features.has_select_for_update:
         selects = [
             f"\nSELECT * FROM ({select} FOR SHARE OF {arm.tables}) AS held"

@@ -65,10 +65,7 @@ def _rights_by_actor(repository: Repository) -> dict[Actor, list[Right]]:
         actor = _live_actor(membership.user, membership.robot)
         if actor is None:
             continue
-        if (
-            team.standing == Team.Standing.ADMIN
-            and team.organization_id == namespace.organization_id
-        ):
+        if team.administers and team.organization_id == namespace.organization_id:
             rights[actor].append(Right("administrator", "admin", team=team.name))
         for grant in of_teams.get(team.pk, ()):
             rights[actor].append(Right("team", grant.role, grant.tag_glob, team.name))
@@ -78,13 +75,9 @@ def _rights_by_actor(repository: Repository) -> dict[Actor, list[Right]]:
 def _memberships(
     repository: Repository, team_ids: Iterable[int]
 ) -> Iterable[Membership]:
-    administers = Q(
-        team__standing=Team.Standing.ADMIN,
-        team__organization__isnull=False,
-        team__organization=repository.namespace.organization_id,
-    )
+    administering = Team.objects.administering().of_namespace(repository.namespace)
     return Membership.objects.filter(
-        administers | Q(team__in=list(team_ids))
+        Q(team__in=administering) | Q(team__in=list(team_ids))
     ).select_related("team", "user", "robot__namespace__user")
 
 

@@ -1,15 +1,11 @@
 """A new repository on its page (/new)."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from accounts.actors import ANONYMOUS
-from accounts.authentication import actor_of
-from accounts.models import Namespace, User
+from accounts.models import Namespace
 from repositories.models import Event, Repository
-from repositories.rights.decisions import may_create, namespaces_to_create_in
 from tests import make
 from tests.conftest import Cast
 from tests.pages import PageClient, title_of
@@ -104,21 +100,3 @@ def test_a_name_is_checked_while_it_is_typed(alice: PageClient, cast: Cast) -> N
     canary = "<script>alert(1)</script>"
     answer = alice.get("/new/check", params={"namespace": canary, "name": canary})
     assert canary not in answer.text
-
-
-def test_the_list_of_owners_is_the_rule_said_as_a_set(cast: Cast) -> None:
-    guild = make.organization(owner=cast.alice, name="guild")
-    make.team(guild, cast.bob, standing="creator")
-    make.team(guild, cast.carol, standing="member")
-    people: list[User] = [cast.alice, cast.bob, cast.carol, cast.dave]
-    namespaces: list[Any] = [
-        cast.acme.namespace,
-        guild.namespace,
-        *(person.namespace for person in people),
-    ]
-    for person in people:
-        actor = actor_of(person)
-        as_set = set(namespaces_to_create_in(actor))
-        one_by_one = {place for place in namespaces if may_create(actor, place)}
-        assert as_set & set(namespaces) == one_by_one, person
-    assert not namespaces_to_create_in(ANONYMOUS).exists()
