@@ -18,6 +18,7 @@ from accounts.models import (
 )
 from accounts.models.teams import OWNERS_TEAM
 from accounts.rates import take
+from database.rows import changes_of, save_changes
 
 # Sent with ``namespace`` and ``actor`` in the transaction that deletes a namespace:
 # the other apps let go of what they keep of it, or keep it from being deleted.
@@ -85,34 +86,26 @@ def change_organization(
     *, organization: Organization, actor: Actor, **fields: Any
 ) -> None:
     """Change the texts that people read of an organization."""
-    changed = [name for name in fields if getattr(organization, name) != fields[name]]
-    if not changed:
+    changes = changes_of(organization, fields)
+    if not changes:
         return
     with transaction.atomic():
-        for name in changed:
-            setattr(organization, name, fields[name])
-        organization.save(update_fields=changed)
+        save_changes(organization, changes)
         record_account_event(
             AccountEvent.ORGANIZATION_CHANGED,
             actor=actor,
             namespace=organization.namespace,
-            detail={"changed": changed},
+            detail={"changed": list(changes)},
         )
 
 
 def set_badges(*, namespace: Namespace, actor: Actor, **badges: bool) -> None:
     """Set or take ``is_official`` and ``is_verified``, for site administrators."""
-    changed = {
-        name: badge
-        for name, badge in badges.items()
-        if getattr(namespace, name) != badge
-    }
-    if not changed:
+    changes = changes_of(namespace, badges)
+    if not changes:
         return
     with transaction.atomic():
-        for name, badge in changed.items():
-            setattr(namespace, name, badge)
-        namespace.save(update_fields=list(changed))
+        save_changes(namespace, changes)
         is_users = namespace.organization_id is None
         record_account_event(
             AccountEvent.USER_CHANGED
@@ -120,7 +113,7 @@ def set_badges(*, namespace: Namespace, actor: Actor, **badges: bool) -> None:
             else AccountEvent.ORGANIZATION_CHANGED,
             actor=actor,
             namespace=namespace,
-            detail={"changed": list(changed), **changed},
+            detail={"changed": list(changes), **changes},
         )
 
 

@@ -18,6 +18,7 @@ from accounts.tokens import (
     hold_maker,
     make_token,
 )
+from database.rows import changes_of, save_changes
 
 
 def create_robot(
@@ -78,19 +79,17 @@ def change_robot(*, robot: Robot, actor: Actor, **fields: Any) -> None:
 
     Raises OutlivesMaker for an expiry after that of the token in use.
     """
-    changed = [name for name in fields if getattr(robot, name) != fields[name]]
-    if not changed:
+    changes = changes_of(robot, fields)
+    if not changes:
         return
-    if "expires_at" in changed:
-        check_lifetime(actor, fields["expires_at"])
+    detail: dict[str, Any] = {"changed": list(changes)}
+    if "expires_at" in changes:
+        check_lifetime(actor, changes["expires_at"])
+        changes["reminded_at"] = None
     with transaction.atomic():
-        for name in changed:
-            setattr(robot, name, fields[name])
-        if "expires_at" in changed:
-            robot.reminded_at = None
-        robot.save(update_fields=[*changed, "reminded_at"])
-        detail: dict[str, Any] = {"changed": changed, "is_active": robot.is_active}
-        if "expires_at" in changed:
+        save_changes(robot, changes)
+        detail["is_active"] = robot.is_active
+        if "expires_at" in changes:
             detail["expires_at"] = _as_text(robot.expires_at)
         _record(AccountEvent.ROBOT_CHANGED, robot, actor, **detail)
 

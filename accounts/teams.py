@@ -9,6 +9,7 @@ from accounts.events import AccountEvent, record_account_event
 from accounts.models import Team
 from accounts.models.teams import OWNERS_TEAM
 from accounts.rates import take
+from database.rows import changes_of, save_changes
 
 
 class OwnersTeamStays(ValueError):
@@ -31,21 +32,19 @@ def change_team(*, team: Team, actor: Actor, **fields: Any) -> None:
 
     Raises OwnersTeamStays, and IntegrityError when another team has the name.
     """
-    changed = [name for name in fields if getattr(team, name) != fields[name]]
-    if not changed:
+    changes = changes_of(team, fields)
+    if not changes:
         return
     if team.name == OWNERS_TEAM:
         raise OwnersTeamStays
-    before = {name: getattr(team, name) for name in changed}
+    before = {name: getattr(team, name) for name in changes}
     with transaction.atomic():
-        for name in changed:
-            setattr(team, name, fields[name])
-        team.save(update_fields=changed)
+        save_changes(team, changes)
         _record(
             AccountEvent.TEAM_CHANGED,
             team,
             actor,
-            changed=changed,
+            changed=list(changes),
             standing=team.standing,
             was={n: str(v) for n, v in before.items() if n in {"name", "standing"}},
         )

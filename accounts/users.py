@@ -17,6 +17,7 @@ from accounts.memberships import remove_from_organization
 from accounts.models import Membership, Namespace, Organization, Team, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.organizations import delete_namespace, rename_namespace
+from database.rows import changes_of, save_changes
 
 # Sent with ``user`` and ``actor`` in the transaction that suspends an account.
 user_suspended = Signal()
@@ -85,30 +86,27 @@ def change_user(*, user: User, actor: Actor, **fields: Any) -> None:
     LastAdministrator for the last one of the site, and IntegrityError when another
     account has the email address.
     """
-    changed = [name for name in fields if getattr(user, name) != fields[name]]
-    if not changed:
+    changes = changes_of(user, fields)
+    if not changes:
         return
-    if "email" in changed and is_address_taken(fields["email"], by_other_than=user):
+    if "email" in changes and is_address_taken(fields["email"], by_other_than=user):
         raise AddressTaken
     with transaction.atomic():
-        if any(name in changed and not fields[name] for name in _STANDING):
+        if any(not changes.get(name, True) for name in _STANDING):
             keep_administrator(user)
-        for name in changed:
-            setattr(user, name, fields[name])
-        user.save(update_fields=changed)
-        if "is_active" in changed:
-            changed.remove("is_active")
+        save_changes(user, changes)
+        if changes.pop("is_active", None) is not None:
             if user.is_active:
                 record_user_event(AccountEvent.USER_ACTIVATED, user=user, actor=actor)
             else:
                 _suspend(user, actor)
-        if changed:
-            quoted = {name: fields[name] for name in changed if name in QUOTED_FIELDS}
+        if changes:
+            quoted = {name: changes[name] for name in changes if name in QUOTED_FIELDS}
             record_user_event(
                 AccountEvent.USER_CHANGED,
                 user=user,
                 actor=actor,
-                detail={"changed": changed, **quoted},
+                detail={"changed": list(changes), **quoted},
             )
 
 

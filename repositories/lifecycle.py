@@ -28,6 +28,7 @@ from accounts.organizations import namespace_leaves
 from accounts.rates import take
 from accounts.users import account_leaves
 from database.crash_points import crash_point
+from database.rows import changes_of, save_changes
 from repositories.events.recording import record_event, record_in_namespace
 from repositories.former_names import keep_former_name, take_own_name
 from repositories.models import (
@@ -124,21 +125,17 @@ def change_visibility(*, repository: Repository, visibility: str, actor: Actor) 
 
 def describe_repository(*, repository: Repository, actor: Actor, **texts: str) -> None:
     """Change the texts that people read: description and readme."""
-    changed = [
-        name for name, text in texts.items() if getattr(repository, name) != text
-    ]
-    if not changed:
+    changes = changes_of(repository, texts)
+    if not changes:
         return
     take("readmes", actor)
     with transaction.atomic():
-        for name in changed:
-            setattr(repository, name, texts[name])
-        repository.save(update_fields=changed)
+        save_changes(repository, changes)
         record_event(
             kind=Event.Kind.REPOSITORY_CHANGED,
             repository=repository.facts,
             actor=actor,
-            detail={"changed": changed},
+            detail={"changed": list(changes)},
         )
 
 

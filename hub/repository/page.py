@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actions import Action
 from accounts.actors import Actor
-from accounts.requests import SignInNeeded, actor_of_page
+from accounts.requests import actor_of_page, require
 from repositories.models import Event, Repository, Star, Tag, Watch
 from repositories.rights.access import visible_repository
 from repositories.rights.decisions import (
@@ -61,12 +60,7 @@ class RepositoryPage:
 
     def require(self, action: Action, tag: str | None = None) -> None:
         """Go on, or refuse with the reason; who did not sign in is asked to."""
-        decision = decide(self.actor, action, self.repository, tag)
-        if decision:
-            return
-        if self.actor.is_anonymous:
-            raise SignInNeeded
-        raise PermissionDenied(decision.reason)
+        require(decide(self.actor, action, self.repository, tag), self.actor)
 
     @property
     def url(self) -> str:
