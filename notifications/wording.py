@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from accounts.events import AccountEvent
 from notifications.models import FOR_ADMINISTRATORS, SWITCHED_OFF, Notification
+from repositories.events.words import WORDS
 from repositories.models import Event
 
 
@@ -28,7 +29,7 @@ def told_of(notification: Notification) -> Told:
     event = notification.event
     is_warning = event.kind in FOR_ADMINISTRATORS
     return Told(
-        icon="circle-alert" if is_warning else "upload",
+        icon="circle-alert" if is_warning else WORDS[event.kind].icon,
         headline=headline_of(event),
         explanation=explanation_of(event),
         is_code=not is_warning,

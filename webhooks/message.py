@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from repositories.events.words import WORDS
+
 
 class EventName(StrEnum):
     """What a webhook may be told of (interfaces.md)."""
@@ -113,11 +115,10 @@ class Message:
         A test says that it is one, in every message.
         """
         who = self.actor or "somebody"
-        words = {
-            "repository.visibility": f"made {self.detail.get('visibility', 'changed')}"
-        }
+        visibility = self.detail.get("visibility", "changed")
+        words = WORDS[self.kind].plain.format(visibility=visibility)
         test = "Test from Berth: " if self.is_test else ""
-        return f"{test}{who} {words.get(self.kind, self.action)}"
+        return f"{test}{who} {words}"
 
 
 def seconds_of(time: str) -> int:

@@ -13,6 +13,8 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from accounts.events import AccountEvent
+from repositories.events.words import WORDS
 from repositories.models import Event, Manifest, ManifestReference, Repository
 from repositories.oci.artifacts import ArtifactKind, kind_of
 from repositories.oci.documents import ReferenceKind
@@ -84,13 +86,24 @@ def _tell_attached(
 
 
 def _tell(repository: Repository, event: Event) -> Told:
-    icon, say = _SENTENCES.get(event.kind, ("activity", _say_kind))
+    sentence = SENTENCES.get(event.kind)
+    say = sentence.long if sentence else None
+    icon = WORDS[event.kind].icon if say else "activity"
+    say = say or _say_kind
     return Told(
         event,
         icon,
         say(repository, event.detail if isinstance(event.detail, dict) else {}, event),
         is_live=event.kind in {Event.Kind.TAG_PUSHED, Event.Kind.MANIFEST_PUSHED},
     )
+
+
+def short_line(event: Event) -> Told:
+    """Turn an event into a line among those of other repositories. No query."""
+    say = SENTENCES[event.kind].short
+    assert say is not None, "the list asks for kinds that have a short sentence"
+    detail = event.detail if isinstance(event.detail, dict) else {}
+    return Told(event, WORDS[event.kind].icon, say(event, detail))
 
 
 def _tag(repository: Repository, detail: dict[str, Any]) -> SafeString:
@@ -134,7 +147,7 @@ def _say_tag_back(
     repository: Repository, detail: dict[str, Any], event: Event
 ) -> SafeString:
     return format_html(
-        _("brought {tag} back, {digest}"),
+        _("restored {tag}, {digest}"),
         tag=_tag(repository, detail),
         digest=_digest(repository, detail.get("digest")),
     )
@@ -226,34 +239,124 @@ def _say_kind(
     return format_html('<span class="mono">{}</span>', event.kind)
 
 
+# --- short ones, which name the repository
+
+
+def _image(event: Event, detail: dict[str, Any]) -> SafeString:
+    """Write api:2.8.1, with the page that it leads to."""
+    assert event.repository is not None, "events of what is seen were asked for"
+    tag = str(detail.get("tag", ""))
+    return format_html(
+        '<a class="mono plain" href="{}:{}">{}:{}</a>',
+        event.repository.get_absolute_url(),
+        tag,
+        event.repository.name,
+        tag,
+    )
+
+
+def _short_of_tag(words: str) -> "Short":
+    return lambda event, detail: format_html(_(words), image=_image(event, detail))
+
+
+def _short_deleted(event: Event, detail: dict[str, Any]) -> SafeString:
+    assert event.repository is not None, "events of what is seen were asked for"
+    name = f"{event.repository.name}:{detail.get('tag', '')}"
+    image = format_html('<span class="mono">{}</span>', name)
+    return format_html(_("deleted {image}"), image=image)
+
+
+def _short_of_repository(words: str) -> "Short":
+    def say(event: Event, detail: dict[str, Any]) -> SafeString:
+        assert event.repository is not None, "events of what is seen were asked for"
+        address = event.repository.get_absolute_url()
+        name = format_html(
+            '<a class="plain" href="{}">{}</a>', address, event.repository.name
+        )
+        return format_html(_(words), name=name)
+
+    return say
+
+
+def _short_visibility(event: Event, detail: dict[str, Any]) -> SafeString:
+    if detail.get("visibility") == Repository.Visibility.PUBLIC:
+        return _short_of_repository("made {name} public")(event, detail)
+    return _short_of_repository("made {name} private")(event, detail)
+
+
+def _short_of_member(words: str, of_oneself: str) -> "Short":
+    def say(event: Event, detail: dict[str, Any]) -> SafeString:
+        is_own = event.actor_name == detail.get("member")
+        return format_html(
+            _(of_oneself if is_own else words),
+            member=format_html("<b>{}</b>", detail.get("member", "")),
+            team=format_html("<b>{}</b>", detail.get("team", "")),
+        )
+
+    return say
+
+
+def _short_of_robot(words: str) -> "Short":
+    return lambda event, detail: format_html(
+        _(words), robot=format_html("<b>{}</b>", detail.get("robot", ""))
+    )
+
+
 Say = Callable[[Repository, dict[str, Any], Event], SafeString]
-_SENTENCES: dict[str, tuple[str, Say]] = {
-    Event.Kind.REPOSITORY_CREATED: ("package-plus", _plain("created the repository")),
-    Event.Kind.REPOSITORY_CHANGED: ("pencil", _say_changed),
-    Event.Kind.REPOSITORY_VISIBILITY: ("eye", _say_visibility),
-    Event.Kind.REPOSITORY_RENAMED: ("pencil", _say_renamed),
-    Event.Kind.REPOSITORY_TRANSFERRED: ("send", _say_transferred),
-    Event.Kind.REPOSITORY_DELETED: ("trash-2", _plain("deleted the repository")),
-    Event.Kind.REPOSITORY_RESTORED: ("undo-2", _plain("restored the repository")),
-    Event.Kind.GRANT_SET: ("user-plus", _say_grant),
-    Event.Kind.GRANT_REMOVED: ("user-minus", _say_grant),
-    Event.Kind.TAG_PUSHED: ("upload", _say_push),
-    Event.Kind.TAG_DELETED: ("trash-2", _say_tag_gone),
-    Event.Kind.TAG_RESTORED: ("undo-2", _say_tag_back),
-    Event.Kind.MANIFEST_PUSHED: (
-        "upload",
-        _say_manifest("pushed {digest} without a tag"),
+Short = Callable[[Event, dict[str, Any]], SafeString]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """How an event reads on the page of its repository, and among those of others.
+
+    None where such a list leaves it out.
+    """
+
+    long: Say | None = None
+    short: Short | None = None
+
+
+SENTENCES: dict[str, Sentence] = {
+    Event.Kind.REPOSITORY_CREATED: Sentence(
+        _plain("created the repository"), _short_of_repository("created {name}")
     ),
-    Event.Kind.MANIFEST_DELETED: (
-        "trash-2",
-        _say_manifest("deleted the manifest {digest}"),
+    Event.Kind.REPOSITORY_CHANGED: Sentence(_say_changed),
+    Event.Kind.REPOSITORY_VISIBILITY: Sentence(_say_visibility, _short_visibility),
+    Event.Kind.REPOSITORY_RENAMED: Sentence(
+        _say_renamed, _short_of_repository("renamed a repository to {name}")
     ),
-    # Of the app webhooks, which this one does not know.
-    "webhook.created": ("webhook", _say_webhook("made the webhook {name}")),
-    "webhook.changed": ("webhook", _say_webhook("changed the webhook {name}")),
-    "webhook.deleted": ("webhook", _say_webhook("deleted the webhook {name}")),
-    "webhook.switched_off": (
-        "webhook",
-        _say_webhook("switched the webhook {name} off, because it kept failing"),
+    Event.Kind.REPOSITORY_TRANSFERRED: Sentence(_say_transferred),
+    Event.Kind.REPOSITORY_DELETED: Sentence(_plain("deleted the repository")),
+    Event.Kind.REPOSITORY_RESTORED: Sentence(_plain("restored the repository")),
+    Event.Kind.GRANT_SET: Sentence(_say_grant),
+    Event.Kind.GRANT_REMOVED: Sentence(_say_grant),
+    Event.Kind.TAG_PUSHED: Sentence(_say_push, _short_of_tag("pushed {image}")),
+    Event.Kind.TAG_DELETED: Sentence(_say_tag_gone, _short_deleted),
+    Event.Kind.TAG_RESTORED: Sentence(_say_tag_back, _short_of_tag("restored {image}")),
+    Event.Kind.MANIFEST_PUSHED: Sentence(
+        _say_manifest("pushed {digest} without a tag")
+    ),
+    Event.Kind.MANIFEST_DELETED: Sentence(
+        _say_manifest("deleted the manifest {digest}")
+    ),
+    AccountEvent.MEMBER_ADDED: Sentence(
+        short=_short_of_member("added {member} to {team}", "joined {team}")
+    ),
+    AccountEvent.MEMBER_REMOVED: Sentence(
+        short=_short_of_member("removed {member} from {team}", "left {team}")
+    ),
+    AccountEvent.ROBOT_CREATED: Sentence(
+        short=_short_of_robot("created robot {robot}")
+    ),
+    AccountEvent.ROBOT_TOKEN_REPLACED: Sentence(
+        short=_short_of_robot("replaced the token of {robot}")
+    ),
+    # Of the app webhooks, which is on a floor above.
+    "webhook.created": Sentence(_say_webhook("created the webhook {name}")),
+    "webhook.changed": Sentence(_say_webhook("changed the webhook {name}")),
+    "webhook.deleted": Sentence(_say_webhook("deleted the webhook {name}")),
+    "webhook.switched_off": Sentence(
+        _say_webhook("switched the webhook {name} off, because it kept failing")
     ),
 }

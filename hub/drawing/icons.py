@@ -11,7 +11,7 @@ from lucide.templatetags.lucide import lucide
 
 ICONS = (
     *("activity", "anchor", "archive", "arrow-down-to-line", "arrow-down-up"),
-    *("arrow-left", "arrow-right", "arrow-up-from-line", "at-sign", "badge-check"),
+    *("arrow-left", "arrow-right", "at-sign", "badge-check"),
     *("ban", "bell", "book-open", "bot", "boxes", "braces", "building-2"),
     *("calendar-clock", "chart-no-axes-column", "check", "chevron-down"),
     *("chevron-left", "chevron-right", "chevron-up", "circle", "circle-alert"),
