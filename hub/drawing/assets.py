@@ -4,7 +4,7 @@ They are joined when the server first wants them, so there is nothing to build, 
 page asks for one file of each. The address carries a fingerprint of the content, so
 browsers may keep it for ever.
 
-    berth.css    static/css: tokens, base, layout, surfaces, components/*, utilities
+    berth.css    static/css/*, in the order of STYLES
     berth.js     static/js/*, except theme.js, which has to run before the first paint
     icons.svg    hub/drawing/icons.py
 """
@@ -25,6 +25,12 @@ from hub.drawing.icons import sprite
 
 FINGERPRINT_LENGTH = 12
 STATIC_FOLDER: Path = settings.BASE_DIR / "static"
+STYLES = (  # of rules with the same weight, the later one wins
+    *("tokens", "base", "layout", "navigation", "controls", "forms", "panels"),
+    *("lists", "tables", "badges", "pictures", "text", "feedback"),
+    *("explore", "repository", "account"),  # of single pages
+    "utilities",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,7 @@ class Asset:
 
 
 def _stylesheet() -> str:
-    css = STATIC_FOLDER / "css"
-    paths = [
-        *(css / f"{name}.css" for name in ("tokens", "base", "layout", "surfaces")),
-        *sorted((css / "components").glob("*.css"), key=lambda path: path.stem),
-        css / "utilities.css",
-    ]
+    paths = (STATIC_FOLDER / "css" / f"{name}.css" for name in STYLES)
     return "\n".join(path.read_text() for path in paths)
 
 

@@ -9,8 +9,8 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, String
 from pygments.util import ClassNotFound
 
 CODE_MAX_LENGTH = 20_000  # of one text in colours; more is plain
-# The classes of static/css/components/code.css, by what Pygments finds.
-_CLASSES = (
+# The classes of static/css/text.css, by what Pygments finds.
+CLASSES_OF_CODE = (
     (Comment, "c"),
     (Keyword, "k"),
     (Name.Tag, "k"),  # the members of JSON, too
@@ -34,6 +34,6 @@ def _pieces(code: str, language: str) -> Iterator[str]:
         yield escape(code)
         return
     for kind, text in lexer.get_tokens(code):
-        class_ = next((class_ for of, class_ in _CLASSES if kind in of), "")
+        class_ = next((class_ for of, class_ in CLASSES_OF_CODE if kind in of), "")
         safe = escape(text)
         yield f'<span class="{class_}">{safe}</span>' if class_ else safe
