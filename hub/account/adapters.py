@@ -89,7 +89,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
         """Lead whoever was invited back to the invitation."""
         if _followed(request).exists():
-            return f"/invitations/{request.session[INVITATION_IN_SESSION]}"
+            secret = request.session[INVITATION_IN_SESSION]
+            return reverse("invitation-page", args=[secret])
         return str(super().get_signup_redirect_url(request))
 
     def clean_username(self, username: str, shallow: bool = False) -> str:

@@ -28,7 +28,7 @@ def invitation_page(request: HttpRequest, secret: str) -> HttpResponse:
     organization = invitation.team.organization.namespace.name
     if request.method == "POST":
         take_answer(request, invitation, signed_in_user(request))
-        return redirect(f"/{organization}")
+        return redirect("repositories:namespace", organization)
     if not request.user.is_authenticated:
         # Lets its holder make an account where only the invited may (adapters.py).
         request.session[INVITATION_IN_SESSION] = secret

@@ -30,7 +30,7 @@ def new_organization(request: HttpRequest) -> HttpResponse:
         else:
             name = organization.namespace.name
             show_toast(request, _("%(name)s created.") % {"name": name})
-            return redirect(f"/{name}")
+            return redirect("repositories:namespace", name)
     return render(
         request,
         "accounts/new_organization.html",

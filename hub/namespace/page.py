@@ -94,7 +94,7 @@ class NamespacePage:
                     self._tab("defaults", _("Defaults"), "shield-check", current)
                 )
             # The pages of another app, below the same address.
-            webhooks = f"/{self.namespace.name}/-/webhooks"
+            webhooks = reverse("webhooks:namespace-list", args=[self.namespace.name])
             is_current = current == "webhooks"
             tabs.append(Tab(webhooks, _("Webhooks"), "webhook", is_current))
             tabs.append(self._tab("audit", _("Audit log"), "history", current))

@@ -132,5 +132,5 @@ def _show_official(request: HttpRequest, name: str) -> HttpResponse:
     try:
         repository = visible_repository(actor, DEFAULT_NAMESPACE, name)
     except Moved as moved:
-        return redirect(f"/{moved.names['namespace']}/{moved.names['name']}")
-    return redirect(f"/{repository.full_name}")
+        return redirect("repositories:overview", **moved.names)
+    return redirect(repository)

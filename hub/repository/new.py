@@ -48,7 +48,7 @@ def new_repository(request: HttpRequest) -> HttpResponse:
         except IntegrityError:  # somebody was a moment quicker than the form's question
             form.add_error("name", _("There is a repository of this name."))
         else:
-            return redirect(f"/{repository.full_name}")
+            return redirect(repository)
     return render(
         request,
         "repositories/new.html",

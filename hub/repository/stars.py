@@ -19,6 +19,6 @@ def change_star(request: HttpRequest, namespace: str, name: str) -> HttpResponse
     change = star if is_starred else unstar
     repository.star_count = change(repository=repository, user=user)
     if "HX-Request" not in request.headers:
-        return redirect_back(request, f"/{repository.full_name}")
+        return redirect_back(request, repository.get_absolute_url())
     repository.is_starred = is_starred  # type: ignore[attr-defined]
     return render(request, "components/star.html", {"repository": repository})

@@ -19,6 +19,6 @@ def change_watch(request: HttpRequest, namespace: str, name: str) -> HttpRespons
     change = watch if is_watched else unwatch
     change(repository=repository, user=user)
     if "HX-Request" not in request.headers:
-        return redirect_back(request, f"/{repository.full_name}")
+        return redirect_back(request, repository.get_absolute_url())
     repository.is_watched = is_watched  # type: ignore[attr-defined]
     return render(request, "components/watch.html", {"repository": repository})

@@ -157,3 +157,15 @@ def test_no_box_in_a_form_reloads_a_list_by_chance() -> None:
             for part in trigger.split(","):
                 if part.split()[0] == "change" and "from:" not in part:
                     assert "target:" in part, f"{path.name}: {trigger}"
+
+
+def test_no_template_writes_out_an_address() -> None:
+    """Addresses come from ``{% url %}`` or from the row that has one."""
+    written = {
+        (path.name, address)
+        for path in TEMPLATES
+        for address in re.findall(
+            r'(?:href|src|action|hx-get|hx-post)="(/[^"]*)"', path.read_text()
+        )
+    }
+    assert not written
