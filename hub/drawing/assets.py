@@ -26,8 +26,8 @@ from hub.drawing.icons import sprite
 FINGERPRINT_LENGTH = 12
 STATIC_FOLDER: Path = settings.BASE_DIR / "static"
 STYLES = (  # of rules with the same weight, the later one wins
-    *("tokens", "base", "layout", "navigation", "controls", "forms", "panels"),
-    *("lists", "tables", "badges", "pictures", "text", "feedback"),
+    *("tokens", "base", "layout", "navigation", "text", "panels", "controls"),
+    *("forms", "lists", "tables", "badges", "pictures", "feedback"),
     *("explore", "repository", "account"),  # of single pages
     "utilities",
 )
