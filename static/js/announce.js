@@ -5,6 +5,8 @@ const berth = {
     place.textContent = "";
     setTimeout(() => { place.textContent = text; }, 50);
   },
+  /* What a page says for the scripts, in its language (components/announcer.html). */
+  word(name) { return document.getElementById("announcer").dataset[name]; },
   isTyping(event) {
     return event.ctrlKey || event.metaKey || event.altKey
       || event.target.closest?.("input, textarea, select, [contenteditable], dialog, [popover]") !== null;

@@ -32,12 +32,12 @@
     try {
       await copy(button.dataset.copy);
     } catch {
-      berth.announce("Not copied");
+      berth.announce(berth.word("notCopied"));
       return;
     }
     button.focus();
     button.setAttribute("data-copied", "");
-    berth.announce("Copied");
+    berth.announce(berth.word("copied"));
     setTimeout(() => button.removeAttribute("data-copied"), 1500);
   });
 })();

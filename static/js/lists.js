@@ -1,10 +1,10 @@
-/* Lists with boxes to tick: data-check-all ticks those of its form, data-check-count counts them. */
+/* Lists with boxes to tick: data-check-all ticks those of its form, data-check-count="{count} selected" counts them. */
 (() => {
   const boxes = (form) => [...form.querySelectorAll("input[type=checkbox][name=tag]")];
   const count = () => {
     for (const place of document.querySelectorAll("[data-check-count]")) {
       const ticked = boxes(place.closest("form")).filter((box) => box.checked).length;
-      place.textContent = `${ticked} ${place.dataset.checkCount}`;
+      place.textContent = place.dataset.checkCount.replace("{count}", ticked);
     }
     /* The box for all shows what is ticked, whoever ticked it. */
     for (const all of document.querySelectorAll("[data-check-all]")) {

@@ -26,9 +26,10 @@ const sendWithoutHtmx = (event) => {
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
   if (status === 401) { sendWithoutHtmx(event); return; }
-  berth.toast(status === 429 ? "Too many requests: wait a little" : status === 404 ? "This is not there any more" : status === 403 ? "You may not do this" : "This did not work; try again");
+  const words = { 403: "refused", 404: "missing", 429: "limited" };
+  berth.toast(berth.word(words[status] ?? "failed"));
 });
-document.addEventListener("htmx:sendError", () => berth.toast("The server does not answer; try again"));
+document.addEventListener("htmx:sendError", () => berth.toast(berth.word("unreachable")));
 /* A form that is on its way ignores a second press. */
 addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method !== "post") return;

@@ -169,3 +169,25 @@ def test_no_template_writes_out_an_address() -> None:
         )
     }
     assert not written
+
+
+def test_words_of_scripts_come_from_the_page() -> None:
+    """What people read is translated: in a script it is ``berth.word("copied")``."""
+    scripts = {
+        path.name: re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        for path in (PROJECT_FOLDER / "static/js").glob("*.js")
+    }
+    said = {
+        (name, words)
+        for name, script in scripts.items()
+        for words in re.findall(r"""(?:announce|toast)\(["'`][^\n]*""", script)
+        + re.findall(r"""["'`][A-Z][a-z]+(?: [^"'`\n]*)?["'`]""", script)
+    }
+    assert not said
+    page = (PROJECT_FOLDER / "templates/components/announcer.html").read_text()
+    offered = set(re.findall(r"\bdata-([a-z-]+)=", page))
+    source = "\n".join(scripts.values())
+    used = set(re.findall(r'berth\.word\("(\w+)"\)', source))
+    used |= set(re.findall(r'(?:\b\d{3}:|words\[status\] \?\?) "(\w+)"', source))
+    in_page = {re.sub("([A-Z])", r"-\1", word).lower() for word in used}
+    assert in_page == offered
