@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import F, OrderBy, OuterRef, Sum, Window
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.former_names import Moved
@@ -132,5 +133,5 @@ def _show_official(request: HttpRequest, name: str) -> HttpResponse:
     try:
         repository = visible_repository(actor, DEFAULT_NAMESPACE, name)
     except Moved as moved:
-        return redirect("repositories:overview", **moved.names)
+        return redirect(reverse("repositories:overview", kwargs=moved.names))
     return redirect(repository)
