@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from distribution.bodies import Body, receive
 from distribution.manifests import put_manifest
-from distribution.uploads import push_whole_blob
+from distribution.uploads.requests import push_whole_blob
 from repositories.models import Manifest, RepositoryFacts
 from repositories.oci import media_types
 from repositories.oci.digests import digest_of

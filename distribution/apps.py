@@ -7,4 +7,5 @@ class DistributionConfig(AppConfig):
 
     def ready(self) -> None:
         # They register, or listen to what accounts tells.
-        from distribution import checks, uploads  # noqa: F401
+        from distribution import checks  # noqa: F401
+        from distribution.uploads import sessions  # noqa: F401

@@ -32,15 +32,15 @@ urlpatterns = [
     re_path("^v2/_oci/ext/discover/?$", Resource(GET=catalog.list_extensions)),
     re_path(
         f"^v2/{NAME}/blobs/uploads/?$",
-        Resource(POST=uploads.start_upload),  # end-4a, end-4b, end-4c, end-11
+        Resource(POST=uploads.post_upload),  # end-4a, end-4b, end-4c, end-11
     ),
     re_path(
         f"^v2/{NAME}/blobs/uploads/(?P<uuid>[^/]+)/?$",
         Resource(
-            PATCH=uploads.append_to_upload,  # end-5
-            PUT=uploads.finish_upload,  # end-6
+            PATCH=uploads.patch_upload,  # end-5
+            PUT=uploads.put_upload,  # end-6
             GET=uploads.get_upload,  # end-13
-            DELETE=uploads.cancel_upload,  # end-14
+            DELETE=uploads.delete_upload,  # end-14
         ),
     ),
     re_path(

@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.actions import Action
 from distribution import scopes
-from distribution import uploads as verbs
 from distribution.blobs import (
     find_blob,
     find_mount_source,
@@ -36,7 +35,18 @@ from distribution.headers import (
 )
 from distribution.models import Upload
 from distribution.scopes import Scope
-from distribution.uploads import ContentRange, OutOfOrder
+from distribution.uploads.requests import (
+    ContentRange,
+    append_to_upload,
+    finish_upload,
+    push_whole_blob,
+)
+from distribution.uploads.sessions import (
+    OutOfOrder,
+    cancel_upload,
+    find_upload,
+    start_upload,
+)
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import (
     CANONICAL_ALGORITHM,
@@ -69,7 +79,7 @@ def _source_scope(request: HttpRequest) -> tuple[Scope, ...]:
 
 
 @endpoint(Action.PUSH, absent=NameUnknown, creates=True, also=_source_scope)
-def start_upload(call: Call) -> Receiving[HttpResponse]:
+def post_upload(call: Call) -> Receiving[HttpResponse]:
     """Begin a session, mount a blob, or take a whole one (end-4a/b/c, end-11)."""
     query = call.request.GET
     if "mount" in query:
@@ -79,25 +89,25 @@ def start_upload(call: Call) -> Receiving[HttpResponse]:
     elif "digest" in query:
         digest = _parse_digest(query.getlist("digest")[-1])
         body = Body(call.request)
-        yield from verbs.push_whole_blob(
+        yield from push_whole_blob(
             repository=call.repository, body=body, digest=digest, actor=call.actor
         )
         return _created(call.name, digest)
     algorithm = query.get("digest-algorithm", CANONICAL_ALGORITHM)
     if algorithm not in ENCODED_LENGTHS:
         raise DigestInvalid(f"digest algorithm '{algorithm[:40]}' is not supported")
-    upload = verbs.start_upload(
+    upload = start_upload(
         repository=call.repository, actor=call.actor, algorithm=algorithm
     )
     return _progress(call.name, upload, 202)
 
 
 @endpoint(Action.PUSH, absent=BlobUploadUnknown)
-def append_to_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
+def patch_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
     """Add a chunk, or a stream of unknown length (end-5)."""
     upload = _find(call, uuid)
     try:
-        yield from verbs.append_to_upload(
+        yield from append_to_upload(
             upload=upload,
             body=Body(call.request),
             content_range=_parse_content_range(call, upload),
@@ -108,7 +118,7 @@ def append_to_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
 
 
 @endpoint(Action.PUSH, absent=BlobUploadUnknown)
-def finish_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
+def put_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
     """Close a session, with the last bytes or all of them or none (end-6).
 
     A client whose answer was lost sends it again, and is answered the same where the
@@ -121,7 +131,7 @@ def finish_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
     body = Body(call.request)
     try:
         upload = _find(call, uuid)
-        yield from verbs.finish_upload(
+        yield from finish_upload(
             upload=upload,
             body=body,
             content_range=_parse_content_range(call, upload),
@@ -148,16 +158,14 @@ def get_upload(call: Call, uuid: str) -> HttpResponse:
 
 
 @endpoint(Action.PUSH, absent=BlobUploadUnknown)
-def cancel_upload(call: Call, uuid: str) -> HttpResponse:
+def delete_upload(call: Call, uuid: str) -> HttpResponse:
     """End a session; whoever may push may do so (end-14, AUTH-4)."""
-    verbs.cancel_upload(upload=_find(call, uuid))
+    cancel_upload(upload=_find(call, uuid))
     return empty(204)
 
 
 def _find(call: Call, uuid: str) -> Upload:
-    return verbs.find_upload(
-        repository=call.repository, uuid_text=uuid, actor=call.actor
-    )
+    return find_upload(repository=call.repository, uuid_text=uuid, actor=call.actor)
 
 
 def _is_here(call: Call, digest: Digest) -> bool:

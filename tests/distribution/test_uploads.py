@@ -10,11 +10,11 @@ import pytest
 from django.test import RequestFactory
 from django.utils import timezone
 
-from distribution import uploads
 from distribution.bodies import Body, Receiving, receive
 from distribution.garbage import expire_uploads
 from distribution.models import Upload
 from distribution.storage.base import Staged
+from distribution.uploads import receiving, requests, sessions
 from tests import images
 from tests.images import EMPTY_BLOB, EMPTY_OBJECT, digest_of, some_bytes
 from tests.registry_client import (
@@ -471,18 +471,18 @@ def test_a_writer_whose_bytes_another_took_away_was_slower(
     location = bob.start_upload(api)
     bob.patch(location, content=b"0123456789")
     slow = Upload.objects.get(pk=location.rpartition("/")[2])
-    write = uploads._receive
+    write = receiving.receive_body
 
-    def after_another(staged: Staged, *rest: Any) -> Receiving[uploads._Received]:
-        uploads._claim(Upload.objects.get(pk=slow.pk))
+    def after_another(staged: Staged, *rest: Any) -> Receiving[receiving.Received]:
+        sessions.claim(Upload.objects.get(pk=slow.pk))
         return write(staged, *rest)
 
-    monkeypatch.setattr(uploads, "_receive", after_another)
+    monkeypatch.setattr(receiving, "receive_body", after_another)
     request = RequestFactory().patch(location, data=b"more")
-    appending = uploads.append_to_upload(
+    appending = requests.append_to_upload(
         upload=slow, body=Body(request), content_range=None
     )
-    with pytest.raises(uploads.OutOfOrder):
+    with pytest.raises(sessions.OutOfOrder):
         receive(appending, request.META["wsgi.input"].read)
     assert offset_of(bob, location) == "0-9"
 

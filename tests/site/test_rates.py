@@ -13,8 +13,8 @@ from django.utils import timezone
 from accounts.authentication import actor_of
 from accounts.models import User
 from accounts.rates import TooManyActions, take
-from distribution import uploads
 from distribution.models import Upload
+from distribution.uploads import sessions
 from registry_site.environment import rates
 from repositories.models import Repository
 from tests import make
@@ -199,9 +199,9 @@ def test_open_uploads_are_limited_by_account(
     mine = Upload.objects.filter(user=owner)
     mine.order_by("started_at")[0].delete()
     assert start().status_code == 202
-    mine.update(touched_at=timezone.now() - uploads.OPEN_IN_USE)
+    mine.update(touched_at=timezone.now() - sessions.OPEN_IN_USE)
     assert start().status_code == 202
-    monkeypatch.setattr(uploads, "ABANDONED_FACTOR", 1)
+    monkeypatch.setattr(sessions, "ABANDONED_FACTOR", 1)
     assert start().status_code == 429
     mine.delete()
 
