@@ -21,7 +21,7 @@ from notifications.preferences import who_get_mail
 from notifications.wording import explanation_of, headline_of, path_of
 
 PEOPLE_AT_A_TIME = 200
-TOLD_MAX = 50  # of one mail; the rest is counted
+NOTIFICATIONS_MAX = 50  # of one mail; the rest is counted
 
 
 def send_mails() -> int:
@@ -47,23 +47,23 @@ def _mail(user: User) -> bool:
         if last is None:
             return False
         mine = waiting.filter(pk__lte=last)  # what comes in now waits for the next run
-        told, count = [], 0
+        notifications, count = [], 0
         if who_get_mail(User.objects.filter(pk=user.pk)).exists():
             # What has become private, or was read on the site, is not mailed any more.
             readable = mine.readable_by(actor_of(user)).unread().with_event()
-            told = list(readable.order_by("pk")[:TOLD_MAX])
-            count = max(readable.count(), len(told))
-        if told:
-            _message(user, told, count).send()
+            notifications = list(readable.order_by("pk")[:NOTIFICATIONS_MAX])
+            count = max(readable.count(), len(notifications))
+        if notifications:
+            _message(user, notifications, count).send()
         crash_point("C27")
         mine.update(
-            mail=Notification.Mail.SENT if told else Notification.Mail.NONE,
+            mail=Notification.Mail.SENT if notifications else Notification.Mail.NONE,
             mail_at=timezone.now(),
         )
-    return bool(told)
+    return bool(notifications)
 
 
-def _message(user: User, told: list[Notification], count: int) -> EmailMessage:
+def _message(user: User, notifications: list[Notification], count: int) -> EmailMessage:
     """Return the mail that tells of these; of the others there are, how many."""
     settings_url = settings.BERTH_URL + reverse("notifications:inbox")
     lines = [
@@ -72,7 +72,7 @@ def _message(user: User, told: list[Notification], count: int) -> EmailMessage:
             "explanation": explanation_of(notification.event),
             "url": settings.BERTH_URL + path_of(notification.event),
         }
-        for notification in told
+        for notification in notifications
     ]
     subject = str(lines[0]["headline"])
     if count > 1:
@@ -83,7 +83,7 @@ def _message(user: User, told: list[Notification], count: int) -> EmailMessage:
         {
             "name": user.get_full_name() or user.username,
             "lines": lines,
-            "more": count - len(told),
+            "more": count - len(notifications),
             "settings_url": settings_url,
             "registry": settings.BERTH_SERVICE,
         },

@@ -115,6 +115,6 @@ class Notification(models.Model):
         return f"notification {self.pk}"
 
 
-def tells_people(event: Event) -> bool:
+def notifies_people(event: Event) -> bool:
     """Tell whether an event is of a kind that anybody may be told of."""
     return event.kind in {Event.Kind.TAG_PUSHED, *FOR_ADMINISTRATORS}

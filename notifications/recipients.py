@@ -19,7 +19,7 @@ from accounts.actions import Action
 from accounts.models import User
 from accounts.namespace_rights import administrators_of
 from accounts.site_rights import site_administrators
-from notifications.models import FOR_ADMINISTRATORS, Notification, tells_people
+from notifications.models import FOR_ADMINISTRATORS, Notification, notifies_people
 from notifications.preferences import who_get_mail
 from repositories.models import Event, Repository, Watch
 from repositories.rights.holders import holders_of
@@ -27,19 +27,19 @@ from repositories.rights.holders import holders_of
 
 def notify(*, events: list[Event], **signal: Any) -> None:
     """Write down who is to be told of these events, in the caller's transaction."""
-    told = [event for event in events if tells_people(event)]
-    if not told:
+    notifying = [event for event in events if notifies_people(event)]
+    if not notifying:
         return
     watchers = _watchers_of(
         {
             event.repository_id: event.repository
-            for event in told
+            for event in notifying
             if event.repository_id is not None and event.repository is not None
         }
     )
     pairs = [
         (user, event)
-        for event in told
+        for event in notifying
         for user in _recipients(event, watchers)
         if user.pk != event.user_id
     ]

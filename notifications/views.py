@@ -19,7 +19,7 @@ from notifications.preferences import (
     read_through,
     with_address,
 )
-from notifications.wording import told_of
+from notifications.wording import wording_of
 from repositories.models import Repository, Watch
 
 PAGE_SIZE = 30
@@ -44,7 +44,7 @@ def show_inbox(request: HttpRequest) -> HttpResponse:
         "notifications/inbox.html",
         {
             "invitations": list(Invitation.objects.to(user).with_team()),
-            "told": [told_of(row) for row in shown],
+            "notifications": [wording_of(row) for row in shown],
             "last_unread": next((row.pk for row in shown if not row.is_read), None),
             "next_url": f"?before={shown[-1].pk}" if len(listed) > PAGE_SIZE else "",
             "watches": list(watches),

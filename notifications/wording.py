@@ -12,7 +12,7 @@ from repositories.models import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Wording:
     """A notification as it is read."""
 
     icon: str
@@ -24,11 +24,11 @@ class Told:
     is_read: bool
 
 
-def told_of(notification: Notification) -> Told:
+def wording_of(notification: Notification) -> Wording:
     """Put a notification into words; its event has been fetched with it."""
     event = notification.event
     is_warning = event.kind in FOR_ADMINISTRATORS
-    return Told(
+    return Wording(
         icon="circle-alert" if is_warning else WORDS[event.kind].icon,
         headline=headline_of(event),
         explanation=explanation_of(event),

@@ -4,7 +4,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.events import AccountEvent
 from accounts.models import Namespace
-from hub.activity.sentences import SENTENCES, Told, short_line
+from hub.activity.sentences import SENTENCES, ActivityItem, short_line
 from repositories.models import Event, Repository
 
 LOOKED_AT = 400  # events, the newest: however much happened, it costs no more
@@ -23,7 +23,7 @@ def tell_lately(
     *,
     tells_of_people: bool,
     tells_of_robots: bool,
-) -> list[Told]:
+) -> list[ActivityItem]:
     """Tell of what is seen, and of people and of robots to those who may know.
 
     One query over the newest events; what is older is found on the pages of each

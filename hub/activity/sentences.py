@@ -21,7 +21,7 @@ from repositories.oci.documents import ReferenceKind
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ActivityItem:
     """One line of the activity."""
 
     event: Event
@@ -30,7 +30,7 @@ class Told:
     is_live: bool = False  # a push
 
 
-def tell_events(repository: Repository, events: list[Event]) -> list[Told]:
+def activity_items(repository: Repository, events: list[Event]) -> list[ActivityItem]:
     """Turn events into lines. Two queries, however many events.
 
     The images of an index came with it, and have no line of their own; what refers to
@@ -56,20 +56,20 @@ def tell_events(repository: Repository, events: list[Event]) -> list[Told]:
     }
     lines = []
     for event in events:
-        line = _tell(repository, event)
+        line = _item_of(repository, event)
         if event.kind == Event.Kind.MANIFEST_PUSHED and isinstance(event.detail, dict):
             digest = event.detail.get("digest")
             if digest in listed:
                 continue
             if digest in attached:
-                line = _tell_attached(repository, event, *attached[digest])
+                line = _item_of_attached(repository, event, *attached[digest])
         lines.append(line)
     return lines
 
 
-def _tell_attached(
+def _item_of_attached(
     repository: Repository, event: Event, subject: str, kind: ArtifactKind
-) -> Told:
+) -> ActivityItem:
     words = {
         ArtifactKind.SIGNATURE: _("attached the signature {digest} to {subject}"),
         ArtifactKind.SBOM: _("attached the SBOM {digest} to {subject}"),
@@ -82,15 +82,15 @@ def _tell_attached(
         digest=_digest(repository, event.detail.get("digest")),
         subject=_digest(repository, subject),
     )
-    return Told(event, "link", sentence, is_live=True)
+    return ActivityItem(event, "link", sentence, is_live=True)
 
 
-def _tell(repository: Repository, event: Event) -> Told:
+def _item_of(repository: Repository, event: Event) -> ActivityItem:
     sentence = SENTENCES.get(event.kind)
     say = sentence.long if sentence else None
     icon = WORDS[event.kind].icon if say else "activity"
     say = say or _say_kind
-    return Told(
+    return ActivityItem(
         event,
         icon,
         say(repository, event.detail if isinstance(event.detail, dict) else {}, event),
@@ -98,12 +98,12 @@ def _tell(repository: Repository, event: Event) -> Told:
     )
 
 
-def short_line(event: Event) -> Told:
+def short_line(event: Event) -> ActivityItem:
     """Turn an event into a line among those of other repositories. No query."""
     say = SENTENCES[event.kind].short
     assert say is not None, "the list asks for kinds that have a short sentence"
     detail = event.detail if isinstance(event.detail, dict) else {}
-    return Told(event, WORDS[event.kind].icon, say(event, detail))
+    return ActivityItem(event, WORDS[event.kind].icon, say(event, detail))
 
 
 def _tag(repository: Repository, detail: dict[str, Any]) -> SafeString:

@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from accounts.actions import Action
-from hub.activity.sentences import tell_events
+from hub.activity.sentences import activity_items
 from hub.kit.pages import number_in
 from hub.repository.page import RepositoryPage, open_page
 from repositories.models import Event, TagMove
@@ -29,7 +29,7 @@ def show_activity(request: HttpRequest, namespace: str, name: str) -> HttpRespon
         "repositories/activity.html",
         "activity",
         {
-            "lines": tell_events(page.repository, listed),
+            "lines": activity_items(page.repository, listed),
             "restorable": _restorable(page, listed),
             "is_audit": is_audit,
             "next_url": f"?before={listed[-1].pk}" if has_more else "",

@@ -36,7 +36,7 @@ from distribution.refresh_tokens import (
 from distribution.tokens import issue_token
 from notifications.models import Notification
 from notifications.recipients import notify
-from notifications.wording import told_of
+from notifications.wording import wording_of
 from repositories.models import Event, Repository
 from tests import make
 from tests.api.conftest import ApiClient
@@ -294,8 +294,8 @@ def test_robots_stop_on_time_after_a_reminder(registry: BerthServer) -> None:
     assert reminders.get().detail["robot"] == robot.username
     notify(events=[reminders.get()])
     note = Notification.objects.readable_by(actor_of(owner)).with_event().get()
-    assert robot.username in told_of(note).headline
-    assert httpx.get(f"{registry.url}{told_of(note).path}").status_code == 302
+    assert robot.username in wording_of(note).headline
+    assert httpx.get(f"{registry.url}{wording_of(note).path}").status_code == 302
     for expires_at, status in ((soon, 200), (timezone.now(), 401)):
         Robot.objects.filter(pk=robot.pk).update(expires_at=expires_at)
         asked = httpx.get(f"{registry.url}/v2/token", auth=(robot.username, token))

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.authentication import actor_of
 from accounts.models import QueuedMail, User
-from notifications.mail import TOLD_MAX, send_mails
+from notifications.mail import NOTIFICATIONS_MAX, send_mails
 from notifications.models import Notification
 from notifications.preferences import prefer_mail, read_through
 from notifications.tasks import KEPT, expire_notifications
@@ -176,7 +176,7 @@ def test_however_much_waits_little_of_it_is_read(
     with CaptureQueriesContext(connection) as captured:
         assert send_mails() == 1
     asked = [query["sql"] for query in captured]
-    assert any(f"LIMIT {TOLD_MAX}" in sql for sql in asked)
+    assert any(f"LIMIT {NOTIFICATIONS_MAX}" in sql for sql in asked)
     assert not any("readme" in sql for sql in asked)
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from accounts.actors import Actor
-from hub.activity.sentences import tell_events
+from hub.activity.sentences import activity_items
 from repositories.events.recording import record_event
 from repositories.models import Event, Repository
 from tests.hub.repository.conftest import Browse
@@ -82,7 +82,7 @@ def test_every_kind_has_a_sentence(private_api: Repository, database: None) -> N
             detail={"tag": "<i>", "digest": "<script>", "subject": "<u>", "role": 1},
         )
     events = list(Event.objects.filter(repository=private_api))
-    for line in tell_events(private_api, events):
+    for line in activity_items(private_api, events):
         for canary in ("<i>", "<script>", "<u>"):
             assert canary not in line.sentence
         is_ours = line.event.kind.startswith(("tag.", "manifest.", "grant."))
