@@ -33,7 +33,7 @@ class TokenInvalid(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class TokenGrant:
     """What a token lets through on one repository at most.
 
     ``repository_id`` is the repository that the name meant when the token was made, so
@@ -51,7 +51,7 @@ class RegistryToken:
     """A verified token."""
 
     actor: Actor
-    grants: dict[str, Grant]  # by the repository's full name (D-13)
+    grants: dict[str, TokenGrant]  # by the repository's full name (D-13)
     may_list: bool
     dropped_scopes: int  # that were asked for and found no room
     issued_at: int
@@ -186,7 +186,7 @@ def _verify(text: str) -> RegistryToken:
     )
 
 
-def _grants(access: list[dict[str, Any]]) -> dict[str, Grant]:
+def _grants(access: list[dict[str, Any]]) -> dict[str, TokenGrant]:
     grants = {}
     for entry in access:
         if entry["type"] != scopes.REPOSITORY:
@@ -195,7 +195,7 @@ def _grants(access: list[dict[str, Any]]) -> dict[str, Grant]:
             name = parse_repository_name(entry["name"])
         except NameMalformed:
             continue  # we sign no such name; a token of ours cannot hold one
-        grants[name.full_name] = Grant(
+        grants[name.full_name] = TokenGrant(
             name.full_name, frozenset(entry["actions"]), entry.get("id")
         )
     return grants
