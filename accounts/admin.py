@@ -30,7 +30,7 @@ from accounts.models import (
 )
 from accounts.models.namespaces import validate_namespace_field
 from accounts.models.teams import OWNERS_TEAM
-from accounts.names import NAMESPACE_MAX_LENGTH, NameInvalid, validate_component
+from accounts.names import NAMESPACE_MAX_LENGTH, InvalidName, validate_component
 from accounts.organizations import change_organization, save_organization, set_badges
 from accounts.requests import actor_of_page
 from accounts.robots import change_robot, delete_robot
@@ -232,7 +232,7 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
         name: str = self.cleaned_data["name"]
         try:
             validate_component(name)
-        except NameInvalid as error:
+        except InvalidName as error:
             raise forms.ValidationError(str(error)) from error
         return name
 

@@ -127,39 +127,39 @@ OFFICIAL_NAMES = frozenset(
 _component = re.compile(NAMESPACE_PATTERN)
 
 
-class NameInvalid(ValueError):
+class InvalidName(ValueError):
     """A name that the grammar or the list of reserved words refuses; says why."""
 
 
 def validate_namespace_name(name: str) -> None:
-    """Raise NameInvalid unless the name may be taken by a user or an organization."""
+    """Raise InvalidName unless the name may be taken by a user or an organization."""
     _validate_form(name)
     if name in RESERVED_NAMES or _FILES.fullmatch(name):
-        raise NameInvalid(f"'{name}' is reserved")
+        raise InvalidName(f"'{name}' is reserved")
 
 
 def validate_claimed_name(name: str) -> None:
-    """Raise NameInvalid unless somebody may take the name who does not run the site."""
+    """Raise InvalidName unless somebody may take the name who does not run the site."""
     validate_namespace_name(name)
     if name in OFFICIAL_NAMES:
-        raise NameInvalid(f"'{name}' is reserved for the administrators of this site")
+        raise InvalidName(f"'{name}' is reserved for the administrators of this site")
 
 
 def _validate_form(name: str) -> None:
     if not NAMESPACE_MIN_LENGTH <= len(name) <= NAMESPACE_MAX_LENGTH:
-        raise NameInvalid(
+        raise InvalidName(
             f"a name has {NAMESPACE_MIN_LENGTH} to {NAMESPACE_MAX_LENGTH} characters"
         )
     validate_component(name)
 
 
 def validate_component(name: str) -> None:
-    """Raise NameInvalid unless the name is one component of an image name (G-1).
+    """Raise InvalidName unless the name is one component of an image name (G-1).
 
     Robots and teams are named by it too: their names stand in logins and URLs.
     """
     if not _component.fullmatch(name):
-        raise NameInvalid(
+        raise InvalidName(
             "use lower-case letters and digits, separated by '-', '_' or '.'"
         )
 
@@ -171,6 +171,6 @@ def is_namespace_name(name: str) -> bool:
     """
     try:
         _validate_form(name)
-    except NameInvalid:
+    except InvalidName:
         return False
     return name not in PATH_NAMES

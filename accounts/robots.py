@@ -31,7 +31,7 @@ def create_robot(
 ) -> tuple[Robot, str]:
     """Make a robot; the second value is its token, which is kept nowhere.
 
-    Raises NameInvalid for a name that the grammar refuses, IntegrityError when the
+    Raises InvalidName for a name that the grammar refuses, IntegrityError when the
     namespace has a robot of that name, and OutlivesMaker when it would expire after the
     token that makes it.
     """

@@ -8,7 +8,7 @@ from django.dispatch import Signal
 from accounts.models.fields import BytewiseCharField
 from accounts.names import (
     NAMESPACE_MAX_LENGTH,
-    NameInvalid,
+    InvalidName,
     validate_claimed_name,
     validate_namespace_name,
 )
@@ -18,7 +18,7 @@ def validate_namespace_field(name: str) -> None:
     """Give the grammar's sentence to a form or to the admin."""
     try:
         validate_namespace_name(name)
-    except NameInvalid as error:
+    except InvalidName as error:
         raise ValidationError(str(error)) from error
 
 
@@ -26,7 +26,7 @@ def validate_claimed_field(name: str) -> None:
     """Refuse also what speaks for the site, where people choose a name themselves."""
     try:
         validate_claimed_name(name)
-    except NameInvalid as error:
+    except InvalidName as error:
         raise ValidationError(str(error)) from error
 
 

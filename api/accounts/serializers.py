@@ -15,7 +15,7 @@ from accounts.names import (
     NAMESPACE_MIN_LENGTH,
     NAMESPACE_PATTERN,
     TEAM_NAME_MAX_LENGTH,
-    NameInvalid,
+    InvalidName,
     validate_component,
 )
 
@@ -79,7 +79,7 @@ def _check_future(moment: datetime) -> None:
 def _check_component(name: str) -> None:
     try:
         validate_component(name)
-    except NameInvalid as error:
+    except InvalidName as error:
         raise serializers.ValidationError(str(error)) from error
 
 

@@ -23,7 +23,7 @@ JSON_TYPES: list[tuple[tuple[type[Field[Any, Any, Any, Any]], ...], set[type], s
 ]
 # What changes without anybody's PATCH: sent back, it may be old already.
 CHANGES_BY_ITSELF = ("_count", "_bytes", "_at")
-TOLD_MAX = 10  # unknown names in one answer
+NAMES_MAX = 10  # unknown names in one answer
 NAME_SHOWN_MAX = 100  # characters of an unknown name
 
 
@@ -72,7 +72,9 @@ def unknown_names(
     """Return an error for each name, with what is known instead."""
     instead = ", ".join(sorted(known)) or "none"
     message = f"there is no such {what}; known here: {instead}"
-    return {_printable(name): [ErrorDetail(message, code)] for name in names[:TOLD_MAX]}
+    return {
+        _printable(name): [ErrorDetail(message, code)] for name in names[:NAMES_MAX]
+    }
 
 
 def _printable(name: str) -> str:

@@ -37,7 +37,7 @@ from accounts.invitations import InvitationOver
 from accounts.models import Invitation, Namespace, User
 from accounts.models.fields import validate_line
 from accounts.models.invitations import InvitationQuerySet
-from accounts.names import NameInvalid, validate_claimed_name
+from accounts.names import InvalidName, validate_claimed_name
 from accounts.requests import actor_of_page
 from accounts.tokens import hash_token
 from accounts.users import enrol_user
@@ -98,7 +98,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         username = username.lower()
         try:
             validate_claimed_name(username)
-        except NameInvalid as error:
+        except InvalidName as error:
             raise ValidationError(str(error)) from error
         if not shallow and Namespace.objects.filter(name=username).exists():
             raise ValidationError(_("This name is taken."))

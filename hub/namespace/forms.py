@@ -16,7 +16,7 @@ from accounts.names import (
     NAMESPACE_MAX_LENGTH,
     ROBOT_NAME_MAX_LENGTH,
     TEAM_NAME_MAX_LENGTH,
-    NameInvalid,
+    InvalidName,
     validate_component,
 )
 from hub.repository.forms import KIND_CHOICES, ROLE_CHOICES
@@ -28,7 +28,7 @@ _MACHINE_WORD = {"autocapitalize": "none", "autocomplete": "off", "spellcheck": 
 def _check_component(name: str) -> None:
     try:
         validate_component(name)
-    except NameInvalid as error:
+    except InvalidName as error:
         raise ValidationError(str(error)) from error
 
 

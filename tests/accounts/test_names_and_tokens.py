@@ -9,7 +9,7 @@ from accounts.authentication import AuthenticationFailed, authenticate_basic
 from accounts.memberships import LastOwner, remove_member
 from accounts.models import AccessToken, FailedAttempts, Robot, Team, User
 from accounts.models.teams import OWNERS_TEAM
-from accounts.names import RESERVED_NAMES, NameInvalid, validate_namespace_name
+from accounts.names import RESERVED_NAMES, InvalidName, validate_namespace_name
 from accounts.organizations import create_organization
 from accounts.robots import replace_token
 from accounts.tokens import (
@@ -37,7 +37,7 @@ def test_names_that_may_be_taken(name: str) -> None:
     ],
 )
 def test_names_that_may_not(name: str) -> None:
-    with pytest.raises(NameInvalid):
+    with pytest.raises(InvalidName):
         validate_namespace_name(name)
 
 

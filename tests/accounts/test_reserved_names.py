@@ -12,7 +12,7 @@ from accounts.models import Namespace
 from accounts.names import (
     OFFICIAL_NAMES,
     PATH_NAMES,
-    NameInvalid,
+    InvalidName,
     is_namespace_name,
     validate_claimed_name,
     validate_component,
@@ -46,7 +46,7 @@ def test_every_first_segment_of_a_url_is_reserved() -> None:
     for segment in literal:
         try:
             validate_component(segment)
-        except NameInvalid:
+        except InvalidName:
             continue  # no name at all
         assert segment in PATH_NAMES, segment
 
@@ -64,7 +64,7 @@ def test_every_first_segment_of_a_url_is_reserved() -> None:
     ],
 )
 def test_what_programs_ask_for_is_reserved(name: str) -> None:
-    with pytest.raises(NameInvalid):
+    with pytest.raises(InvalidName):
         validate_namespace_name(name)
 
 
