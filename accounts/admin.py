@@ -41,9 +41,9 @@ from accounts.users import (
     LastAdministrator,
     change_user,
     enrol_user,
-    keep_administrator,
     noting_password,
     organizations_left_by,
+    require_another_administrator,
 )
 
 
@@ -60,7 +60,7 @@ class ChangedUserForm(UserChangeForm):  # type: ignore[type-arg]
         if any(getattr(self.instance, name) and not fields.get(name) for name in lost):
             try:
                 with transaction.atomic():
-                    keep_administrator(self.instance)
+                    require_another_administrator(self.instance)
             except LastAdministrator as error:
                 raise forms.ValidationError(str(error)) from error
         return fields

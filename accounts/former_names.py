@@ -52,7 +52,7 @@ def refuse_reserved(name: str) -> None:
         raise ValidationError(str(NameReserved(name)))
 
 
-def keep_former_name(name: str, namespace: Namespace) -> None:
+def record_former_name(name: str, namespace: Namespace) -> None:
     """Let a name that a namespace gives up lead to it, in the caller's transaction."""
     FormerNamespaceName.objects.create(
         name=name, namespace=namespace, is_reserved=namespace.is_in_use

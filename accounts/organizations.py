@@ -7,7 +7,7 @@ from django.dispatch import Signal
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent, record_account_event
-from accounts.former_names import keep_former_name, take_own_name
+from accounts.former_names import record_former_name, take_own_name
 from accounts.models import (
     FormerNamespaceName,
     Membership,
@@ -143,7 +143,7 @@ def rename_namespace(*, namespace: Namespace, name: str, actor: Actor) -> Namesp
         row.clean_fields()
         take_own_name(name, actor)
         row.save(update_fields=["name"])
-        keep_former_name(old_name, row)
+        record_former_name(old_name, row)
         kind, detail = AccountEvent.ORGANIZATION_RENAMED, {"from": old_name, "to": name}
         if row.user is not None:
             kind = AccountEvent.USER_RENAMED

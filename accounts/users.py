@@ -93,7 +93,7 @@ def change_user(*, user: User, actor: Actor, **fields: Any) -> None:
         raise AddressTaken
     with transaction.atomic():
         if any(not changes.get(name, True) for name in _STANDING):
-            keep_administrator(user)
+            require_another_administrator(user)
         save_changes(user, changes)
         if changes.pop("is_active", None) is not None:
             if user.is_active:
@@ -149,7 +149,7 @@ def delete_user(*, user: User, actor: Actor) -> None:
     LastOwner for the only owner of an organization, and LastAdministrator.
     """
     with transaction.atomic():
-        keep_administrator(user)
+        require_another_administrator(user)
         for organization in Organization.objects.filter(
             teams__memberships__user=user
         ).distinct():
@@ -209,7 +209,7 @@ def organizations_left_by(user: User) -> list[str]:
     return list(names.order_by("organization__namespace__name"))
 
 
-def keep_administrator(user: User) -> None:
+def require_another_administrator(user: User) -> None:
     """Raise LastAdministrator if no other active user administers the site.
 
     Locks all who do, so that of two who go at once one stays.

@@ -9,7 +9,7 @@ import logging
 from database.sql import fetch_row
 from distribution.storage import blob_store
 from distribution.storage.base import StoreError
-from repositories.manifests import keep_image_config
+from repositories.manifests import store_image_config
 from repositories.models import Manifest, RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import (
@@ -99,4 +99,4 @@ def _fill(manifest: Manifest) -> bool:
     config = read_image_config(
         manifest.repository.facts, Digest(algorithm, encoded), document
     )
-    return config is not None and keep_image_config(manifest, config)
+    return config is not None and store_image_config(manifest, config)

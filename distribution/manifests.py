@@ -25,10 +25,10 @@ from repositories.manifests import (
     DeletionRefused,
     MediaTypeDiffers,
     add_image_config,
-    keep_image_config,
     note_push,
     record_manifest,
     record_push_by_digest,
+    store_image_config,
 )
 from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.models import Manifest, RepositoryFacts
@@ -121,7 +121,7 @@ def put_manifest(
         if not note_push(repository):
             raise NameUnknown("the repository was deleted or moved at this moment")
         if config is not None:
-            add = add_image_config if is_new else keep_image_config
+            add = add_image_config if is_new else store_image_config
             add(manifest, config)
         _check_tags(repository, digest, previous, actor)
         target = {str(digest): "" if is_new else str(digest)} if by_digest else {}

@@ -47,7 +47,7 @@ def is_namespace_in_use(*, namespace: Namespace, **signal: Any) -> bool:
     )
 
 
-def keep_former_name(row: Repository, namespace: Namespace, name: str) -> None:
+def record_former_name(row: Repository, namespace: Namespace, name: str) -> None:
     """Let a name that a repository gives up lead to it, in the caller's transaction."""
     FormerRepositoryName.objects.update_or_create(
         namespace=namespace,

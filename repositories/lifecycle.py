@@ -30,7 +30,7 @@ from accounts.users import account_leaves
 from database.crash_points import crash_point
 from database.rows import changes_of, save_changes
 from repositories.events.recording import record_event, record_in_namespace
-from repositories.former_names import keep_former_name, take_own_name
+from repositories.former_names import record_former_name, take_own_name
 from repositories.models import (
     Event,
     FormerRepositoryName,
@@ -222,7 +222,7 @@ def delete_repository(*, repository: Repository, actor: Actor) -> None:
         row.deleted_by = actor.name
         row.save(update_fields=["deleted_at", "deleted_by"])
         if row.is_in_use:
-            keep_former_name(row, row.namespace, row.name)
+            record_former_name(row, row.namespace, row.name)
         crash_point("C14")
         record_event(
             kind=Event.Kind.REPOSITORY_DELETED, repository=row.facts, actor=actor
@@ -343,7 +343,7 @@ def _give_name(row: Repository, namespace: Namespace, name: str, actor: Actor) -
     row.namespace, row.name = namespace, name
     take_own_name(namespace, name, actor, row)
     _save_name(row, "namespace")
-    keep_former_name(row, old_namespace, old_name)
+    record_former_name(row, old_namespace, old_name)
     return old_full_name
 
 

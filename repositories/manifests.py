@@ -149,7 +149,7 @@ def add_image_config(manifest: Manifest, config: ParsedConfig) -> None:
     ImageConfig.objects.create(manifest=manifest, **_columns_of(config))
 
 
-def keep_image_config(manifest: Manifest, config: ParsedConfig) -> bool:
+def store_image_config(manifest: Manifest, config: ParsedConfig) -> bool:
     """Keep what an image's config says; False if somebody did already."""
     return ImageConfig.objects.get_or_create(
         manifest=manifest, defaults=_columns_of(config)

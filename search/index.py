@@ -19,7 +19,7 @@ def note_image(config: ImageConfig) -> None:
     """Add an image's platform and labels to its repository's."""
     repository_id = config.manifest.repository_id
     _add_platform(repository_id, bit_of(config.os, config.architecture))
-    _keep_labels(repository_id, [config])
+    _store_labels(repository_id, [config])
 
 
 def note_new_image(
@@ -40,7 +40,7 @@ def _add_platform(repository_id: int, bit: int) -> None:
     ).update(platforms=F("platforms").bitor(bit))
 
 
-def _keep_labels(repository_id: int, configs: list[ImageConfig]) -> None:
+def _store_labels(repository_id: int, configs: list[ImageConfig]) -> None:
     labels: dict[str, str] = {}
     for config in configs:  # the last one's value of a key is kept
         given = config.document.get("config", {}).get("Labels", {})
@@ -113,4 +113,4 @@ def _rebuild_images(first: int, last: int) -> None:
                 bits |= bit_of(config.os, config.architecture)
             SearchEntry.objects.filter(pk=repository_id).update(platforms=bits)
             RepositoryLabel.objects.filter(repository=repository_id).delete()
-            _keep_labels(repository_id, its)
+            _store_labels(repository_id, its)

@@ -84,8 +84,8 @@ def create_webhook(
         created_by=actor.name,
         owner_id=actor.user_id,
     )
-    _keep_url(webhook, url)
-    _keep_headers(webhook, _with_kept_values({}, headers or {}))
+    _set_url(webhook, url)
+    _set_headers(webhook, _with_kept_values({}, headers or {}))
     with transaction.atomic():
         beside = Webhook.objects.of(
             repository_id=webhook.repository_id, namespace_id=webhook.namespace_id
@@ -123,13 +123,13 @@ def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook
         is_moved = False
         if "url" in changes and not _is_url(row, changes["url"]):
             origin = _origin_of(row)
-            _keep_url(row, changes["url"])
+            _set_url(row, changes["url"])
             is_moved = origin is None or origin != _origin_of(row)
             row.owner_id = actor.user_id
         headers = changes.get("headers", dict.fromkeys(row.header_names))
         if "headers" in changes or is_moved:
             kept = {} if is_moved else _readable_headers(row)
-            _keep_headers(row, _with_kept_values(kept, headers))
+            _set_headers(row, _with_kept_values(kept, headers))
         if changes.get("secret"):
             _replace_secret(row, changes["secret"])
         if row.is_active and not before["is_active"]:
@@ -294,19 +294,19 @@ def _origin_of(webhook: Webhook) -> tuple[str, str] | None:
         return None
 
 
-def _keep_url(webhook: Webhook, url: str) -> None:
+def _set_url(webhook: Webhook, url: str) -> None:
     try:
-        webhook.keep_url(*parse_target(url))
+        webhook.encrypt_url(*parse_target(url))
     except TargetInvalid as error:
         raise WebhookInvalid("url", str(error)) from error
 
 
-def _keep_headers(webhook: Webhook, headers: Mapping[str, str]) -> None:
+def _set_headers(webhook: Webhook, headers: Mapping[str, str]) -> None:
     try:
         check_headers(headers)
     except TargetInvalid as error:
         raise WebhookInvalid("headers", str(error)) from error
-    webhook.keep_headers(dict(headers))
+    webhook.encrypt_headers(dict(headers))
 
 
 def _readable_headers(webhook: Webhook) -> dict[str, str]:

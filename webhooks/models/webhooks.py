@@ -157,10 +157,10 @@ class Webhook(models.Model):
         retired = [self.sealed_secret, until.isoformat()]
         self.former_secrets = [retired, *self.former_secrets][:FORMER_SECRETS_MAX]
 
-    def keep_url(self, url: str, host: str) -> None:
+    def encrypt_url(self, url: str, host: str) -> None:
         self.sealed_url, self.host = seal(url), host
 
-    def keep_headers(self, headers: dict[str, str]) -> None:
+    def encrypt_headers(self, headers: dict[str, str]) -> None:
         self.header_names = sorted(headers)
         self.sealed_headers = seal(json.dumps(headers)) if headers else ""
 

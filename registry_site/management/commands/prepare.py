@@ -56,7 +56,7 @@ def prepare(write: startup.Write) -> Login:
     try:
         make_folders(settings.BERTH_DATA)
         make_private(settings.BERTH_DATA, write)
-        keep_secret_key()
+        persist_secret_key()
         ensure_signing_key()
         startup.wait_for_database(write)
         with startup.one_start_at_a_time(write):
@@ -95,7 +95,7 @@ def make_folders(data_folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def keep_secret_key() -> None:
+def persist_secret_key() -> None:
     """Keep Django's key, unless it is given or kept; safe when two starts race."""
     path = settings.BERTH_SECRET_KEY_FILE
     if path.exists() or settings.BERTH_SECRET_KEY:
