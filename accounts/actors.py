@@ -8,7 +8,7 @@ docs/development/permissions.md).
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from accounts.actions import ALL_ACTIONS, READ_ACTIONS, Action
+from accounts.actions import ALL_ACTIONS, Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ class Ceiling:
 
 
 UNLIMITED = Ceiling()
-NOTHING_BUT_PULL = Ceiling(actions=READ_ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)

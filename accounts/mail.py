@@ -255,11 +255,6 @@ def send_test_mail(address: str) -> str:
     return ""
 
 
-def refusal_of(address: str) -> RefusedAddress | None:
-    """Return why mail to the address was refused; None if it was not."""
-    return RefusedAddress.objects.filter(address=address.lower()).first()
-
-
 def refusals_of(user: User) -> QuerySet[RefusedAddress]:
     """Return which of the user's addresses refused mail."""
     others = EmailAddress.objects.filter(user=user).values(lower=Lower("email"))

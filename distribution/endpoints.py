@@ -55,6 +55,7 @@ from distribution.scopes import Scope
 from distribution.storage.base import StoreError, StoreFull
 from distribution.tokens import RegistryToken, TokenInvalid, verify_token
 from repositories.lifecycle import create_on_push
+from repositories.manifests import DeletionRefused
 from repositories.models import RepositoryFacts
 from repositories.oci.references import (
     NameMalformed,
@@ -341,6 +342,8 @@ def as_registry_error(error: Exception) -> errors.RegistryError:
             )
         case HashingBusy():
             return errors.Unavailable(str(error))
+        case DeletionRefused():
+            return errors.Denied(str(error))
         case StoreFull():
             log.error("the blob store is full: %s", error)
             return errors.StorageFull()

@@ -1,6 +1,6 @@
 """Manifests on the wire: what a PUT keeps and what a GET finds (MAN-1 .. MAN-16)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -22,7 +22,6 @@ from distribution.headers import check_conditions
 from distribution.images import read_image_config
 from distribution.models import BlobLink
 from repositories.manifests import (
-    DeletionRefused,
     MediaTypeDiffers,
     add_image_config,
     note_push,
@@ -30,7 +29,6 @@ from repositories.manifests import (
     record_push_by_digest,
     store_image_config,
 )
-from repositories.manifests import delete_manifest as delete_manifest_and_tags
 from repositories.models import Manifest, RepositoryFacts
 from repositories.oci.digests import Digest
 from repositories.oci.documents import Document, ReferenceKind
@@ -127,26 +125,6 @@ def put_manifest(
         target = {str(digest): "" if is_new else str(digest)} if by_digest else {}
         _check_conditions(conditions, target, previous)
     crash_point("C13")
-
-
-def delete_manifest(
-    *,
-    repository: RepositoryFacts,
-    digest: Digest,
-    actor: Actor,
-    check: Callable[[str], None],
-) -> bool:
-    """Delete a manifest with all its tags (DEL-1); False if there is none.
-
-    Raises Denied unless the actor may delete every one of the tags, and what ``check``
-    raises.
-    """
-    try:
-        return delete_manifest_and_tags(
-            repository=repository, digest=digest, actor=actor, check=check
-        )
-    except DeletionRefused as error:
-        raise Denied(str(error)) from error
 
 
 def _lock_blobs(repository: RepositoryFacts, document: Document) -> set[str]:

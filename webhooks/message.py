@@ -35,7 +35,6 @@ NAMES_OF_KINDS = {
 }
 PLATFORMS_MAX_BYTES = 32 * 1024  # a real platform has some 12 characters
 REFERENCES_MAX = 500  # in one message, of a manifest that has more
-TAG_EVENTS = frozenset(EventName) - {EventName.REPOSITORY}
 
 
 @dataclass(frozen=True, slots=True)

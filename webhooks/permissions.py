@@ -1,7 +1,6 @@
-"""Who may see and change webhooks: of a repository, those who may *hook* there.
+"""Decides who may see and change the webhooks of a namespace and of the site.
 
-A namespace's are for those who administer it, the site's for site administrators; a
-token has to allow as much.
+Those of a repository need Action.HOOK there (repositories/rights/decisions.py).
 """
 
 from accounts.actions import Action
@@ -10,12 +9,6 @@ from accounts.decisions import Decision
 from accounts.models import Namespace
 from accounts.namespace_rights import may_administer
 from accounts.site_rights import may_administer_site
-from repositories.models import Repository
-from repositories.rights.decisions import decide
-
-
-def may_hook_repository(actor: Actor, repository: Repository) -> Decision:
-    return decide(actor, Action.HOOK, repository)
 
 
 def may_hook_namespace(actor: Actor, namespace: Namespace) -> Decision:

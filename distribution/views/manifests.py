@@ -33,6 +33,7 @@ from distribution.headers import (
 )
 from distribution.manifests import FoundManifest
 from distribution.pulls import pull_log
+from repositories import manifests as kept_manifests
 from repositories.oci.digests import (
     CANONICAL_ALGORITHM,
     Digest,
@@ -127,7 +128,7 @@ def delete_manifest(call: Call, reference: str) -> HttpResponseBase:
     target = _parse_reference(reference)
     check = partial(_check, Conditions.read(call.request.META), reference)
     if isinstance(target, Digest):
-        was_there = verbs.delete_manifest(
+        was_there = kept_manifests.delete_manifest(
             repository=call.repository, digest=target, actor=call.actor, check=check
         )
     else:

@@ -11,7 +11,6 @@ Nothing is verified here: that something is attached says not that it is true.
 """
 
 import json
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -58,7 +57,6 @@ _COSIGN_SUFFIXES = {
 }
 # Also for databases, which have fewer words for patterns.
 ATTACHMENT_TAG_PATTERN = r"^sha(256|512)-[0-9a-f]{64,128}(\.(sig|att|sbom))?$"
-_attachment_tag = re.compile(ATTACHMENT_TAG_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +105,6 @@ def cosign_tags(digest: str) -> dict[str, ArtifactKind]:
     """Return the tags under which cosign attaches to a digest, and what each means."""
     stem = digest.replace(":", "-")
     return {f"{stem}.{suffix}": kind for suffix, kind in _COSIGN_SUFFIXES.items()}
-
-
-def is_attachment_tag(tag: str) -> bool:
-    """Tell whether a tag is made of a digest: cosign's, or the referrers' fallback."""
-    return _attachment_tag.fullmatch(tag) is not None
 
 
 def _predicate_of(value: Any) -> str:

@@ -76,8 +76,3 @@ FORMATS: dict[str, Format] = {
 FORMATS_OF_PROGRAMS = frozenset(
     {"dockerhub", "quay", "harbor", "harbor-cloudevents", "distribution", "acr"}
 )
-
-
-def can_tell(format_name: str, event: str) -> bool:
-    """Tell whether the format has a shape for the event."""
-    return event in FORMATS[format_name].events

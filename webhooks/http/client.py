@@ -24,7 +24,6 @@ from webhooks.http.guard import Failed, GuardedBackend, GuardedTransport
 TIMEOUT_SECONDS = 10.0
 ANSWER_MAX_BYTES = 64 * 1024
 HEADERS_MAX_LENGTH = 16 * 1024
-READ_BYTES = 16 * 1024
 
 
 @dataclass(slots=True)

@@ -1,14 +1,15 @@
 """What is attached to an image goes by its name."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from repositories.oci.artifacts import (
+    ATTACHMENT_TAG_PATTERN,
     ArtifactKind,
     cosign_tags,
-    is_attachment_tag,
     kind_of,
     read_artifacts,
 )
@@ -82,7 +83,7 @@ def test_surprising_annotations_are_none(annotations: Any) -> None:
 def test_cosigns_tags() -> None:
     tags = cosign_tags(f"sha256:{HEX}")
     assert tags[f"sha256-{HEX}.sig"] is ArtifactKind.SIGNATURE
-    assert all(is_attachment_tag(tag) for tag in tags)
-    assert is_attachment_tag(f"sha256-{HEX}")
+    for tag in (*tags, f"sha256-{HEX}"):
+        assert re.search(ATTACHMENT_TAG_PATTERN, tag), tag
     for tag in ("v1", "sha256-abc.sig", f"sha256-{HEX}.exe", f"x-sha256-{HEX}.sig"):
-        assert not is_attachment_tag(tag)
+        assert not re.search(ATTACHMENT_TAG_PATTERN, tag), tag
