@@ -199,7 +199,7 @@ def test_a_mail_is_queued_with_the_mark_or_not_at_all(
     settings.EMAIL_BACKEND = "accounts.mail.QueueBackend"
     with (
         pytest.raises(RuntimeError),
-        unittest.mock.patch("notifications.mail.reach", side_effect=RuntimeError),
+        unittest.mock.patch("notifications.mail.crash_point", side_effect=RuntimeError),
     ):
         send_mails()
     queued = QueuedMail.objects.filter(address=reader.email)

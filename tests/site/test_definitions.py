@@ -61,7 +61,9 @@ def explanations(text: str) -> Iterator[str]:
             node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         ):
             yield ast.get_docstring(node) or ""
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "reach":
+        elif (
+            isinstance(node, ast.Call) and getattr(node.func, "id", "") == "crash_point"
+        ):
             yield from (str(ast.literal_eval(argument)) for argument in node.args)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
