@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """One thing that somebody may or may not do with a repository."""
+    """One thing that someone may or may not do with a repository."""
 
     PULL = "pull"
     PUSH = "push"  # upload, create a tag

@@ -24,11 +24,11 @@ class Ceiling:
 
     @property
     def is_everywhere(self) -> bool:
-        """Tell whether no repository or namespace is out of the token's reach."""
+        """Return whether no repository or namespace is out of the token's reach."""
         return self.repository_ids is None and self.namespace_ids is None
 
     def covers(self, *, repository_id: int | None, namespace_id: int) -> bool:
-        """Tell whether the token reaches this repository (None: one not yet made)."""
+        """Return whether the token reaches this repository (None: one not yet made)."""
         if self.is_everywhere:
             return True
         return (
@@ -41,7 +41,7 @@ UNLIMITED = Ceiling()
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A user, a robot, or nobody (both ids None), as authenticated for one request."""
+    """A user, a robot, or no one (both ids None), as authenticated for one request."""
 
     user_id: int | None = None
     robot_id: int | None = None
@@ -66,6 +66,6 @@ class Actor:
 
 
 ANONYMOUS = Actor()
-# For the audit of what nobody asked for by a request. They have no rights.
+# For the audit of what no one asked for by a request. They have no rights.
 SYSTEM = Actor(name="system")  # Berth itself: timetables, clean-up
 COMMAND_LINE = Actor(name="command line")  # whoever has a shell on the machine

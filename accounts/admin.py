@@ -219,7 +219,7 @@ class MembershipFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
 
 
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
-    """Members come and go; no membership becomes somebody else's."""
+    """Members come and go; no membership becomes someone else's."""
 
     model = Membership
     formset = MembershipFormSet

@@ -32,7 +32,7 @@ SECOND_FACTOR = {
 
 @receiver(user_logged_in)
 def record_sign_in(*, request: HttpRequest, user: User, **signal: Any) -> None:
-    """Record that somebody opened a session, by whatever way in."""
+    """Record that someone opened a session, by whatever way in."""
     _record(AccountEvent.USER_SIGNED_IN, request, user)
 
 

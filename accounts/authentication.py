@@ -130,7 +130,7 @@ def _authenticate_access_token(secret: str, username: str | None = None) -> Acto
 
 
 def _is_called(user: User, username: str) -> bool:
-    """Tell whether this is the username, or a former one that still leads there."""
+    """Return whether this is the username, or a former one that still leads there."""
     return username == user.username or user.namespace.is_called(username)
 
 

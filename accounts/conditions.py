@@ -64,7 +64,7 @@ class EntityTags:
         position = 0
         while position < len(header):
             match = _MEMBER.match(header, position)
-            if match is None:  # malformed: go on behind the next comma
+            if match is None:  # malformed: continue behind the next comma
                 position = header.find(",", position) + 1 or len(header)
                 continue
             position = match.end()

@@ -54,7 +54,7 @@ class ResetTokenGenerator(PasswordResetTokenGenerator):
 
 
 def end_lesser_credentials(user: User, request: HttpRequest | None = None) -> None:
-    """Begin a new epoch; the session of a request goes on, if it is the user's."""
+    """Begin a new epoch; the session of a request continues, if it is the user's."""
     User.objects.filter(pk=user.pk).update(epoch=F("epoch") + 1)
     user.refresh_from_db(fields=["epoch"])
     if request is not None and getattr(request, "user", None) == user:
@@ -62,7 +62,7 @@ def end_lesser_credentials(user: User, request: HttpRequest | None = None) -> No
 
 
 def has_other_second_factor(user: User, authenticator: Authenticator) -> bool:
-    """Tell whether the account asked for a second factor before this one was added."""
+    """Return whether the account had a second factor before this one was added."""
     kinds: Any = Authenticator.Type
     others = Authenticator.objects.filter(user=user).exclude(pk=authenticator.pk)
     found: bool = others.exclude(type=kinds.RECOVERY_CODES).exists()

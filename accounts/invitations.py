@@ -42,7 +42,7 @@ class AlreadyInvited(ValueError):
 
 
 class InvitationOver(ValueError):
-    """It was answered or withdrawn, its time is over, or it is somebody else's."""
+    """It was answered or withdrawn, its time is over, or it is someone else's."""
 
 
 def invite(
@@ -103,7 +103,7 @@ def find_by_secret(secret: str) -> Invitation | None:
 
 
 def withdraw(*, invitation: Invitation, actor: Actor) -> None:
-    """Take an invitation back; InvitationOver if it was answered meanwhile."""
+    """Take an invitation back; InvitationOver if it was answered in the meantime."""
     with transaction.atomic():
         _take(invitation)
         record_invitation(AccountEvent.INVITATION_WITHDRAWN, invitation, actor)
@@ -145,9 +145,9 @@ def forget_invitations() -> None:
 def _check_answer(invitation: Invitation, user: User) -> None:
     is_others = invitation.user_id is not None and invitation.user_id != user.pk
     if is_others or not user.is_active:
-        raise InvitationOver("this invitation is for somebody else")
+        raise InvitationOver("this invitation is for another account")
     if invitation.expires_at <= timezone.now():
-        raise InvitationOver("the time to answer this invitation is over")
+        raise InvitationOver("this invitation has expired")
 
 
 def _take(invitation: Invitation) -> None:
@@ -173,7 +173,7 @@ def _queue_mail(invitation: Invitation, secret: str) -> None:
             "expires_at": invitation.expires_at,
         },
     )
-    # Only names of the grammar stand in a header; Django refuses a line break there.
+    # Only names of the grammar are in a header; Django refuses a line break there.
     EmailMessage(
         subject=f"{invitation.invited_by} invites you to {organization}",
         body=text,

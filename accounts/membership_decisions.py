@@ -1,6 +1,6 @@
 """Withdraws invitations that a later decision has overtaken.
 
-When somebody joins or leaves a team, is removed or suspended, what was decided last
+When someone joins or leaves a team, is removed or suspended, what was decided last
 counts: every open invitation of that organization to the person is withdrawn, by name
 and by each of their addresses, and so is every one that they made and could not make
 any more. A link that went to an address that is not known as theirs gives nothing to
@@ -59,7 +59,7 @@ def note_decision(
 
 
 def is_overtaken(invitation: Invitation, user: User) -> bool:
-    """Tell whether the user's teams were decided on after the invitation was made."""
+    """Return whether the user's teams were decided on after the invitation was made."""
     return MembershipDecision.objects.filter(
         Q(organization=invitation.team.organization_id) | Q(organization=None),
         user=user,
@@ -68,7 +68,7 @@ def is_overtaken(invitation: Invitation, user: User) -> bool:
 
 
 def may_still_invite(invitation: Invitation) -> bool:
-    """Tell whether whoever made the invitation could make it now."""
+    """Return whether whoever made the invitation could make it now."""
     robot, user = invitation.inviting_robot, invitation.inviter
     if robot is not None:
         return robot.is_live

@@ -41,7 +41,7 @@ PATH_NAMES = frozenset(
         "settings",
         "signup",
         "static",
-        "system",  # who did what nobody asked for (accounts/actors.py)
+        "system",  # who did what no one asked for (accounts/actors.py)
         "v1",
         "v2",
     }
@@ -139,7 +139,7 @@ def validate_namespace_name(name: str) -> None:
 
 
 def validate_claimed_name(name: str) -> None:
-    """Raise InvalidName unless somebody may take the name who does not run the site."""
+    """Raise InvalidName unless someone may take the name who does not run the site."""
     validate_namespace_name(name)
     if name in OFFICIAL_NAMES:
         raise InvalidName(f"'{name}' is reserved for the administrators of this site")
@@ -156,7 +156,7 @@ def _validate_form(name: str) -> None:
 def validate_component(name: str) -> None:
     """Raise InvalidName unless the name is one component of an image name (G-1).
 
-    Robots and teams are named by it too: their names stand in logins and URLs.
+    Robots and teams are named by it too: their names are in logins and URLs.
     """
     if not _component.fullmatch(name):
         raise InvalidName(

@@ -44,7 +44,7 @@ def may_administer(
         return Decision(
             False,
             lambda: (
-                f"the token *{ceiling.token_name}* does not allow to administer "
+                f"the token *{ceiling.token_name}* does not allow administering "
                 f"*{namespace.name}*"
             ),
         )
@@ -146,7 +146,7 @@ def may_take_out(
     if administers or not is_oneself or Action.GRANT not in actor.ceiling.actions:
         return administers
     if may_see_people(actor, namespace, standings):
-        return Decision(True, lambda: f"{actor} may leave *{namespace.name}*")
+        return Decision(True, lambda: f"{actor} can leave *{namespace.name}*")
     return administers
 
 
@@ -164,7 +164,7 @@ def standings_of(actor: Actor, namespace: Namespace) -> Standings:
 
 
 def is_live(actor: Actor) -> bool:
-    """Tell whether the actor, authenticated a moment ago, may still act."""
+    """Return whether the actor, authenticated a moment ago, may still act."""
     return live_rows(actor).exists()
 
 

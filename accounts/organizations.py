@@ -156,10 +156,10 @@ def rename_namespace(*, namespace: Namespace, name: str, actor: Actor) -> Namesp
 def delete_organization(*, organization: Organization, actor: Actor) -> None:
     """Delete an organization with its teams and robots; its names become free.
 
-    Names by which images were pulled lately stay reserved until an administrator of the
-    site frees them. Repositories that were deleted and could still be restored go with
-    it. Raises ProtectedError while there are others. The namespace's row is locked, so
-    that nobody makes one meanwhile.
+    Names by which images were pulled recently stay reserved until an administrator of
+    the site frees them. Deleted repositories that could still be restored are deleted,
+    too. Raises ProtectedError while there are others. The namespace's row is locked, so
+    that no one creates one at this moment.
     """
     with transaction.atomic():
         namespace = Namespace.objects.select_for_update().get(organization=organization)

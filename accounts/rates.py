@@ -4,7 +4,7 @@
 
 Counted in the cache in windows of the rate's period: by account or robot, and by
 address for those who did not sign in. As with BERTH_API_RATE, each process counts for
-itself without REDIS_URL, and nobody is refused while the cache is away. Berth's own
+itself without REDIS_URL, and no one is refused while the cache is away. Berth's own
 tasks and commands are not counted. BERTH_RATES changes single rates (docs/settings.md).
 """
 

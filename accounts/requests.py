@@ -20,7 +20,7 @@ class SignInNeeded(Exception):
 
 
 def actor_of_page(request: HttpRequest) -> Actor:
-    """Return who asks, as every decision wants it; nobody if there is no session."""
+    """Return who asks, as every decision wants it; no one if there is no session."""
     address = client_address(request)
     user = getattr(request, "user", None)  # none on an error before the middleware
     if isinstance(user, User) or (user is not None and user.is_authenticated):
@@ -36,7 +36,7 @@ def signed_in_user(request: HttpRequest) -> User:
 
 
 def require(decision: Decision, actor: Actor) -> None:
-    """Go on, or refuse with the reason; who did not sign in is asked to."""
+    """Continue, or refuse with the reason; who did not sign in is asked to."""
     if decision:
         return
     if actor.is_anonymous:

@@ -11,7 +11,7 @@ generated secrets cannot be guessed: a correct one is always accepted, and an ex
 revoked one that a forgotten client repeats blocks no other client of its address.
 
 Pages, the token endpoint and the API count together. A blocked caller is refused before
-anything is hashed. When the counts cannot be read, nobody is blocked: the limiter is
+anything is hashed. When the counts cannot be read, no one is blocked: the limiter is
 never the reason that a registry is down.
 """
 

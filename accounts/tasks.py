@@ -19,7 +19,7 @@ def remind_of_expiry() -> None:
 
 @shared_task
 def forget_invitations() -> None:
-    """Delete invitations that nobody answered in time."""
+    """Delete invitations that no one answered in time."""
     invitations.forget_invitations()
 
 

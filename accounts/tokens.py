@@ -48,7 +48,7 @@ def make_token(prefix: str) -> str:
 
 
 def is_token(text: str, prefix: str) -> bool:
-    """Tell whether the text has the form and the checksum of such a token."""
+    """Return whether the text has the form and the checksum of such a token."""
     body, checksum = text[:-CHECKSUM_LENGTH], text[-CHECKSUM_LENGTH:]
     return (
         len(text) == len(prefix) + SECRET_LENGTH + CHECKSUM_LENGTH

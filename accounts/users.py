@@ -115,7 +115,7 @@ def suspend_user(*, user: User, actor: Actor) -> None:
 
     Its sessions, docker logins, uploads, and the invitations and webhooks that it made
     end. Its access tokens and robots pause until it is activated again. The name stays
-    taken, so that nobody inherits what others trusted it with. Raises
+    taken, so that no one inherits what others trusted it with. Raises
     LastAdministrator.
     """
     change_user(user=user, actor=actor, is_active=False)
@@ -143,9 +143,9 @@ def rename_user(*, user: User, name: str, actor: Actor) -> None:
 
 
 def delete_user(*, user: User, actor: Actor) -> None:
-    """Delete an account for good, with its repositories, robots and rights.
+    """Delete an account permanently, with its repositories, robots and rights.
 
-    Its names stay reserved, so that nobody inherits what others trusted it with. Raises
+    Its names stay reserved, so that no one inherits what others trusted it with. Raises
     LastOwner for the only owner of an organization, and LastAdministrator.
     """
     with transaction.atomic():
@@ -198,7 +198,7 @@ def noting_password(*, user_id: int, actor: Actor) -> Iterator[None]:
 
 
 def organizations_left_by(user: User) -> list[str]:
-    """Return the organizations of which nobody but the user is an active owner."""
+    """Return the organizations of which no one but the user is an active owner."""
     others = Membership.objects.filter(
         team=OuterRef("pk"), user__is_active=True
     ).exclude(user=user)

@@ -34,7 +34,7 @@ def measure(folder: Path) -> list[float]:
             log.note(repository_id=1, digest=digest, tag="v1", client="docker")
         rounds.append((time.perf_counter() - started) / PULLS * 1e6)
         log.close_file()
-        for path in folder.iterdir():  # nobody is to count them
+        for path in folder.iterdir():  # no one is to count them
             path.unlink()
     return rounds
 

@@ -5,8 +5,8 @@
 
 Every repository has a README of the corpus in tests/hub. One has images with
 as many platforms, layers, labels and variables as are taken, under 10,000 tags, and 50
-webhooks whose templates repeat the longest value. While pages are read, somebody pushes
-there again and again, and somebody else waits for a webhook of their own.
+webhooks whose templates repeat the longest value. While pages are read, someone pushes
+there again and again, and someone else waits for a webhook of their own.
 
 It prints the slowest and the largest page of each kind, the peak memory of each
 process, and how long the other person's webhooks took, with and without the attack.

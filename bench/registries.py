@@ -55,7 +55,7 @@ class Registry:
 class Berth(Registry):
     """`manage.py prepare` and `manage.py serve` with two workers, SQLite and a folder.
 
-    Its token lives for five minutes: it is fetched anew when half of that is over.
+    Its token lives for five minutes: it is fetched again when half of that is over.
     """
 
     name = "Berth"
@@ -124,7 +124,7 @@ class Berth(Registry):
 
 
 class Peer(Registry):
-    """Somebody else's registry, with its own configuration file."""
+    """Someone else's registry, with its own configuration file."""
 
     def __init__(
         self, name: str, folder: Path, command: list[str], config: str

@@ -1,4 +1,4 @@
-"""Measure what clients that stop in the middle cost everybody else.
+"""Measure what clients that stop in the middle cost everyone else.
 
     python -m bench.slow_clients                   2,000 connections of each sort
     python -m bench.slow_clients --connections 100

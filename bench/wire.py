@@ -29,7 +29,7 @@ class Answer:
 
     @property
     def location(self) -> str:
-        """Path and query of where an upload goes on; some registries say it whole."""
+        """Path and query of where an upload continues; some registries say it whole."""
         parts = urlsplit(self.headers["location"])
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
 

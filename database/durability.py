@@ -14,7 +14,7 @@ def quick_transaction() -> Iterator[None]:
 
     A killed process loses nothing of it; a power cut may, together with everything that
     came after it, but never something before. For rows whose loss costs a client one
-    more try, such as an upload that is going on, and for nothing that is a promise.
+    more try, such as an upload that is in progress, and for nothing that is a promise.
     """
     wrapper = this_threads_connection()
     if wrapper.vendor == "sqlite":

@@ -1,4 +1,4 @@
-"""Take rows for oneself, all in one order, so that nobody waits in a circle.
+"""Take rows for oneself, all in one order, so that no one waits in a circle.
 
     blob links     in the order of their digests
     manifest
@@ -30,7 +30,7 @@ from django.db import (
 
 log = logging.getLogger(__name__)
 
-TRIES = 20  # each lost one means that somebody else got something done
+TRIES = 20  # each lost one means that someone else got something done
 UNDONE = ("40001", "40P01")  # SQLSTATE: serialization failure, deadlock
 PAUSE_SECONDS = 0.05  # at most, so that the same two do not meet again
 
@@ -43,7 +43,7 @@ def retry_deadlocks(verb: Callable[P, R]) -> Callable[P, R]:
     """Run a verb again when the database undid its transaction for another's sake.
 
     For functions that can be begun again from their arguments. Inside a caller's
-    transaction, which is undone as a whole, the error goes on to the caller.
+    transaction, which is undone as a whole, the error continues to the caller.
     """
 
     @functools.wraps(verb)
@@ -68,7 +68,7 @@ def lock_or_create(
     """Return the row of a unique key, locked, and whether it was made now.
 
     Django's get_or_create gives up when the row that stood in its way is deleted at the
-    same moment; a push that meets a deletion has to go on. Runs in the caller's
+    same moment; a push that meets a deletion has to continue. Runs in the caller's
     transaction.
     """
     for tries_left in reversed(range(TRIES)):
@@ -78,7 +78,7 @@ def lock_or_create(
         try:
             with transaction.atomic():
                 return rows.create(**key, **defaults), True
-        except IntegrityError:  # made by somebody else since we looked
+        except IntegrityError:  # made by someone else since we looked
             if not tries_left:
                 raise
     raise AssertionError("the loop returns or raises")

@@ -512,7 +512,7 @@ def _team(organization: Organization, name: str, people: dict[str, User]) -> Tea
 
 
 def _robot(namespace: Namespace, name: str) -> Robot:
-    """Make a robot; nobody learns its token, who wants one replaces it."""
+    """Make a robot; no one learns its token, who wants one replaces it."""
     robot = Robot.objects.filter(namespace=namespace, name=name).first()
     if robot is not None:
         return robot
@@ -533,7 +533,7 @@ def _default(namespace: Namespace, team: Team, actor: Actor) -> None:
 
 
 def _issue_tokens(user: User) -> None:
-    """Make access tokens whose secrets nobody learns."""
+    """Make access tokens whose secrets no one learns."""
     if user.access_tokens.exists():
         return
     with _SetBack(timezone.now() - timedelta(days=80), timedelta(days=4)):
@@ -584,7 +584,7 @@ def _own_repository(image: DemoImage) -> Repository | None:
 
 
 def _is_there(image: DemoImage) -> bool:
-    """Tell whether all tags are there, or another repository of that name."""
+    """Return whether all tags are there, or another repository of that name."""
     repository = _find_repository(image)
     if repository is None:
         return False
@@ -837,7 +837,7 @@ def _write_deliveries(webhook: Webhook | None) -> None:
 
 
 def _write_delivery(webhook: Webhook, event: Event, statuses: tuple[int, ...]) -> None:
-    """Write down a delivery that ended well, with these answers."""
+    """Record a delivery that ended well, with these answers."""
     delivery = new_delivery(webhook, event, now=event.at)
     delivery.body = render_delivery(delivery)
     delivery.status = Delivery.Status.DELIVERED
@@ -856,7 +856,7 @@ def _write_delivery(webhook: Webhook, event: Event, statuses: tuple[int, ...]) -
             started_at=started_at,
             ended_at=started_at + timedelta(milliseconds=milliseconds),
             took_milliseconds=milliseconds,
-            address="192.0.2.17",  # RFC 5737: of nobody
+            address="192.0.2.17",  # RFC 5737: of no one
             request_headers={
                 "Content-Type": delivery.content_type,
                 "User-Agent": "Berth",

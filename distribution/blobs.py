@@ -71,7 +71,7 @@ class LinkedBlob:
     is_shared: bool  # another one relies on it too
 
     def is_of(self, actor: Actor) -> bool:
-        """Tell whether the actor pushed it first."""
+        """Return whether the actor pushed it first."""
         return (self.user_id, self.robot_id) == (actor.user_id, actor.robot_id)
 
 
@@ -168,7 +168,7 @@ def find_mount_source(actor: Actor, digest: Digest) -> RepositoryFacts | None:
 
 
 def may_pull_by_itself(actor: Actor, source: RepositoryFacts) -> bool:
-    """Tell whether the subject may pull, whatever its registry token says (D-1).
+    """Return whether the subject may pull, whatever its registry token says (D-1).
 
     The ceiling of the access token behind the registry token is read again, since a
     registry token carries only what it was asked for.
@@ -207,8 +207,8 @@ def unlink_blob(
     """Take a blob out of the repository; False if a manifest needs it (D-10).
 
     Another person's push may be about to name it. So it is deleted for those who
-    pushed it and share it with nobody, and for administrators of the repository.
-    Raises Denied for everybody else. ``check`` is called last; if it raises, the blob
+    pushed it and share it with no one, and for administrators of the repository.
+    Raises Denied for everyone else. ``check`` is called last; if it raises, the blob
     stays.
     """
     with transaction.atomic():
@@ -225,7 +225,7 @@ def unlink_blob(
 
 
 def is_needed(repository_id: int, digest: str) -> bool:
-    """Tell whether a manifest of the repository names the digest."""
+    """Return whether a manifest of the repository names the digest."""
     return (
         ManifestReference.objects.filter(
             repository_id=repository_id, digest=digest

@@ -60,7 +60,7 @@ class Body:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there is surely nothing; a chunked body has to be read."""
+        """Return whether there is surely nothing; a chunked body has to be read."""
         return self.length_bytes == 0
 
     def next_piece(self) -> Receiving[bytes]:

@@ -18,7 +18,7 @@ def challenge(
     """Return the 401 that sends a client to the token service.
 
     ``error`` only for a request that carried a token: containerd takes the same error
-    twice for a final no (AUTH-3). Several scopes stand in one parameter, with spaces.
+    twice for a final no (AUTH-3). Several scopes are in one parameter, with spaces.
     """
     parts = [
         f'realm="{settings.BERTH_URL}/v2/token"',

@@ -30,7 +30,7 @@ def granted_access(actor: Actor, asked: list[Scope]) -> list[dict[str, Any]]:
 
 def _entry(actor: Actor, scope: Scope) -> dict[str, Any] | None:
     if scope.type == scopes.REGISTRY and scope.name == scopes.CATALOG:
-        # Everybody may ask; what is listed is what they may see (CAT-1).
+        # Everyone may ask; what is listed is what they may see (CAT-1).
         actions = [word for word in scope.actions if word in CATALOG_WORDS]
         return {"type": scope.type, "name": scope.name, "actions": actions}
     if scope.type != scopes.REPOSITORY:

@@ -6,7 +6,7 @@ what is built on Go's libraries may name only those.
 
 UNKNOWN_CLIENT = "other"
 
-KINDS = (  # part of User-Agent, lower-case -> kind
+KINDS = (  # part of User-Agent, lowercase -> kind
     ("berth", "berth"),
     ("docker/", "docker"),
     ("docker-client/", "docker"),

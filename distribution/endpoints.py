@@ -105,7 +105,7 @@ def endpoint(
 
     ``absent`` is the error for a repository that is not there, or a function that
     answers instead. With ``creates``, a push makes the repository. ``also`` names what
-    a challenge asks for besides, so that one token is enough (AUTH-4).
+    a challenge asks for also, so that one token is enough (AUTH-4).
     """
 
     def wrap(function: Endpoint) -> Endpoint:

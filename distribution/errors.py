@@ -202,11 +202,11 @@ class Unavailable(RegistryError):
 
 class StorageFull(RegistryError):
     status, code = 507, "UNAVAILABLE"
-    default_message = "the registry has no space left; tell its administrator"
+    default_message = "the registry has no space left; contact its administrator"
 
 
 class InternalError(RegistryError):
-    default_message = "the registry failed; its log says more"
+    default_message = "internal error; see the log of the registry"
 
 
 def render(error: RegistryError) -> HttpResponse:

@@ -12,7 +12,7 @@
     usage        a repository's size is the sum of its blobs
     deletions    no object waits longer than the grace to be deleted
     owners       every organization has an owner
-    names        no former name is one that somebody has now
+    names        no former name is one that someone has now
     deleted      no deleted repository waits longer than its time to be purged
     staged       no staged bytes are left without a session beyond the grace
 

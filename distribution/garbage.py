@@ -1,4 +1,4 @@
-"""Give back what nothing needs, while pushes and pulls go on (I4, I7, I8).
+"""Give back what nothing needs, while pushes and pulls continue (I4, I7, I8).
 
     link       no manifest names it, older than the grace   -> marked for deletion
                marked for the grace, still unneeded     -> deleted
@@ -76,7 +76,7 @@ class Share:
     stored_bytes: int = 0
 
     def is_large(self) -> bool:
-        """Tell whether an administrator has to confirm it."""
+        """Return whether an administrator has to confirm it."""
         percent = settings.BERTH_GARBAGE_CONFIRM_PERCENT
         if self.objects_count <= settings.BERTH_GARBAGE_CONFIRM_BLOBS:
             return False
@@ -87,7 +87,7 @@ class Share:
 
 
 def expire_uploads(*, dry_run: bool = False) -> int:
-    """End sessions that nobody touched for the TTL; return how many."""
+    """End sessions that no one touched for the TTL; return how many."""
     blob_store().check()
     oldest = timezone.now() - timedelta(hours=settings.BERTH_UPLOAD_TTL_HOURS)
     stale = Upload.objects.filter(touched_at__lt=oldest)
@@ -98,7 +98,7 @@ def expire_uploads(*, dry_run: bool = False) -> int:
         upload = Upload.objects.filter(pk=pk).first()
         if upload is None:
             continue
-        # A guarded delete: a PATCH that came meanwhile keeps its session (G9).
+        # A guarded delete: a PATCH that came in the meantime keeps its session (G9).
         deleted, _ = Upload.objects.filter(
             pk=upload.pk, version=upload.version, touched_at__lt=oldest
         ).delete()
@@ -267,7 +267,7 @@ def _delete_marked_links(collected: Collected, before: object, dry_run: bool) ->
                 .first()
             )
             if link is None:
-                continue  # taken back meanwhile
+                continue  # taken back in the meantime
             if is_needed(link.repository_id, link.blob.digest):
                 link.marked_at = None
                 link.save(update_fields=["marked_at"])
@@ -382,7 +382,7 @@ def generation_of(key: str) -> str:
 
 
 def is_staged_needed(generation: str) -> bool:
-    """Tell whether a session still goes on that these staged bytes may belong to."""
+    """Return whether an open session may own these staged bytes."""
     try:
         session = uuid.UUID(generation.partition("-")[0])
     except ValueError:

@@ -12,8 +12,8 @@ QUEUE_PIECES = 8  # of bodies.PIECE_BYTES: 2 MiB in flight at most
 class StreamHash:
     """A hash that moves to a thread of its own once the stream turns out to be large.
 
-    hashlib lets go of the interpreter lock while it works, so reading and writing go on
-    beside it. ``close`` ends the thread; ``digest`` waits for it.
+    hashlib releases the interpreter lock while it works, so reading and writing
+    continue. ``close`` ends the thread; ``digest`` waits for it.
     """
 
     def __init__(self, algorithm: str) -> None:

@@ -67,7 +67,7 @@ def etag_of(digest: Digest | str) -> str:
 
 
 def is_not_modified(request: HttpRequest, etag: str) -> bool:
-    """Tell whether a GET or HEAD is answered 304 (COND-1).
+    """Return whether a GET or HEAD is answered 304 (COND-1).
 
     Raises PreconditionFailed for 412. Call it when everything else lets the request
     succeed (RFC 9110 §13.2.1).

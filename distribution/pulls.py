@@ -57,7 +57,7 @@ class PullLog:
         self._complained_at = -COMPLAINT_INTERVAL_SECONDS
 
     def note(self, *, repository_id: int, digest: str, tag: str, client: str) -> None:
-        """Write down that a manifest was sent; never raises, never waits for a disk."""
+        """Record that a manifest was sent; never raises, never waits for a disk."""
         day = datetime.now(UTC).date().isoformat()
         line = f"{repository_id}\t{digest}\t{tag}\t{client}\t{day}\n".encode()
         try:
@@ -120,7 +120,7 @@ def count_abandoned(folder: Path | None = None) -> int:
     folder = folder or pull_log.folder
     for path in folder.glob(f"*{OPEN}"):
         with _locked(path) as is_mine:
-            if is_mine:  # whoever wrote it holds the lock as long as it lives
+            if is_mine:  # whoever wrote it holds the lock while it lives
                 with suppress(FileNotFoundError):
                     path.rename(path.with_suffix(CLOSED))
     return count_closed(folder)

@@ -2,7 +2,7 @@
 
     may pull                  the missing right, as decisions.decide says it
     the token is the reason   which token, and whether it is too weak or too narrow
-    everybody else            "no role, or no such repository"
+    everyone else            "no role, or no such repository"
 
 What is private and what is absent are told in the same words (D-2): only those who may
 pull learn which of the two it is. Those who did not sign in are told to.
@@ -52,7 +52,7 @@ def _under_its_ceiling(actor: Actor) -> Actor:
 
 
 def _reaches_new(actor: Actor, name: RepositoryName) -> bool:
-    """Tell whether the token would reach the repository if it were made now.
+    """Return whether the token would reach the repository if it were made now.
 
     Whether there is one, and whether the token names it, must not change the answer.
     """

@@ -7,7 +7,7 @@ from distribution import garbage, pulls
 
 @shared_task
 def expire_uploads() -> None:
-    """End the sessions that nobody went on with."""
+    """End the sessions that no one went on with."""
     garbage.expire_uploads()
 
 
@@ -19,5 +19,5 @@ def collect_garbage() -> None:
 
 @shared_task
 def count_abandoned_pulls() -> None:
-    """Count what servers that were killed had written down."""
+    """Count what servers that were killed had recorded."""
     pulls.count_abandoned()

@@ -58,7 +58,7 @@ class RegistryToken:
     expires_at: int
 
     def allows(self, full_name: str, action: str) -> bool:
-        """Tell whether the token lets the action on the repository through."""
+        """Return whether the token lets the action on the repository through."""
         grant = self.grants.get(full_name)
         return grant is not None and (
             action in grant.actions or scopes.EVERYTHING in grant.actions

@@ -1,6 +1,6 @@
 """The protocol's own way from the server to its views, without middleware (DJ-3).
 
-Every pull passes here several times, so what Django does for pages and nobody here asks
+Every pull passes here several times, so what Django does for pages and no one here asks
 for is left out: the resolver's bookkeeping, the parsing of content types and forms, and
 the signals around a request.
 
@@ -25,7 +25,7 @@ from distribution.bodies import WAS_READ, receive
 from distribution.endpoints import Answer, Resource
 
 BUFFERED_BYTES = 64 * 1024
-LINGER_SECONDS = 0.3  # as long as a client needs to look up
+LINGER_SECONDS = 0.3  # while a client needs to look up
 
 _nothing = Resource()
 
@@ -100,7 +100,7 @@ def answer_protocol(
 
 
 def _is_still_sending(environ: dict[str, Any]) -> bool:
-    """Tell whether more of the body is on its way than the sockets hold."""
+    """Return whether more of the body is on its way than the sockets hold."""
     if environ.get(WAS_READ):
         return False
     if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():

@@ -25,7 +25,7 @@ NOTIFICATIONS_MAX = 50  # of one mail; the rest is counted
 
 
 def send_mails() -> int:
-    """Queue a mail to everybody for whom something waits; return how many."""
+    """Queue a mail to everyone for whom something waits; return how many."""
     return sum(
         _mail(user) for user in User.objects.filter(pk__in=_who_waits()).order_by("pk")
     )

@@ -15,7 +15,7 @@ FOR_ADMINISTRATORS = (SWITCHED_OFF, AccountEvent.ROBOT_EXPIRES)
 
 
 class Preference(models.Model):
-    """Whether somebody wants mail; without a row, yes."""
+    """Whether someone wants mail; without a row, yes."""
 
     user = models.OneToOneField(
         "accounts.User",
@@ -67,7 +67,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
 
 class Notification(models.Model):
-    """An event that somebody is told of, on the site and perhaps by mail.
+    """An event that someone is told of, on the site and perhaps by mail.
 
     The event says what happened; when it expires, so does this.
     """
@@ -116,5 +116,5 @@ class Notification(models.Model):
 
 
 def notifies_people(event: Event) -> bool:
-    """Tell whether an event is of a kind that anybody may be told of."""
+    """Return whether an event is of a kind that anybody may be told of."""
     return event.kind in {Event.Kind.TAG_PUSHED, *FOR_ADMINISTRATORS}

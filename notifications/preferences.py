@@ -10,7 +10,7 @@ from notifications.models import Notification, Preference
 
 
 def prefers_mail(user: User) -> bool:
-    """Tell whether this user wants notifications mailed: yes, until told otherwise."""
+    """Return whether this user wants notifications mailed, which is the default."""
     return not Preference.objects.filter(user=user, wants_mail=False).exists()
 
 

@@ -7,7 +7,7 @@
     an invitation            is a row of its own, which the page shows while it stands
 
 It is decided when the event is relayed to webhooks, in the same transaction, so that
-everybody is told exactly once; a worker that is killed begins again.
+everyone is told exactly once; a worker that is killed begins again.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ from repositories.rights.holders import holders_of
 
 
 def notify(*, events: list[Event], **signal: Any) -> None:
-    """Write down who is to be told of these events, in the caller's transaction."""
+    """Record who is to be told of these events, in the caller's transaction."""
     notifying = [event for event in events if notifies_people(event)]
     if not notifying:
         return

@@ -20,7 +20,7 @@ def send_mails() -> None:
 
 @shared_task
 def expire_notifications() -> None:
-    """Forget what nobody reads any more."""
+    """Forget what no one reads any more."""
     expired = Notification.objects.older_than(timezone.now() - KEPT)
     # In small transactions: pushes write to the same database.
     while ids := list(

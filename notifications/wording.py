@@ -43,7 +43,7 @@ def headline_of(event: Event) -> str:
     """Return a line without line breaks: "alice pushed acme/api:v1"."""
     place = _place_of(event)
     if event.kind == SWITCHED_OFF:
-        return _("A webhook of %(place)s was switched off") % {"place": place}
+        return _("A webhook of %(place)s was disabled") % {"place": place}
     if event.kind == AccountEvent.ROBOT_EXPIRES:
         return _("The robot %(robot)s expires soon") % {"robot": _robot_of(event)}
     return _("%(who)s pushed %(image)s") % {
@@ -67,7 +67,7 @@ def explanation_of(event: Event) -> str:
 
 
 def path_of(event: Event) -> str:
-    """Return the address of the page where one goes on from there."""
+    """Return the address of the page where one continues from there."""
     if event.repository is not None:
         page = event.repository.get_absolute_url()
         if event.kind == SWITCHED_OFF:

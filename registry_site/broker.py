@@ -1,7 +1,7 @@
 """Messages in a folder: kombu's filesystem transport, made safe for several processes.
 
 kombu writes a message under its final name, so that a reader may find it half written,
-and reads the folder anew for every message. Here a message appears whole, by a rename,
+and reads the folder again for every message. Here a message appears whole, by a rename,
 and whoever removes its file has it. What a killed worker had in hand is gone; the tasks
 that matter are found again in the database.
 """
@@ -52,7 +52,7 @@ class Channel(filesystem.Channel):
                 text = path.read_bytes()
                 path.unlink()
             except FileNotFoundError:
-                continue  # somebody else's now
+                continue  # someone else's now
             try:
                 return loads(text.decode())
             except ValueError:  # a power cut, or a disk that is full

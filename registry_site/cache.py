@@ -1,9 +1,9 @@
-"""A cache in Redis that may go away, hang, be emptied or be filled by somebody else.
+"""A cache in Redis that may go away, hang, be emptied or be filled by someone else.
 
-What is remembered here can always be found out again, so nobody fails or waits for it:
-a Redis that does not answer is not asked again for REST_SECONDS, and a question to it
-has no answer meanwhile. Values are JSON. Django's own serializer is pickle, which runs
-what it reads, and whoever can write to Redis is not to become whoever runs Berth.
+Cached values can always be computed again, so no request fails or waits for them: after
+a timeout, Redis is not asked for REST_SECONDS, and every key counts as missing. Values
+are JSON. Django's own serializer is pickle, which runs what it reads; write access to
+Redis must not become control of Berth.
 """
 
 import json

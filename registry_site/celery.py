@@ -35,7 +35,7 @@ app.conf.beat_schedule = {
     "sweep webhooks": {
         "task": "webhooks.tasks.sweep",
         "schedule": 5.0,  # seconds
-        "options": {"expires": 5},  # those that nobody heard do not pile up
+        "options": {"expires": 5},  # those that no one heard do not pile up
     },
     "expire deliveries": {
         "task": "webhooks.tasks.expire_deliveries",

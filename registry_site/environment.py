@@ -70,7 +70,7 @@ def public_url(text: str) -> str:
         or parts.fragment
     ):
         raise ValidationError("not a URL like https://registry.example.com")
-    host = parts.netloc.lower()  # clients lower-case it (AUTH-5)
+    host = parts.netloc.lower()  # clients lowercase it (AUTH-5)
     _check_host(host)
     return f"{parts.scheme}://{host}"
 
@@ -218,7 +218,7 @@ def url_template(text: str) -> str:
         or "{url}" in parts.netloc
         or "{url}" not in text
         or not text.isprintable()
-        or set(text) & set(" \"'<>;,")  # the host also stands in a header
+        or set(text) & set(" \"'<>;,")  # the host also is in a header
     ):
         raise ValidationError("not a URL like https://images.example.com/{url}")
     return text

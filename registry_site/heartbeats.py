@@ -5,7 +5,7 @@ into one row for each of its queues. So nothing is lost with a broker that is em
 and nothing is left behind by a process that is killed: its rows grow old. It costs one
 statement every quarter of a minute.
 
-That somebody is there does not say that work gets done: for that, look at how long the
+That someone is there does not say that work gets done: for that, look at how long the
 oldest has waited (webhooks/delivery/backlog.py) and at the queues
 (registry_site/queues.py).
 """
@@ -32,7 +32,7 @@ SCHEDULER = "scheduler"
 
 
 def note_heartbeat(names: Iterable[str]) -> None:
-    """Write down that those who take from these queues are there, in one statement."""
+    """Record that those who take from these queues are there, in one statement."""
     now = timezone.now()
     Heartbeat.objects.bulk_create(
         [Heartbeat(name=name, heard_at=now) for name in names],

@@ -1,4 +1,4 @@
-"""Keeps what somebody typed into a form while they sign in again.
+"""Keeps what someone typed into a form while they sign in again.
 
 A form that is sent after its session ended is answered by the sign-in page, which
 carries the form in a signed hidden field. Nothing is stored for people who are not
@@ -49,7 +49,7 @@ def keep(request: HttpRequest) -> KeptForm:
 
 
 def page_of(request: HttpRequest) -> str:
-    """Return the page that somebody is on, for the way back: a path of this site.
+    """Return the page that someone is on, for the way back: a path of this site.
 
     That is the address of a GET; else the page that sent the form or, by htmx, the
     part of a page; home if the browser does not say.
@@ -132,7 +132,7 @@ class SignInView(LoginView):  # type: ignore[misc]  # allauth is untyped
 
 
 def is_form_of_a_person(request: HttpRequest) -> bool:
-    """Tell whether a POST of nobody is worth keeping: it has more than its token."""
+    """Return whether a POST of no one is worth keeping: it has more than its token."""
     # Only a form of a page: what leads nowhere is answered without reading its body.
     is_of_page = request.method == "POST" and request.resolver_match is not None
     return is_of_page and bool(keep(request).fields)

@@ -145,13 +145,13 @@ class Refusals:
 
 
 def _is_of_json(error: BaseException) -> bool:
-    """Tell whether JSON in a form was nested too deeply: a passkey's, for example."""
+    """Return whether JSON in a form was nested too deeply: a passkey's, for example."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and frames[-1].filename == json.decoder.__file__
 
 
 def send_on(request: HttpRequest, moved: Moved) -> HttpResponse | None:
-    """Send to the same page under today's name; not for good, since it may be taken."""
+    """Redirect to the same page under today's name, temporarily: it may be taken."""
     location = moved.location(request)
     if location is None:
         return None

@@ -2,7 +2,7 @@ from django.db import models
 
 
 class Heartbeat(models.Model):
-    """When somebody was last heard of who takes from a queue, or who fills them.
+    """When someone was last heard of who takes from a queue, or who fills them.
 
     One row for each queue and one for the scheduler, however many processes there are.
     """

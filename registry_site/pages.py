@@ -127,7 +127,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if response is not None:
         return response
     if is_for_program(request):
-        return api_error(500, "error", "Berth failed; its log says why")
+        return api_error(500, "error", "internal error; see the log of Berth")
     return _render_without_queries(request, "500.html", {}, status=500)
 
 

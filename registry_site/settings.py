@@ -604,7 +604,7 @@ if REDIS_URL:
     }
     CELERY_BROKER_URL = REDIS_URL
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
-        # Longer than any task, else Redis would give it to a second worker meanwhile.
+        # Longer than any task, else Redis would give it to a second worker.
         # What a killed worker had in hand is found by the sweeps long before.
         "visibility_timeout": 8 * 3600,
         "socket_connect_timeout": 3,

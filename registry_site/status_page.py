@@ -93,7 +93,7 @@ def confirm_held_collection(request: HttpRequest) -> HttpResponse:
         transaction.on_commit(collect_garbage.delay, robust=True)
         messages.success(request, _("The garbage collection starts in a moment."))
     else:
-        messages.info(request, _("No garbage collection waits any more."))
+        messages.info(request, _("No garbage collection is on hold any more."))
     return redirect("site-state")
 
 
@@ -213,7 +213,7 @@ def _warnings(
     words = {
         "deliveries": _("webhooks"),
         "statistics": _("statistics"),
-        "upkeep": _("cleaning up"),
+        "upkeep": _("cleanup"),
     }
     silent = {name: at for name, at in heard.items() if is_silent(at, now)}
     said = []
@@ -221,8 +221,8 @@ def _warnings(
         at = silent.pop(SCHEDULER)
         said.append(
             _(
-                "The scheduler has not been heard of %(time)s; nothing is cleaned up, "
-                "and what no message came for is not found."
+                "No heartbeat from the scheduler %(time)s. Cleanup and missed "
+                "deliveries are on hold."
             )
             % {"time": _for_how_long(at, now)}
         )
@@ -232,12 +232,12 @@ def _warnings(
         together.setdefault(_for_how_long(at, now), []).append(words.get(name, name))
     for time, works in together.items():
         said.append(
-            _("The worker has not been heard of %(time)s; %(works)s wait.")
+            _("No heartbeat from the worker %(time)s; on hold: %(works)s.")
             % {"time": time, "works": _listed(works)}
         )
     if not waiting:
         said.append(
-            _("The broker does not answer; webhooks go later, and pushes go on.")
+            _("The broker does not answer. Webhooks are delayed; pushes continue.")
         )
     if due_since is not None and now - due_since > DELAYED_AFTER:
         said.append(
@@ -269,21 +269,21 @@ def _work(
     newest = Event.objects.order_by("-pk").values_list("at", flat=True).first()
     workers = [
         Fact(
-            _("Scheduler, last seen")
+            _("Scheduler, last heartbeat")
             if name == SCHEDULER
-            else _("Worker for %(queue)s, last seen") % {"queue": name},
+            else _("Worker for %(queue)s, last heartbeat") % {"queue": name},
             _("never"),
             at=at,
         )
         for name, at in heard.items()
     ]
     queues = [
-        Fact(_("Waiting in %(queue)s") % {"queue": name}, f"{count:,}")
+        Fact(_("Queue: %(queue)s") % {"queue": name}, f"{count:,}")
         for name, count in waiting.items()
     ]
     return [
         *workers,
-        *(queues or [Fact(_("Tasks that wait"), _("the broker does not answer"))]),
+        *(queues or [Fact(_("Queued tasks"), _("the broker does not answer"))]),
         Fact(
             _("Oldest queued delivery"),
             _("none"),
@@ -293,7 +293,7 @@ def _work(
         Fact(_("Last event"), _("none"), at=newest),
         Fact(
             _("Search"),
-            _("with an index of trigrams")
+            _("trigram index")
             if has_trigrams()
             else _("slow: the extension pg_trgm is missing"),
         ),
@@ -308,9 +308,9 @@ def _mail(counts: dict[type[Model], str]) -> list[Fact]:
             _("Mail server"),
             server if settings.BERTH_SENDS_MAIL else _("none (the setting EMAIL_URL)"),
         ),
-        Fact(_("Mail that waits"), counts[QueuedMail]),
-        Fact(_("Oldest mail that waits"), _("none"), at=waiting["since"]),
-        Fact(_("Why mail waits"), waiting["why"] or _("no problem")),
+        Fact(_("Queued mail"), counts[QueuedMail]),
+        Fact(_("Oldest queued mail"), _("none"), at=waiting["since"]),
+        Fact(_("Problem with queued mail"), waiting["why"] or _("no problem")),
         Fact(_("Addresses that refuse mail"), counts[RefusedAddress]),
     ]
 

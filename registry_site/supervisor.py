@@ -8,7 +8,7 @@
                               STOP_SECONDS is killed. A second SIGINT kills at once
     the supervisor is killed  Linux sends SIGTERM to each process (PR_SET_PDEATHSIG)
 
-It is a process of the standard library alone, since it stays as long as Berth runs:
+It is a process of the standard library alone, since it stays while Berth runs:
 `manage.py run` prepares everything and then becomes it (start_supervisor).
 
 Signals are flags that the loop reads, and lines are written by a thread of their own.
@@ -84,7 +84,7 @@ def start_supervisor(plan: Plan) -> NoReturn:
 
 
 def web_answers(host: str, port: int, is_tls: bool) -> bool:
-    """Tell whether the server answers on the address that it listens on."""
+    """Return whether the server answers on the address that it listens on."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     connection: http.client.HTTPConnection
     if is_tls:

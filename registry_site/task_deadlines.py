@@ -1,7 +1,7 @@
 """End tasks that take too long, in a worker of threads.
 
 Celery limits the time of tasks in pools of processes only: it can kill a process, and
-nobody can kill a thread. But Python can raise an exception in one, at its next line:
+no one can kill a thread. But Python can raise an exception in one, at its next line:
 SoftTimeLimitExceeded, which is what Celery raises in a process of its own. The task
 fails, its transaction is rolled back, and what it did not do the next run of the beat
 table does. One that hangs in the operating system sees it when that answers.

@@ -1,7 +1,7 @@
 """What the server calls: the protocol goes straight to its views, pages to Django.
 
 The protocol's answers need no session, no cookie, no CSRF check and no middleware, and
-the hot reads are as quick as what stands in their way is short (docs/performance.md).
+the hot reads are as quick as what is in their way is short (docs/performance.md).
 
 `manage.py serve` calls both parts itself (registry_site/server/). ``application`` is
 for tests and for other servers, which wait for slow clients in their threads.
@@ -26,7 +26,7 @@ PROTOCOL_PREFIXES = ("/v2/", "/v1/")
 
 
 def is_protocol_path(path: str) -> bool:
-    """Tell whether a path belongs to the protocol routes."""
+    """Return whether a path belongs to the protocol routes."""
     return path.startswith(PROTOCOL_PREFIXES) or path == "/v2"
 
 

@@ -77,7 +77,7 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 change_grant(
                     grant=kept, role=grant.role, tag_glob=grant.tag_glob, actor=actor
                 )
-            else:  # somebody else's from now on
+            else:  # someone else's from now on
                 remove_grant(grant=kept, actor=actor)
                 added.append(grant)
         for grant in added:
@@ -143,7 +143,7 @@ class CategoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Event)
 class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The audit log; nobody writes it by hand."""
+    """The audit log; no one writes it by hand."""
 
     list_display = (
         "at",

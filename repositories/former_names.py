@@ -38,7 +38,7 @@ class FormerName:
 
 @receiver(namespace_in_use)
 def is_namespace_in_use(*, namespace: Namespace, **signal: Any) -> bool:
-    """Tell whether images are pulled by the name of a namespace."""
+    """Return whether images are pulled by the name of a namespace."""
     return (
         Repository.objects.in_use().filter(namespace=namespace).exists()
         or FormerRepositoryName.objects.filter(
@@ -138,7 +138,7 @@ def _freed_by(actor: Actor) -> Q:
 
 
 def _is_administrator(actor: Actor) -> bool:
-    """Tell whether it is an administrator of the site, or a command."""
+    """Return whether it is an administrator of the site, or a command."""
     if actor.user_id is None:
         return actor.robot_id is None and bool(actor.name)
     return bool(may_administer_site(actor))

@@ -91,12 +91,12 @@ def create_on_push(
 ) -> RepositoryFacts:
     """Make the repository that a push names, or return the one of a quicker push.
 
-    A name that was given up meanwhile leads to the repository that had it: only
-    somebody who creates one on purpose takes it. Raises Namespace.DoesNotExist when
+    A name that was given up in the meantime leads to the repository that had it: only
+    someone who creates one on purpose takes it. Raises Namespace.DoesNotExist when
     the namespace was deleted at this moment.
     """
     with transaction.atomic():
-        # The namespace's row serialises two first pushes, so that none of them fails.
+        # The namespace's row serialises two first pushes, so that no one of them fails.
         [locked] = _lock_namespaces(namespace.pk)
         full_name = f"{locked.name}/{name}"
         there_is = find_moved(RepositoryName(full_name, locked.name, name))
@@ -143,7 +143,7 @@ def rename_repository(*, repository: Repository, name: str, actor: Actor) -> Non
     """Give a repository another name; the old one leads there until it is taken.
 
     Raises NameTaken, and Repository.DoesNotExist when it was deleted, or given another
-    name, meanwhile.
+    name, in the meantime.
     """
     if name == repository.name:
         return
@@ -210,11 +210,11 @@ def transfer_repository(
 
 
 def delete_repository(*, repository: Repository, actor: Actor) -> None:
-    """Delete a repository; it is gone for everybody at once, and can be restored.
+    """Delete a repository; it is gone for everyone at once, and can be restored.
 
-    A push that is going on is refused. Registry tokens for it open nothing any more,
+    A push that is in progress is refused. Registry tokens for it open nothing any more,
     also not a new repository of the same name. Raises Repository.DoesNotExist when
-    somebody else was quicker.
+    someone else was quicker.
     """
     with transaction.atomic():
         row = _lock_live(repository)
@@ -235,8 +235,8 @@ def restore_repository(
 ) -> None:
     """Bring a deleted repository back as it was, or under another name.
 
-    Raises NameTaken, and Repository.DoesNotExist when its time is over, or somebody
-    restored or purged it meanwhile.
+    Raises NameTaken, and Repository.DoesNotExist when its time is over, or someone
+    restored or purged it in the meantime.
     """
     with transaction.atomic():
         _lock_namespaces(repository.namespace_id)
@@ -259,10 +259,10 @@ def restore_repository(
 
 
 def purge_repository(*, repository: Repository, actor: Actor) -> None:
-    """Delete a deleted repository for good, with all its rows, all or nothing.
+    """Delete a deleted repository permanently, with all its rows, all or nothing.
 
     The bytes go with the garbage collection. Raises Repository.DoesNotExist when it was
-    restored meanwhile.
+    restored in the meantime.
     """
     with transaction.atomic():
         row = _lock(repository, Repository.objects.exclude(deleted_at=None))
@@ -270,7 +270,7 @@ def purge_repository(*, repository: Repository, actor: Actor) -> None:
 
 
 def purge_expired() -> int:
-    """Purge what nobody can restore any more, and return how many that were."""
+    """Purge what no one can restore any more, and return how many that were."""
     purged = 0
     for pk in list(Repository.objects.past_restoring().values_list("pk", flat=True)):
         with transaction.atomic():

@@ -54,9 +54,9 @@ def record_manifest(
 ) -> tuple[Manifest, bool]:
     """Keep a manifest and its references, once; the second value tells if it is new.
 
-    ``required`` are the digests that were present and have to stay as long as the
+    ``required`` are the digests that were present and have to stay while the
     manifest does. The row is locked for the rest of the caller's transaction, so that
-    a tag can be moved to it while somebody else deletes it.
+    a tag can be moved to it while someone else deletes it.
 
     Raises MediaTypeDiffers for bytes that are here already as something else: whoever
     may push some tag could else change what another tag means.
@@ -150,7 +150,7 @@ def add_image_config(manifest: Manifest, config: ParsedConfig) -> None:
 
 
 def store_image_config(manifest: Manifest, config: ParsedConfig) -> bool:
-    """Keep what an image's config says; False if somebody did already."""
+    """Keep what an image's config says; False if someone did already."""
     return ImageConfig.objects.get_or_create(
         manifest=manifest, defaults=_columns_of(config)
     )[1]
@@ -203,7 +203,7 @@ def delete_manifest(
 
     Manifests that refer to it, as an index or by subject, stay (DEL-2, REF-6). Raises
     DeletionRefused unless the actor may delete every one of the tags: what is kept
-    from somebody by name is not to be had by digest. The row is locked, so that no tag
+    from someone by name is not to be had by digest. The row is locked, so that no tag
     comes in between. ``check`` is called last with the digest; if it raises, everything
     stays.
     """

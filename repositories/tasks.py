@@ -27,5 +27,5 @@ def expire_events() -> None:
 
 @shared_task
 def purge_repositories() -> None:
-    """Delete for good what nobody can restore any more."""
+    """Delete permanently what no one can restore any more."""
     lifecycle.purge_expired()

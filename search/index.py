@@ -58,7 +58,7 @@ def _store_labels(repository_id: int, configs: list[ImageConfig]) -> None:
 
 
 def rebuild() -> int:
-    """Write every entry, platform and label anew; return how many entries there are.
+    """Write every entry, platform and label again; return how many entries there are.
 
     Safe beside pushes, safe to kill and to run twice. Platforms and labels of images
     that are gone go here, and only here.

@@ -1,4 +1,4 @@
-"""What somebody asks a search for, read once. Pure: no Django, no database.
+"""What someone asks a search for, read once. Pure: no Django, no database.
 
     java jdk "class based"          words; quotes keep some together
     is:official is:verified         in a marked namespace; of both, either will do
@@ -30,7 +30,7 @@ QUERY_MAX_LENGTH = 200
 WORDS_MAX = 10
 VALUES_MAX = 20  # of one filter
 PAGE_SIZE = 25
-RESULTS_MAX = 10_000  # nobody pages further, and nothing is counted further
+RESULTS_MAX = 10_000  # no one pages further, and nothing is counted further
 
 
 class Sort(StrEnum):
@@ -56,7 +56,7 @@ class ImageReference:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """A search as everybody who searches asks it; empty means: no such limit."""
+    """A search as everyone who searches asks it; empty means: no such limit."""
 
     text: str = ""  # as it was written
     words: tuple[str, ...] = ()  # lower case
@@ -74,13 +74,13 @@ class SearchQuery:
 
     @property
     def has_filters(self) -> bool:
-        """Tell whether something that a page has boxes for limits what is found."""
+        """Return whether something that a page has boxes for limits what is found."""
         return replace(self, page=1) != self.without_filters()
 
     def without_filters(self) -> "SearchQuery":
         """Return the first page of the same words, namespaces and labels.
 
-        These say where is searched, and stand in the search field only.
+        These say where is searched, and are in the search field only.
         """
         return SearchQuery(
             self.text,

@@ -1,4 +1,4 @@
-"""Find repositories by words; everybody finds only what they may see.
+"""Find repositories by words; everyone finds only what they may see.
 
 Ranking: a word is the exact name, then names that begin with one, then names that have
 them all, then descriptions; in each, official and verified ones first, then stars, then
@@ -175,7 +175,7 @@ def read_query(text: str, parameters: Mapping[str, list[str]] = {}) -> SearchQue
 
 
 def suggest(actor: Actor, text: str, *, size: int = 8) -> list[Repository]:
-    """Return what somebody who has typed so far may be looking for."""
+    """Return what someone who has typed so far may be looking for."""
     query = read_query(text)
     if not query.words:
         return []

@@ -127,7 +127,7 @@ class Statements:
     # --- which entries
 
     def _reaches_nothing(self) -> bool:
-        """Tell whether the token is for some repositories, and none is left."""
+        """Return whether the token is for some repositories, and none is left."""
         ceiling = self.actor.ceiling
         is_limited = (ceiling.repository_ids, ceiling.namespace_ids) != (None, None)
         return is_limited and not (ceiling.repository_ids or ceiling.namespace_ids)

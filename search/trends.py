@@ -1,4 +1,4 @@
-"""What is looked at lately: recomputed from time to time by a task.
+"""What is looked at recently: recomputed from time to time by a task.
 
 A score is a sum over SOURCES: of each, how much happened to a repository since a time,
 and what one of it counts. It is taken for the last day, week and month (WINDOWS), and

@@ -174,7 +174,7 @@ def install() -> None:
 
 
 def is_installed() -> bool:
-    """Tell whether the database has the triggers."""
+    """Return whether the database has the triggers."""
     question = (
         "SELECT COUNT(*) FROM pg_trigger WHERE tgname LIKE 'search\\_%'"
         if connection.vendor == "postgresql"
@@ -216,7 +216,7 @@ def _has_entries() -> bool:
 
 
 def has_trigrams() -> bool:
-    """Tell whether text is found by an index."""
+    """Return whether text is found by an index."""
     if connection.vendor != "postgresql":
         return True
     with connection.cursor() as cursor:

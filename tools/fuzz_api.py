@@ -1,4 +1,4 @@
-"""Ask the whole API of a fresh Berth what nobody should ask, and find its failures.
+"""Ask the whole API of a fresh Berth what no one should ask, and find its failures.
 
     python -m tools.fuzz_api --minutes 20
     python -m tools.fuzz_api --minutes 20 --postgres

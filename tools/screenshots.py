@@ -1,4 +1,4 @@
-"""Take the screenshots of the documentation anew: docs/images/*.png.
+"""Take the screenshots of the documentation again: docs/images/*.png.
 
 A fresh Berth in a temporary folder, with the demo in it, is looked at as one of its
 people would. Its address in the pictures is ADDRESS, which only this browser knows.

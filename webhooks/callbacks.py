@@ -1,4 +1,4 @@
-"""The callback_url of Docker Hub's format: an address that nobody can guess."""
+"""The callback_url of Docker Hub's format: an address that no one can guess."""
 
 from uuid import UUID
 

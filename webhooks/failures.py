@@ -6,21 +6,21 @@ from django.db import models
 class FailureReason(models.TextChoices):
     """What stood in the way; the explanations are in docs/webhooks.md."""
 
-    NAME = "name", "the host's name cannot be found"
-    FORBIDDEN = "forbidden", "the address may not be reached"
-    REFUSED = "refused", "nobody listens there"
-    UNREACHABLE = "unreachable", "there is no way to the address"
+    NAME = "name", "the host name cannot be resolved"
+    FORBIDDEN = "forbidden", "webhooks cannot be sent to this address"
+    REFUSED = "refused", "connection refused"
+    UNREACHABLE = "unreachable", "the network is unreachable"
     TLS = "tls", "the TLS connection failed"
     TIMEOUT = "timeout", "the answer took too long"
-    BROKEN = "broken", "the connection broke off, or the answer was not HTTP"
-    REDIRECT = "redirect", "the receiver sent us elsewhere"
-    STATUS = "status", "the receiver answered with an error"
-    GONE = "gone", "the receiver does not want any more"
-    INTERRUPTED = "interrupted", "the worker was stopped before it knew"
+    BROKEN = "broken", "the connection was lost, or the response was not HTTP"
+    REDIRECT = "redirect", "the receiver redirected the request"
+    STATUS = "status", "the receiver returned an error"
+    GONE = "gone", "the receiver unsubscribed (410)"
+    INTERRUPTED = "interrupted", "the worker was stopped before the response arrived"
     SETTINGS = "settings", "the webhook's settings cannot be used"
     PAYLOAD = "payload", "the payload cannot be rendered"
-    SWITCHED_OFF = "switched-off", "the webhook is switched off"
-    FAULT = "fault", "something went wrong in Berth itself"
+    SWITCHED_OFF = "switched-off", "the webhook is disabled"
+    FAULT = "fault", "an internal error in Berth"
 
 
 # On a page, in a word and with what to do about it.
@@ -31,53 +31,51 @@ WORDS = {
     FailureReason.UNREACHABLE: "Unreachable",
     FailureReason.TLS: "TLS failed",
     FailureReason.TIMEOUT: "Timed out",
-    FailureReason.BROKEN: "Broke off",
+    FailureReason.BROKEN: "Connection lost",
     FailureReason.REDIRECT: "Redirect",
     FailureReason.STATUS: "Error",
-    FailureReason.GONE: "Gone",
+    FailureReason.GONE: "Unsubscribed",
     FailureReason.INTERRUPTED: "Interrupted",
     FailureReason.SETTINGS: "Unusable settings",
     FailureReason.PAYLOAD: "No payload",
-    FailureReason.SWITCHED_OFF: "Switched off",
+    FailureReason.SWITCHED_OFF: "Disabled",
     FailureReason.FAULT: "Berth error",
 }
 ADVICE = {
     FailureReason.NAME: (
-        "Is the host of the URL spelled right, and does this server's DNS know it?"
+        "Is the host of the URL spelled correctly, and can this server resolve it?"
     ),
     FailureReason.FORBIDDEN: (
-        "Webhooks go to public addresses only. For a receiver inside, ask an "
+        "Webhooks go to public addresses only. For an internal receiver, ask an "
         "administrator of this site to allow its network."
     ),
-    FailureReason.REFUSED: "Does the receiver run, and is the port of the URL right?",
+    FailureReason.REFUSED: (
+        "Is the receiver running, and is the port of the URL correct?"
+    ),
     FailureReason.UNREACHABLE: (
-        "Is the receiver's machine up, and does a firewall let this server through?"
+        "Is the receiver's machine running, and does a firewall block this server?"
     ),
     FailureReason.TLS: (
-        "Is the certificate for this host, not expired, and sent with its chain? Is "
-        "the port one for https?"
+        "Is the certificate valid for this host, not expired, and sent with its "
+        "chain? Does the port speak HTTPS?"
     ),
     FailureReason.TIMEOUT: (
-        "Answer at once and do the work afterwards: there are ten seconds in all."
+        "Respond immediately and do the work afterwards: the limit is 10 seconds in "
+        "total."
     ),
-    FailureReason.BROKEN: (
-        "Does an HTTP server listen on this port, and not one for https?"
-    ),
-    FailureReason.REDIRECT: "Give the webhook the URL that it leads to.",
+    FailureReason.BROKEN: "Does this port speak HTTP rather than HTTPS?",
+    FailureReason.REDIRECT: "Set the webhook's URL to the address of the redirect.",
     FailureReason.STATUS: (
-        "The receiver returned an error; its answer and its log say why."
+        "The receiver returned an error. See its response and its log."
     ),
-    FailureReason.GONE: "The receiver said for good that it wants nothing any more.",
+    FailureReason.GONE: "The receiver answered 410 Gone: it wants no more deliveries.",
     FailureReason.INTERRUPTED: (
-        "Nothing is wrong with the receiver, as far as is known. Send it again."
+        "The receiver is not known to be at fault. Redeliver it."
     ),
     FailureReason.SETTINGS: "Set the URL, the secret and the headers again.",
     FailureReason.PAYLOAD: (
-        "Change the template or the format of the webhook, then send it again."
+        "Change the template or the format of the webhook, then redeliver it."
     ),
-    FailureReason.SWITCHED_OFF: "Switch the webhook on and send it again.",
-    FailureReason.FAULT: (
-        "This is for an administrator of the site: the worker's log says where it "
-        "happened."
-    ),
+    FailureReason.SWITCHED_OFF: "Enable the webhook and redeliver it.",
+    FailureReason.FAULT: "Ask an administrator of this site to check the worker's log.",
 }

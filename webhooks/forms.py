@@ -65,7 +65,7 @@ class FormatForm(forms.Form):
         choices=[
             ("native", _("Berth (CloudEvents)")),
             (
-                _("As other registries send it"),
+                _("Compatible with other registries"),
                 [
                     ("dockerhub", _("Docker Hub")),
                     ("dockerhub-with-host", _("Docker Hub (with this host)")),
@@ -78,7 +78,7 @@ class FormatForm(forms.Form):
                 ],
             ),
             (
-                _("A message for people"),
+                _("Chat"),
                 [
                     ("slack", "Slack"),
                     ("teams", "Microsoft Teams"),
@@ -139,7 +139,7 @@ class WebhookForm(FormatForm):
         ),
     )
     tag_glob = forms.CharField(
-        label=_("Only for tags"),
+        label=_("Tags (optional)"),
         max_length=128,
         required=False,
         help_text=_("Pattern, for example release-*"),
@@ -150,8 +150,8 @@ class WebhookForm(FormatForm):
         required=False,
         max_length=100_000,
         help_text=_(
-            "One a line, such as Authorization: Bearer … Values are never shown again; "
-            "a name alone keeps the value that is there."
+            "One per line, for example Authorization: Bearer … Values are never shown "
+            "again; a name alone keeps its stored value."
         ),
         widget=HeadersInput(attrs={"rows": 2, **_MACHINE_WORD}),
     )

@@ -20,7 +20,7 @@ class EventName(StrEnum):
 
 # Kinds of events as they are recorded, with what webhooks call them. One image pushed
 # for several platforms is one event: its parts are pushed by digest (manifest.pushed),
-# which nobody waits for.
+# which no one waits for.
 NAMES_OF_KINDS = {
     "tag.pushed": EventName.PUSH,
     "tag.deleted": EventName.DELETE,

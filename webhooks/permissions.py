@@ -13,7 +13,7 @@ from accounts.site_rights import may_administer_site
 
 def may_hook_namespace(actor: Actor, namespace: Namespace) -> Decision:
     if Action.HOOK not in actor.ceiling.actions:
-        return Decision(False, lambda: "the token does not allow to manage webhooks")
+        return Decision(False, lambda: "the token does not allow managing webhooks")
     return may_administer(actor, namespace)
 
 

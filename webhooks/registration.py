@@ -107,7 +107,7 @@ def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook
     In ``headers``, a value of None keeps the one that is there, unless the URL changes
     its scheme, host or port: what was given for a receiver goes to no other one, and
     what was given for TLS never without it. A webhook
-    that is switched on again begins anew: its failures are forgotten. Raises
+    that is switched on again begins again: its failures are forgotten. Raises
     WebhookInvalid.
     """
     with transaction.atomic():
@@ -173,10 +173,10 @@ def delete_with_namespace(*, namespace: Namespace, **signal: Any) -> None:
 
 
 def _delete_with_logs(webhooks: QuerySet[Webhook]) -> None:
-    """Delete rows that the relay and the worker go on writing to meanwhile.
+    """Delete rows that the relay and the worker continue writing to in the meantime.
 
-    Once a webhook's row is locked nobody makes a delivery for it, and once that one's
-    is nobody makes an attempt; whoever wanted to finds out that it is gone.
+    Once a webhook's row is locked no one makes a delivery for it, and once that one's
+    is no one makes an attempt; whoever wanted to finds out that it is gone.
     """
     for row in webhooks.select_for_update(of=("self",)).order_by("pk"):
         deliveries = Delivery.objects.filter(webhook=row).order_by("pk")
@@ -204,7 +204,7 @@ def switch_off(*, webhook_id: int, reason: str) -> bool:
     ).update(
         status=Delivery.Status.FAILED,
         problem=FailureReason.SWITCHED_OFF,
-        reason=f"the webhook was switched off: {reason}"[:500],
+        reason=f"the webhook was disabled: {reason}"[:500],
         finished_at=timezone.now(),
     )
     record_webhook_event(
@@ -219,7 +219,7 @@ def switch_off(*, webhook_id: int, reason: str) -> bool:
 def switch_off_of_member(*, namespace: Namespace, user: User, **signal: Any) -> None:
     """Stop the webhooks in a namespace that lead where a user who leaves decided."""
     there = Q(namespace=namespace) | Q(repository__namespace=namespace)
-    reason = f"{user.username}, who set its URL, has no rights here any more"
+    reason = f"{user.username}, who set its URL, no longer has access here"
     _switch_off_all(Webhook.objects.filter(there, owner=user), reason)
 
 
@@ -234,7 +234,7 @@ def _switch_off_all(webhooks: QuerySet[Webhook], reason: str) -> None:
     for webhook_id in list(ids):
         switch_off(
             webhook_id=webhook_id,
-            reason=f"{reason}; check where it leads before you switch it on",
+            reason=f"{reason}; check its URL before you enable it",
         )
 
 
@@ -282,7 +282,7 @@ def preview_payload(
 def _is_url(webhook: Webhook, url: str) -> bool:
     try:
         return webhook.url == url
-    except SealBroken:  # then it is set anew
+    except SealBroken:  # then it is set again
         return False
 
 
@@ -312,7 +312,7 @@ def _set_headers(webhook: Webhook, headers: Mapping[str, str]) -> None:
 def _readable_headers(webhook: Webhook) -> dict[str, str]:
     try:
         return webhook.headers
-    except SealBroken:  # then they have to be given anew
+    except SealBroken:  # then they have to be given again
         return {}
 
 
@@ -352,7 +352,7 @@ def _checked_events(format_name: str, events: Sequence[str]) -> list[str]:
     if unknown:
         raise WebhookInvalid("events", f"there is no event '{unknown[0]}'")
     if not events:
-        raise WebhookInvalid("events", "a webhook needs an event to tell of")
+        raise WebhookInvalid("events", "a webhook needs at least one event")
     told = FORMATS[format_name].events
     silent = sorted(set(events) - told)
     if silent:

@@ -1,7 +1,7 @@
 """Makes the body of a delivery: once, by the worker, right before the first attempt.
 
 A body is made of what people push and of a template that people write. Where it is
-made, nobody else waits: outside of every transaction, and in the time of the webhook's
+made, no one else waits: outside of every transaction, and in the time of the webhook's
 own queue (webhooks/delivery/scheduler.py). What cannot be rendered is the failure of
 that delivery.
 """

@@ -1,4 +1,4 @@
-"""What somebody may give as the URL and the headers of a webhook. Pure.
+"""What someone may give as the URL and the headers of a webhook. Pure.
 
 Where the URL really leads is judged at each attempt (webhooks/http/addresses.py); here
 only its form is.
@@ -72,7 +72,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise TargetInvalid("a header is named twice")
     for name, value in headers.items():
         if not HEADER_NAME.fullmatch(name):
-            raise TargetInvalid(f"'{name[:60]}' is no name of a header")
+            raise TargetInvalid(f"'{name[:60]}' is not a header name")
         if name.lower() in OWN_HEADERS or name.lower().startswith(OWN_PREFIXES):
             raise TargetInvalid(f"the header {name} is Berth's to set")
         if not HEADER_VALUE.fullmatch(value) or value != value.strip():

@@ -59,7 +59,7 @@ class AccessToken(models.Model):
 
     @property
     def is_nearly_over(self) -> bool:
-        """Tell whether it is time to think of the next one."""
+        """Return whether it is time to think of the next one."""
         return (
             self.expires_at is not None
             and self.expires_at - timezone.now() <= NEARLY_OVER

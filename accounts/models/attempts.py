@@ -2,7 +2,7 @@ from django.db import models
 
 
 class FailedAttempts(models.Model):
-    """How often somebody failed to sign in, by account, by address, or by both.
+    """How often someone failed to sign in, by account, by address, or by both.
 
     In the database, so that all processes count together without another service.
     """

@@ -23,7 +23,7 @@ class QueuedMail(models.Model):
 
 
 class RefusedAddress(models.Model):
-    """An email address that the mail server refused for good the last time."""
+    """An email address that the mail server refused permanently the last time."""
 
     address = models.CharField(max_length=ADDRESS_MAX_LENGTH, unique=True)  # lower case
     reason = models.CharField(max_length=300)  # in the words of the server

@@ -112,12 +112,12 @@ class Namespace(models.Model):
 
     @property
     def is_in_use(self) -> bool:
-        """Tell whether images are pulled or pushed by its name."""
+        """Return whether images are pulled or pushed by its name."""
         asked = namespace_in_use.send(sender=Namespace, namespace=self)
         return any(is_in_use for _, is_in_use in asked)
 
     def is_called(self, name: str) -> bool:
-        """Tell whether this is its name, or one that still leads here."""
+        """Return whether this is its name, or one that still leads here."""
         return name == self.name or self.former_names.filter(name=name).exists()
 
 
@@ -144,7 +144,7 @@ class FormerNamespaceName(models.Model):
 
     @property
     def is_kept(self) -> bool:
-        """Tell whether no other namespace can take the name."""
+        """Return whether no other namespace can take the name."""
         if self.freed_at is not None:
             return False
         return self.is_reserved or (

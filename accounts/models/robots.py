@@ -62,7 +62,7 @@ class Robot(models.Model):
 
     @property
     def is_live(self) -> bool:
-        """Tell whether it is switched on, not expired, and its owner can act."""
+        """Return whether it is switched on, not expired, and its owner can act."""
         return is_live_robot(self)
 
     @property
@@ -71,14 +71,14 @@ class Robot(models.Model):
 
     @property
     def is_nearly_over(self) -> bool:
-        """Tell whether it expires within a week."""
+        """Return whether it expires within a week."""
         return (
             self.expires_at is not None
             and self.expires_at - timezone.now() <= NEARLY_OVER
         )
 
     def is_called(self, username: str) -> bool:
-        """Tell whether this is its login, by a name that still leads to its owner."""
+        """Return whether this is its login, by a name that still leads to its owner."""
         if username == self.username:
             return True
         owner, _, name = username.partition("+")

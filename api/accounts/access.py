@@ -45,5 +45,5 @@ def full_person(actor: Actor) -> User:
         or ceiling.repository_ids is not None
         or ceiling.namespace_ids is not None
     ):
-        raise PermissionDenied("this token does not allow to manage the account")
+        raise PermissionDenied("this token does not allow managing the account")
     return User.objects.get(pk=actor.user_id)

@@ -30,7 +30,7 @@ from api.kit.views import ApiView
 
 
 class InvitationsView(ApiView):
-    """Invitations to an organization's teams that nobody answered yet."""
+    """Invitations to an organization's teams that no one answered yet."""
 
     serializer_class = InvitationSerializer
     is_list = True
@@ -76,7 +76,7 @@ class InvitationsView(ApiView):
             return None
         user = User.objects.filter(username=username, is_active=True).first()
         if user is None:
-            raise ValidationError({"username": f"there is nobody called '{username}'"})
+            raise ValidationError({"username": f"there is no user named '{username}'"})
         return user
 
 

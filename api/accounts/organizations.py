@@ -61,7 +61,7 @@ class OrganizationsView(ApiView):
         ):
             raise PermissionDenied("this token does not allow new organizations")
         if not is_live(self.actor):
-            raise PermissionDenied("this account is switched off")
+            raise PermissionDenied("this account is disabled")
         fields = self.read(NewOrganizationSerializer)
         owner = User.objects.get(pk=self.actor.user_id)
         try:
@@ -86,7 +86,7 @@ class OrganizationView(ApiView):
         request=ChangedOrganizationSerializer, responses=OrganizationSerializer
     )
     def patch(self, request: Request, organization: str) -> Response:
-        """Change texts, and the name: the old one goes on leading here."""
+        """Change texts, and the name: the old one continues leading here."""
         found = administered_organization(organization, self.actor)
         shown = OrganizationSerializer(found).data
         fields = self.read(ChangedOrganizationSerializer, found, shown)
@@ -158,7 +158,7 @@ class TeamView(ApiView):
 
 
 class TeamMemberView(ApiView):
-    """Somebody in a team: a user by name, a robot by its whole name."""
+    """Someone in a team: a user by name, a robot by its whole name."""
 
     serializer_class = TeamSerializer
 

@@ -1,4 +1,4 @@
-"""Logins for machines, of an organization or one's own (…/robots).
+"""Service accounts for CI and servers, of an organization or one's own (…/robots).
 
 One robot with its grants is shown by api/repositories/robots.py.
 """

@@ -73,7 +73,7 @@ class FutureField(serializers.DateTimeField):
 
 def _check_future(moment: datetime) -> None:
     if moment <= timezone.now():
-        raise serializers.ValidationError("this time is over")
+        raise serializers.ValidationError("this time is in the past")
 
 
 def _check_component(name: str) -> None:
@@ -104,7 +104,7 @@ class ChangedUserSerializer(UserSerializer):
 
 
 class PublicUserSerializer(serializers.ModelSerializer[User]):
-    """What everybody may know of somebody."""
+    """What everyone may know of someone."""
 
     class Meta:
         model = User

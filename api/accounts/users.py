@@ -1,4 +1,4 @@
-"""Oneself, and for site administrators everybody (/user, /users)."""
+"""Oneself, and for site administrators everyone (/user, /users)."""
 
 from functools import partial
 
@@ -48,7 +48,7 @@ class UserView(ApiView):
         user = self.oneself()
         ceiling = self.actor.ceiling
         if Action.GRANT not in ceiling.actions or not ceiling.is_everywhere:
-            raise PermissionDenied("this token does not allow to change the account")
+            raise PermissionDenied("this token does not allow changing the account")
         shown = UserSerializer(user).data
         fields = self.read(ChangedUserSerializer, user, shown)
         name = fields.pop("username", user.username)
@@ -75,7 +75,7 @@ class AdministratorView(ApiView):
 
 
 class UsersView(AdministratorView):
-    """Everybody, for site administrators."""
+    """Everyone, for site administrators."""
 
     serializer_class = AdministeredUserSerializer
     is_list = True
@@ -110,7 +110,7 @@ class UsersView(AdministratorView):
 
 
 class OneUserView(AdministratorView):
-    """Somebody: a name and a face for all, more for site administrators."""
+    """Someone: a name and a face for all, more for site administrators."""
 
     serializer_class = PublicUserSerializer
     for_anonymous = True  # it is the page /<username>

@@ -28,7 +28,7 @@ class TokenAuthentication(BaseAuthentication):
         try:
             actor = authenticate_token(secret.strip().decode("ascii"))
         except (CredentialsRefused, UnicodeDecodeError) as error:
-            raise AuthenticationFailed("this token opens nothing") from error
+            raise AuthenticationFailed("this token is not valid") from error
         if actor.user_id is None:
             return AnonymousUser(), actor
         return User.objects.get(pk=actor.user_id), actor

@@ -58,7 +58,7 @@ def _wants_json(request: HttpRequest) -> bool:
 
 
 def api_document() -> dict[str, Any]:
-    """Return the document itself, which nobody may change."""
+    """Return the document itself, which no one may change."""
     with _making:
         return _document()
 

@@ -23,11 +23,11 @@ from accounts.tokens import OutlivesMaker
 
 
 class Conflict(exceptions.APIException):
-    """The request is right, and what is there stands in its way."""
+    """The request is right, and what is there is in its way."""
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
-    default_detail = "this is already there"
+    default_detail = "this already exists"
 
 
 def name_conflict(error: IntegrityError) -> Conflict:
@@ -47,7 +47,7 @@ class BodyTooLarge(exceptions.APIException):
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Render an error; None for one that is nobody's but ours, which is then a 500."""
+    """Render an error; None for one that is no one's but ours, which is then a 500."""
     match error:
         case TooManyAttempts():
             set_rollback()

@@ -18,7 +18,7 @@ from rest_framework.serializers import (
 
 JSON_TYPES: list[tuple[tuple[type[Field[Any, Any, Any, Any]], ...], set[type], str]] = [
     ((CharField, ChoiceField, DateTimeField), {str}, "this is not text"),
-    ((BooleanField,), {bool}, "this is neither true nor false"),
+    ((BooleanField,), {bool}, "must be true or false"),
     ((IntegerField,), {int}, "this is not a whole number"),
 ]
 # What changes without anybody's PATCH: sent back, it may be old already.
@@ -28,7 +28,7 @@ NAME_SHOWN_MAX = 100  # characters of an unknown name
 
 
 def check_names(reader: Serializer[Any], shown: Mapping[str, Any]) -> None:
-    """Raise ValidationError for fields that nobody would listen to.
+    """Raise ValidationError for fields that no one would listen to.
 
     A misspelt limit would be no limit: ``tag`` for ``tags`` is all tags.
     """
@@ -55,7 +55,7 @@ def _wrong_names(
         elif field is None and name not in only_read:
             unknown.append(name)
         elif field is None and not _is_as_shown(name, value, shown):
-            message = "this field is only read, and not changed here"
+            message = "this field is read-only"
             errors[name] = [ErrorDetail(message, "read_only")]
     return errors | unknown_names(unknown, fields, "unknown_field", "field")
 

@@ -2,7 +2,7 @@
 
 Counted in the cache, by account or, of those without one, by address: with REDIS_URL
 for all processes together, without it in each for itself, so that the limit is at most
-multiplied by BERTH_WORKERS. When the cache is away, nobody is refused.
+multiplied by BERTH_WORKERS. When the cache is away, no one is refused.
 """
 
 import logging

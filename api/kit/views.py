@@ -30,7 +30,7 @@ class ApiView(GenericAPIView[Any]):
     for_anonymous = False
     takes_from_anonymous = False  # changes too: the URL itself is the secret
     is_list = False  # what GET answers (api/kit/schema.py)
-    # What GET takes in the query besides pages, for the schema too.
+    # What GET takes in the query also pages, for the schema too.
     parameters: Sequence[OpenApiParameter | type[Serializer[Any]]] = ()
     filterset_class: Any = None
     takes_unknown = False  # strangers' programs write what they like
@@ -144,6 +144,6 @@ class ApiView(GenericAPIView[Any]):
 
 
 def require(decision: Decision) -> None:
-    """Go on, or answer 403 with the reason."""
+    """Continue, or answer 403 with the reason."""
     if not decision:
         raise exceptions.PermissionDenied(decision.reason)

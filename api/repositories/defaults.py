@@ -76,5 +76,5 @@ def find_creator(namespace: Namespace, name: str | None) -> User | Robot | None:
     kind = "robot" if "+" in name else "user"
     creator = find_subject_in(namespace, kind, name)
     if not isinstance(creator, User | Robot):
-        raise ValidationError({"creator": f"there is nobody called '{name}'"})
+        raise ValidationError({"creator": f"there is no user or robot named '{name}'"})
     return creator

@@ -112,7 +112,7 @@ class RepositoryEventsView(EventView, RepositoryPathView):
     audit_serializer_class = RepositoryAuditSerializer
     for_anonymous = True
 
-    # More fields for those who may grant: the schema promises what everybody gets.
+    # More fields for those who may grant: the schema promises what everyone gets.
     @extend_schema(responses=EventSerializer(many=True))
     def get(self, request: Request, namespace: str, name: str) -> Response:
         repository = visible_repository(self.actor, namespace, name)

@@ -1,8 +1,8 @@
 """Events as files: JSON lines for programs, CSV for spreadsheets.
 
 Rows are read in batches by their id and written as they come, so that a log of any
-length takes the memory of one batch. No cursor stays open on the database meanwhile: a
-reader who is slow keeps no snapshot, and no connection pool is in the way.
+length takes the memory of one batch. No cursor stays open on the database, so a slow
+reader keeps no snapshot, and connection pools can be used.
 """
 
 import csv

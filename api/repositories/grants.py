@@ -107,7 +107,7 @@ class GrantView(RepositoryPathView):
 
 
 class AccessView(RepositoryPathView):
-    """Why can somebody do something here, or why not?"""
+    """Why can someone do something here, or why not?"""
 
     serializer_class = AccessAnswerSerializer
     pagination_class = None
@@ -135,7 +135,7 @@ class HoldersView(RepositoryPathView):
 
     @extend_schema(responses=HoldersSerializer)
     def get(self, request: Request, namespace: str, name: str) -> Response:
-        """List by login; `anyone` says that everybody may, since it is public."""
+        """List by login; `anyone` says that everyone may, since it is public."""
         repository = permitted_repository(self.actor, namespace, name, Action.GRANT)
         fields = self.ask(HoldersQuestionSerializer)
         action = Action(fields["action"])
@@ -155,7 +155,7 @@ class HoldersView(RepositoryPathView):
 
 
 def find_actor(who: str, repository: Repository) -> Actor:
-    """Return the actor of a login; of nobody for "" and "anonymous"."""
+    """Return the actor of a login; of no one for "" and "anonymous"."""
     if who in {"", "anonymous"}:
         return ANONYMOUS
     namespace, plus, robot_name = who.partition("+")
@@ -172,4 +172,4 @@ def find_actor(who: str, repository: Repository) -> Actor:
         user = User.objects.filter(username=who).first()
         if user is not None:
             return actor_of(user)
-    raise ValidationError({"who": f"there is nobody called '{who}'"})
+    raise ValidationError({"who": f"there is no user or robot named '{who}'"})

@@ -109,7 +109,7 @@ class RepositoryView(RepositoryPathView):
 
         Who may describe changes texts, who may configure visibility and name, and who
         may destroy moves it to a namespace where they may create repositories. The old
-        name goes on leading here.
+        name continues leading here.
         """
         repository = visible_repository(self.actor, namespace, name)
         shown = RepositorySerializer(repository).data
@@ -143,7 +143,7 @@ class RepositoryView(RepositoryPathView):
         return Response(RepositorySerializer(repository).data)
 
     def delete(self, request: Request, namespace: str, name: str) -> Response:
-        """Delete it; /deleted-repositories can bring it back for a while."""
+        """Delete it; /deleted-repositories can restore it for a while."""
         repository = permitted_repository(self.actor, namespace, name, Action.DESTROY)
         with name_conflicts():
             delete_repository(repository=repository, actor=self.actor)

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Upload(models.Model):
-    """A blob that is being pushed: how much of it has arrived for good.
+    """A blob that is being pushed: how much of it has arrived permanently.
 
     ``staged`` is where the store keeps what arrived; None before the first byte.
     ``digest_so_far`` is of everything up to ``offset_bytes``, so that the usual one
@@ -13,7 +13,7 @@ class Upload(models.Model):
     No row is locked while a body streams. ``version`` counts the changes, and a writer
     whose version is no longer the row's has lost. ``writer`` names the request that is
     appending to the staged bytes in place; one that is still there when another comes
-    has either died or is being overtaken, and the other goes on with a copy.
+    has either died or is being overtaken, and the other continues with a copy.
     """
 
     uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -1,6 +1,6 @@
 """The contract of a blob store.
 
-Bytes arrive in *staged* objects, which belong to one upload and are seen by nobody, and
+Bytes arrive in *staged* objects, which belong to one upload and are seen by no one, and
 become *stored* objects when their digest is known. A stored object never changes.
 
     stage       append append append ...       finish            open, delete
@@ -129,7 +129,7 @@ class BlobStore(ABC):
 
     @abstractmethod
     def write_mark(self, identifier: str) -> None:
-        """Make the store's marker, for good."""
+        """Make the store's marker, permanently."""
 
     @abstractmethod
     def stage(self, generation: str) -> Staged:
@@ -168,7 +168,7 @@ class BlobStore(ABC):
         """Make staged bytes a stored object and return its key; safe to repeat.
 
         What was staged stays until it is discarded, so that an upload that dies here
-        can go on.
+        can continue.
         """
 
     @abstractmethod

@@ -7,7 +7,7 @@
 
 append() syncs the file; finish() gives it a second name and syncs that folder. Only
 then is a key returned, and only then does a row name it. The first name stays until
-discard(), so that an upload whose finish was cut short is still there to go on with.
+discard(), so that an upload whose finish was cut short is still there to continue with.
 """
 
 import errno

@@ -103,7 +103,7 @@ def delete_blob(call: Call, digest: str) -> HttpResponseBase:
 
 
 def _may_be_push(call: Call) -> bool:
-    """Tell whether the token was made for pushes; Basic credentials have no scope."""
+    """Return whether the token was made for pushes; Basic credentials have no scope."""
     if call.token is not None:
         return call.token.allows(call.name.full_name, PUSH)
     return bool(decide(call.actor, Action.PUSH, call.repository))

@@ -53,7 +53,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 
 def _actor(request: HttpRequest) -> Actor:
-    """Return who asks; wrong credentials are refused and never taken for nobody."""
+    """Return who asks; wrong credentials are refused and never taken for no one."""
     try:
         if read_credentials(request) is None:
             return ANONYMOUS

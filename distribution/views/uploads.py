@@ -68,7 +68,7 @@ _content_range = re.compile(
 
 
 def _source_scope(request: HttpRequest) -> tuple[Scope, ...]:
-    """Return what a mount's challenge asks for besides (AUTH-4, MNT-3)."""
+    """Return what a mount's challenge asks for also (AUTH-4, MNT-3)."""
     if "mount" not in request.GET:
         return ()
     try:
@@ -153,7 +153,7 @@ def put_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
 
 @endpoint(Action.PUSH, absent=BlobUploadUnknown)
 def get_upload(call: Call, uuid: str) -> HttpResponse:
-    """Say how much has arrived for good (end-13)."""
+    """Say how much has arrived permanently (end-13)."""
     return _progress(call.name, _find(call, uuid), 204)
 
 
@@ -169,7 +169,7 @@ def _find(call: Call, uuid: str) -> Upload:
 
 
 def _is_here(call: Call, digest: Digest) -> bool:
-    """Tell whether the blob is in the repository, and stays for this push."""
+    """Return whether the blob is in the repository, and stays for this push."""
     blob = find_blob(call.repository, digest)
     if blob is None or (blob.is_marked and not unmark_blob(blob)):
         return False

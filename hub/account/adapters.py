@@ -1,6 +1,6 @@
 """Where django-allauth asks Berth: who may sign up, as whom, and from where.
 
-Sign-ups are for everybody, for those with an invitation, or for nobody (BERTH_SIGNUP).
+Sign-ups are for everyone, for those with an invitation, or for no one (BERTH_SIGNUP).
 An invitation's page puts its secret into the session; here it has to be one that still
 stands.
 
@@ -49,14 +49,14 @@ INVITATION_IN_SESSION = "invitation"  # the secret of the link that was followed
 
 
 def may_sign_up(request: HttpRequest) -> bool:
-    """Tell whether whoever asks may make an account."""
+    """Return whether whoever asks may make an account."""
     if settings.BERTH_SIGNUP == "invite":
         return is_invited(request)
     return bool(settings.BERTH_SIGNUP == "open")
 
 
 def is_invited(request: HttpRequest) -> bool:
-    """Tell whether this session followed the link of an invitation that stands.
+    """Return whether this session followed the link of an invitation that stands.
 
     One to a user is for an account that is there, and makes none.
     """
@@ -128,7 +128,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
                 HttpResponseRedirect(reverse("account_signup"))
             ) from error
         except IntegrityError as error:
-            messages.error(request, _("Somebody took this name a moment ago."))
+            messages.error(request, _("That name was just taken."))
             raise ImmediateHttpResponse(
                 HttpResponseRedirect(request.get_full_path())
             ) from error

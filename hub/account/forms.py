@@ -21,7 +21,7 @@ from repositories.rights.token_scope import (
 )
 
 _NAME_HINT = _(
-    "Also the first part of your images' names. Lower-case letters, digits, and single "
+    "Also the first part of your images' names. Lowercase letters, digits, and single "
     "'-', '_' or '.' between them."
 )
 _MACHINE_WORD = {"autocapitalize": "none", "spellcheck": "false"}  # no help from phones
@@ -73,7 +73,7 @@ class SignUpForm(_TakesEveryAddress, SignupForm):  # type: ignore[misc]
 
 
 class SocialSignUpForm(_TakesEveryAddress, SocialSignupForm):  # type: ignore[misc]
-    """Choose a name; who somebody is was said elsewhere."""
+    """Choose a name; who someone is was said elsewhere."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,7 +129,7 @@ class NewOrganizationForm(forms.Form):
         max_length=NAMESPACE_MAX_LENGTH,
         validators=[validate_claimed_field],
         help_text=_(
-            "The first part of its images' names. Lower-case letters, digits, and "
+            "The first part of its images' names. Lowercase letters, digits, and "
             "single '-', '_' or '.' between them."
         ),
         widget=forms.TextInput(attrs=_MACHINE_WORD),
@@ -155,11 +155,11 @@ class NewTokenForm(forms.Form):
         ),
     )
     actions = forms.ChoiceField(
-        label=_("It may"),
+        label=_("Permissions"),
         choices=[
             (AccessToken.Actions.READ, _("Pull")),
             (AccessToken.Actions.WRITE, _("Pull and push")),
-            (AccessToken.Actions.ADMIN, _("Everything that you may")),
+            (AccessToken.Actions.ADMIN, _("Full access")),
         ],
         initial=AccessToken.Actions.READ,
         widget=forms.RadioSelect,
@@ -170,7 +170,7 @@ class NewTokenForm(forms.Form):
         "admin": _("Also settings, roles, organizations and the API"),
     }
     only = forms.CharField(
-        label=_("Only in these repositories or namespaces"),
+        label=_("Limit to repositories or namespaces"),
         required=False,
         help_text=_("Separated by commas. Empty means all of yours."),
         widget=forms.TextInput(

@@ -48,7 +48,7 @@ def invitation_page(request: HttpRequest, secret: str) -> HttpResponse:
 def take_answer(request: HttpRequest, invitation: Invitation, user: User) -> None:
     """Do what the button says; an invitation that is over is Http404."""
     if invitation.user is not None and invitation.user != user:
-        raise PermissionDenied(_("this invitation is for somebody else"))
+        raise PermissionDenied(_("this invitation is for another account"))
     actor = actor_of_page(request)
     names = {
         "team": invitation.team.name,

@@ -93,11 +93,11 @@ def first_sign_in(request: HttpRequest) -> HttpResponse:
                 change_password(
                     user=user, password=form.cleaned_data["password1"], actor=actor
                 )
-        except IntegrityError:  # somebody else took it at this moment
+        except IntegrityError:  # someone else took it at this moment
             form.add_error("email", _("Another account has this address."))
         else:
             update_session_auth_hash(request, user)
-            show_toast(request, _("Your password is changed."))
+            show_toast(request, _("Password changed."))
             return redirect_back(request, resolve_url("home"))
     return render(
         request,

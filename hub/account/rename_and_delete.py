@@ -71,7 +71,7 @@ def rename(request: HttpRequest) -> HttpResponse:
         except IntegrityError:
             form.add_error("name", _("A user or an organization has this name."))
         else:
-            show_toast(request, _("You are called %(name)s now.") % {"name": name})
+            show_toast(request, _("Your username is now %(name)s.") % {"name": name})
             return redirect("repositories:account")
     return _render(request, user, form)
 
@@ -98,7 +98,7 @@ def _delete(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             logout(request)
-            show_toast(request, _("Your account is deleted."))
+            show_toast(request, _("Account deleted."))
             return redirect("home")
     repositories = Repository.objects.filter(
         namespace=user.namespace, deleted_at=None

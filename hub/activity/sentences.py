@@ -1,6 +1,6 @@
 """What happened in a repository, as sentences for people.
 
-Every sentence is made of escaped parts; what is told to everybody who may see the
+Every sentence is made of escaped parts; what is told to everyone who may see the
 repository and what only to those who may grant is decided in one place.
 """
 
@@ -185,7 +185,7 @@ def _say_grant(
     subject = given if isinstance(given, dict) else {}
     words = {
         Event.Kind.GRANT_SET: _("gave {who} {role} for {tags}"),
-        Event.Kind.GRANT_REMOVED: _("took {role} for {tags} from {who}"),
+        Event.Kind.GRANT_REMOVED: _("removed the role {role} for {tags} from {who}"),
     }
     return format_html(
         words[Event.Kind(event.kind)],

@@ -1,6 +1,6 @@
 """Cuts long lists to what a page has room for, and counts what is left out. Pure.
 
-What an image contains is as long as its pusher likes. A page shows a part and says
+What an image contains is while its pusher likes. A page shows a part and says
 "and N more"; the exact bytes are one link away.
 """
 

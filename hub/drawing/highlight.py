@@ -1,4 +1,4 @@
-"""Code in the site's few colours, as HTML."""
+"""Code in the site's few colors, as HTML."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 from pygments.util import ClassNotFound
 
-CODE_MAX_LENGTH = 20_000  # of one text in colours; more is plain
+CODE_MAX_LENGTH = 20_000  # of one text in colors; more is plain
 # The classes of static/css/text.css, by what Pygments finds.
 CLASSES_OF_CODE = (
     (Comment, "c"),

@@ -1,7 +1,7 @@
 """The picture of a repository: containers on a quay, drawn from its name. Pure.
 
 Four columns of one to four containers, each at one of three strengths, in one of eight
-paints; the same name has the same picture everywhere, and nobody uploads anything.
+paints; the same name has the same picture everywhere, and no one uploads anything.
 """
 
 import hashlib

@@ -99,7 +99,7 @@ def given(request: HttpRequest, name: str) -> str:
 
 
 def was_sent_before(request: HttpRequest) -> bool:
-    """Tell whether this very form came already, as it does when its answer is reloaded.
+    """Return whether this very form came already: its answer was reloaded.
 
     For the forms that are answered by a page, because it shows a secret once: they
     bear {% serial %}. A form without one is always new.
@@ -113,7 +113,7 @@ def was_sent_before(request: HttpRequest) -> bool:
 
 
 def number_in(text: str) -> int | None:
-    """Return the number of a row that somebody sent; None for what is none.
+    """Return the number of a row that someone sent; None for what is none.
 
     However long the text is: Python itself refuses to read 5,000 digits.
     """

@@ -43,29 +43,29 @@ class TeamForm(forms.Form):
     )
     description = forms.CharField(
         validators=[validate_paragraphs],
-        label=_("What is it for?"),
+        label=_("Description"),
         max_length=500,
         required=False,
     )
     standing = forms.ChoiceField(
-        label=_("Its members"),
+        label=_("Members can"),
         choices=[
-            (Team.Standing.MEMBER, _("Have the team's roles")),
+            (Team.Standing.MEMBER, _("Use the team's roles")),
             (Team.Standing.CREATOR, _("Also create repositories")),
-            (Team.Standing.ADMIN, _("Administer everything")),
+            (Team.Standing.ADMIN, _("Manage the organization")),
         ],
         initial=Team.Standing.MEMBER,
         widget=forms.RadioSelect,
     )
     standing.hints = {  # type: ignore[attr-defined]  # for components/field.html
-        "member": _("Only what repositories give to the team"),
-        "creator": _("And have admin on those that they create"),
+        "member": _("Only the roles that repositories give the team"),
+        "creator": _("They get admin on repositories they create"),
         "admin": _("People, robots, settings and all repositories"),
     }
 
 
 class JoinForm(forms.Form):
-    """Somebody to join a team: by name at once, or by an invitation."""
+    """Someone to join a team: by name at once, or by an invitation."""
 
     who = forms.CharField(
         label=_("Username, robot or email"),
@@ -149,7 +149,7 @@ class RobotForm(ExpiryForm):
     )
     description = forms.CharField(
         validators=[validate_paragraphs],
-        label=_("What is it for?"),
+        label=_("Description"),
         max_length=500,
         required=False,
         help_text=_("Helps your teammates."),
@@ -163,16 +163,16 @@ class DefaultForm(forms.Form):
         label=_("When this user or robot creates a repository"),
         max_length=100,
         required=False,
-        help_text=_("Empty: whoever creates one."),
+        help_text=_("Leave empty for everyone."),
         widget=forms.TextInput(attrs=_MACHINE_WORD),
     )
-    kind = forms.ChoiceField(label=_("Give"), choices=KIND_CHOICES)
+    kind = forms.ChoiceField(label=_("Grant to"), choices=KIND_CHOICES)
     name = forms.CharField(
-        label=_("Called"),
+        label=_("Name"),
         max_length=100,
         widget=forms.TextInput(attrs=_MACHINE_WORD),
     )
-    role = forms.ChoiceField(label=_("The role"), choices=ROLE_CHOICES)
+    role = forms.ChoiceField(label=_("Role"), choices=ROLE_CHOICES)
 
     def __init__(self, *args: Any, namespace: Namespace, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -221,7 +221,7 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # not at run
             "email": _("Email"),
         }
         widgets = {"description": forms.Textarea(attrs={"rows": 3})}
-        help_texts = {"email": _("Only for those who administer it.")}
+        help_texts = {"email": _("Visible to owners only.")}
 
 
 class NewNameForm(forms.Form):

@@ -40,7 +40,7 @@ def show_settings(request: HttpRequest, namespace: str) -> HttpResponse:
 
 @require_POST
 def rename(request: HttpRequest, namespace: str) -> HttpResponse:
-    """Give it another name; the old one leads there until somebody takes it."""
+    """Give it another name; the old one leads there until someone takes it."""
     page = open_organization(request, namespace)
     form = NewNameForm(request.POST, auto_id="id_new_%s")
     if form.is_valid():
@@ -92,7 +92,7 @@ def delete(request: HttpRequest, namespace: str) -> HttpResponse:
 
 
 def _has_repositories(page: NamespacePage) -> bool:
-    """Tell whether there are repositories, apart from those that were deleted."""
+    """Return whether there are repositories, apart from those that were deleted."""
     repositories = Repository.objects.filter(
         namespace=page.namespace, deleted_at__isnull=True
     )

@@ -26,7 +26,7 @@ from repositories.rights.access import shown_namespace
 
 @dataclass
 class NamespacePage:
-    """A namespace as somebody sees it; asks for each right once."""
+    """A namespace as someone sees it; asks for each right once."""
 
     request: HttpRequest
     actor: Actor

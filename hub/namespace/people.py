@@ -22,7 +22,7 @@ SHOWN_MAX = 50  # roles that a question lists
 
 @dataclass
 class Collaborator:
-    """Somebody with roles on single repositories."""
+    """Someone with roles on single repositories."""
 
     user: User
     grants: list[Grant] = field(default_factory=list)
@@ -118,13 +118,13 @@ def _ask_to_remove(
     consequence = (
         _(
             "You lose all access to %(name)s at once: teams, roles on repositories, "
-            "open invitations and uploads. Webhooks whose URL you set are switched off."
+            "open invitations and uploads. Webhooks whose URL you set are disabled."
         )
         if is_oneself
         else _(
             "%(person)s loses all access to %(name)s at once: teams, roles on "
             "repositories, open invitations and uploads. Webhooks whose URL "
-            "%(person)s set are switched off. Replace the tokens of robots that "
+            "%(person)s set are disabled. Replace the tokens of robots that "
             "%(person)s has seen."
         )
     )

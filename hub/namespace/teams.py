@@ -105,7 +105,7 @@ def show_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite_person(request: HttpRequest, namespace: str) -> HttpResponse:
-    """Show a form that invites somebody to one of the teams, and take it."""
+    """Show a form that invites someone to one of the teams, and take it."""
     page = open_organization(request, namespace)
     form = InviteForm(
         request.POST if request.method == "POST" else None,
@@ -120,7 +120,7 @@ def invite_person(request: HttpRequest, namespace: str) -> HttpResponse:
 
 @require_POST
 def join_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
-    """Invite somebody to a team, or add them at once."""
+    """Invite someone to a team, or add them at once."""
     page = open_organization(request, namespace)
     row = find_team(page.organization, team)
     form = JoinForm(request.POST, namespace=page.namespace)

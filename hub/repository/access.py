@@ -149,7 +149,7 @@ def _administrators(repository: Repository) -> list[str]:
 def _answer(
     repository: Repository, question: QuestionForm
 ) -> tuple[Decision | None, list[Holder] | None]:
-    """Return why somebody may or may not, or, asked for nobody, who may."""
+    """Return why someone may or may not, or, asked for no one, who may."""
     if not question.is_valid():
         return None, None
     fields = question.cleaned_data
@@ -172,7 +172,7 @@ def _answer(
 def _find_actor(who: str, repository: Repository) -> tuple[Actor | None, bool]:
     """Return the actor of a login, and whether it is enabled.
 
-    Robots of others and logins that nobody has get the same answer.
+    Robots of others and logins that no one has get the same answer.
     """
     if who == "anonymous":
         return ANONYMOUS, True

@@ -70,7 +70,7 @@ class NewRepositoryForm(forms.Form):
         widget=forms.RadioSelect,
     )
     visibility.hints = {  # type: ignore[attr-defined]  # for components/field.html
-        "private": gettext_lazy("You and those you give a role"),
+        "private": gettext_lazy("Only you and people you give access"),
         "public": gettext_lazy(
             "Anyone who can reach this registry, without signing in"
         ),
@@ -154,7 +154,7 @@ class NameForm(forms.Form):
         max_length=NAME_MAX_LENGTH - 40,
         error_messages={
             "invalid": gettext_lazy(
-                "Use lower-case letters and digits, separated by '-', '_', '.' or '/'."
+                "Use lowercase letters and digits, separated by '-', '_', '.' or '/'."
             )
         },
     )
@@ -169,7 +169,7 @@ class TransferForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
     confirmation = forms.CharField(
-        label=gettext_lazy("Type the repository's name"),
+        label=gettext_lazy("Type the repository's name to confirm"),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
@@ -199,7 +199,7 @@ class DeletionForm(forms.Form):
     """Asks for the name, since it takes everything with it."""
 
     confirmation = forms.CharField(
-        label=gettext_lazy("Type the repository's name"),
+        label=gettext_lazy("Type the repository's name to confirm"),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
@@ -264,7 +264,7 @@ class ChangedGrantForm(forms.Form):
 
 
 class QuestionForm(forms.Form):
-    """Why can somebody do something? Without a name: who can?"""
+    """Why can someone do something? Without a name: who can?"""
 
     who = forms.CharField(
         label=gettext_lazy("Who"),

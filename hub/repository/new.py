@@ -45,7 +45,7 @@ def new_repository(request: HttpRequest) -> HttpResponse:
                 )
         except NameReserved as error:
             form.add_error("name", str(error))
-        except IntegrityError:  # somebody was a moment quicker than the form's question
+        except IntegrityError:  # someone was a moment quicker than the form's question
             form.add_error("name", _("There is a repository of this name."))
         else:
             return redirect(repository)

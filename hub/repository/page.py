@@ -36,7 +36,7 @@ class Tab:
 
 @dataclass(frozen=True)
 class RepositoryPage:
-    """A repository that somebody looks at, and what they may do with it."""
+    """A repository that someone looks at, and what they may do with it."""
 
     request: HttpRequest
     repository: Repository
@@ -48,18 +48,18 @@ class RepositoryPage:
         return actions_by(self.rights, self.actor, self.repository.facts)
 
     def may(self, action: Action) -> bool:
-        """Tell whether a button is worth showing: for some tag at least, yes."""
+        """Return whether a button is worth showing: for some tag at least, yes."""
         return action in self.actions
 
     def may_to_tag(self, action: Action, tag: str) -> bool:
-        """Tell whether a button for this tag is worth showing. No query."""
+        """Return whether a button for this tag is worth showing. No query."""
         facts = self.repository.facts
         return action in self.actions and bool(
             decide_by(self.rights, self.actor, action, facts, tag)
         )
 
     def require(self, action: Action, tag: str | None = None) -> None:
-        """Go on, or refuse with the reason; who did not sign in is asked to."""
+        """Continue, or refuse with the reason; who did not sign in is asked to."""
         require(decide(self.actor, action, self.repository, tag), self.actor)
 
     @property

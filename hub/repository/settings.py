@@ -49,7 +49,7 @@ def show_settings(request: HttpRequest, namespace: str, name: str) -> HttpRespon
         actor=page.actor,
         description=form.cleaned_data["description"],
     )
-    show_toast(request, _("The description is saved"))
+    show_toast(request, _("Description saved"))
     return redirect(page.address("settings"))
 
 
@@ -68,7 +68,7 @@ def edit_readme(request: HttpRequest, namespace: str, name: str) -> HttpResponse
         text = form.cleaned_data["readme"].replace("\r\n", "\n").replace("\0", "")
         if "preview" not in request.POST:
             describe_repository(repository=repository, actor=page.actor, readme=text)
-            show_toast(request, _("The README is saved"))
+            show_toast(request, _("README saved"))
             return redirect(repository)
         tags = list(
             repository.tags.with_content().of_images().order_by("-moved_at", "name")[:1]
@@ -95,15 +95,15 @@ def set_visibility(request: HttpRequest, namespace: str, name: str) -> HttpRespo
         repository=page.repository, visibility=visibility, actor=page.actor
     )
     if visibility == "public":
-        show_toast(request, _("Everybody can see this repository now"))
+        show_toast(request, _("Repository is now public"))
     else:
-        show_toast(request, _("Only those with access can see this repository now"))
+        show_toast(request, _("Repository is now private"))
     return redirect(page.address("settings"))
 
 
 @require_POST
 def rename(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
-    """Give it another name; the old one leads here until somebody takes it."""
+    """Give it another name; the old one leads here until someone takes it."""
     page = open_page(request, namespace, name)
     page.require(Action.CONFIGURE)
     repository = page.repository
@@ -116,9 +116,7 @@ def rename(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         except NameTaken as error:
             form.add_error("name", str(error))
         else:
-            show_toast(
-                request, _("The repository is called %(name)s now") % _names(page)
-            )
+            show_toast(request, _("Repository renamed to %(name)s") % _names(page))
             return redirect(page.address("settings"))
     return _render(page, name_form=form)
 
@@ -143,7 +141,7 @@ def transfer(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
             form.add_error("namespace", str(error))
         else:
             show_toast(
-                request, _("The repository is called %(name)s now") % _names(page)
+                request, _("Repository transferred: now %(name)s") % _names(page)
             )
             return redirect(page.url)
     return _render(page, transfer_form=form)
@@ -160,7 +158,7 @@ def delete(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     if not form.is_valid():
         return _render(page, deletion_form=form)
     delete_repository(repository=page.repository, actor=page.actor)
-    show_toast(request, _("%(name)s is deleted") % _names(page))
+    show_toast(request, _("%(name)s deleted") % _names(page))
     return redirect(page.url)
 
 

@@ -100,7 +100,7 @@ def put_tag(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         repository=repository.facts, digest=digest, name=tag, actor=page.actor
     ):
         raise Http404
-    show_toast(request, _("%(tag)s points here now") % {"tag": tag})
+    show_toast(request, _("%(tag)s now points here") % {"tag": tag})
     return redirect(f"{page.url}:{tag}")
 
 

@@ -116,7 +116,7 @@ def _page_of(tags: TagQuerySet, sort: str, number: str) -> tuple[list[Tag], Page
 
 
 def _deletions(page: RepositoryPage, words: str) -> tuple[list[TagMove], list[TagMove]]:
-    """Return the tags that are gone: just now, and others that can be brought back.
+    """Return the tags that are gone: just now, and others that can be restored.
 
     The first are those that the address names; the second, newest first, those that the
     actor might push again. One query at most.

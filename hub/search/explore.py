@@ -1,4 +1,4 @@
-"""What the first page shows: categories, official images, what is looked at lately."""
+"""What the first page shows: categories, official and recently trending images."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ def explore(actor: Actor) -> Explored:
     trending = public.filter(trend_score__gt=0).order_by("-trend_score", "repository")
     official_ids = _ids(best, OFFICIAL_SHOWN)
     trending_ids = _ids(trending, LATELY_SHOWN)
-    # Twice as many: what was made lately and is empty stands among them.
+    # Twice as many: what was made recently and is empty stands among them.
     updated_ids = find_ids(actor, SearchQuery(sort=Sort.UPDATED), 2 * LATELY_SHOWN)
     found = _fetch(actor, [*official_ids, *trending_ids, *updated_ids])
     pulls = pulls_of_each(trending_ids, days=DAYS_SHOWN)

@@ -150,7 +150,7 @@ def _chosen(request: HttpRequest, filters: list[Filter]) -> list[tuple[str, str]
         given = request.GET.getlist(filter_.name)
         for choice in filter_.choices:
             if choice.value not in given:
-                continue  # said by a word, which stands in the search field
+                continue  # said by a word, which is in the search field
             words = request.GET.copy()
             words.setlist(filter_.name, [v for v in given if v != choice.value])
             words.pop("page", None)

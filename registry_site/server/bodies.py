@@ -170,7 +170,7 @@ class BodyReader:
 
 
 def _ignore(piece: bytes | None) -> None:
-    """Take what nobody waits for."""
+    """Take what no one waits for."""
 
 
 class Arrival:

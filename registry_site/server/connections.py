@@ -139,7 +139,7 @@ class Connections:
         return _read_tcp_info(connection)
 
     def _is_too_slow(self, key: int, traffic: Traffic, now: float) -> bool:
-        """Tell whether a client took too little in the time that it had for it."""
+        """Return whether a client took too little in the time that it had for it."""
         if not traffic.waiting_bytes:
             self._windows.pop(key, None)
             return False
@@ -153,7 +153,7 @@ class Connections:
 
     def _close_idlest(self, address: str, idlest: list[tuple[float, int]]) -> None:
         for _, descriptor in idlest:
-            # Its number may be another connection's by now, so look again.
+            # Its number may be another connection's already, so look again.
             with suppress(OSError), _borrowed(descriptor) as connection:
                 traffic = self._traffic_of(connection)
                 if (

@@ -67,7 +67,7 @@ def _as_wsgi(text: str) -> str:
 
 
 def has_body(environ: Environ) -> bool:
-    """Tell whether the client announced a body."""
+    """Return whether the client announced a body."""
     return (
         environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
     )

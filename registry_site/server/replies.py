@@ -87,7 +87,7 @@ def send_wsgi(
 
 
 def _is_short(response: Any) -> bool:
-    """Tell whether a stream is a file of our own pages, such as a style sheet."""
+    """Return whether a stream is a file of our own pages, such as a style sheet."""
     length = response.headers.get("Content-Length", "")
     return bool(length.isdigit()) and int(length) <= WHOLE_MAX_BYTES
 
@@ -95,7 +95,7 @@ def _is_short(response: Any) -> bool:
 def _send_and_linger(proto: Any, status: int, headers: Headers, body: bytes) -> None:
     transport = proto.response_stream(status, headers)
     transport.send_bytes(body)
-    # The stream ends when nobody has the transport any more.
+    # The stream ends when no one has the transport any more.
     deadlines.enter(LINGER_SECONDS, lambda held=transport: None)  # type: ignore[misc]
 
 

@@ -35,7 +35,7 @@ MISTAKES = (
     *(ArithmeticError, AssertionError, AttributeError),
     *(LookupError, RecursionError, TypeError, ValueError),
 )
-# The same, and what the database refuses for good: trying again does not help.
+# The same, and what the database refuses permanently: trying again does not help.
 FAULTS = (*MISTAKES, MemoryError, DataError, IntegrityError)
 BATCH = 50  # events in one transaction; on SQLite pushes wait for it
 REFUSALS_MAX = 3  # of one batch in a row, before its events are relayed one by one
@@ -176,4 +176,5 @@ def _tell_listeners(events: list[Event], *, is_alone: bool) -> None:
     except FAULTS:
         if not is_alone:
             raise
-        log.exception("not all was told of events %s", [event.pk for event in events])
+        ids = [event.pk for event in events]
+        log.exception("not all receivers were notified of events %s", ids)

@@ -1,4 +1,4 @@
-"""Write down what happened, in the transaction that makes it happen."""
+"""Record what happened, in the transaction that makes it happen."""
 
 from datetime import timedelta
 from functools import partial
@@ -46,7 +46,7 @@ def record_event(
 def record_new_names(*, namespace: Namespace, actor: Actor, old_name: str) -> None:
     """Add to the transaction that renames a namespace what its repositories are now.
 
-    There may be thousands, so nobody is told at once; the sweep of the log finds them.
+    There may be thousands, so no one is told at once; the sweep of the log finds them.
     """
     rows = Repository.objects.filter(namespace=namespace, deleted_at=None)
     events = (
@@ -123,8 +123,8 @@ def record_account_event(
 def expire_events() -> int:
     """Delete what is older than BERTH_AUDIT_DAYS, and return how many; 0 keeps all.
 
-    In small transactions, oldest first, so that nobody waits for it; one that is killed
-    goes on the next time.
+    In small transactions, oldest first, so that no one waits for it; one that is killed
+    continues the next time.
     """
     if not settings.BERTH_AUDIT_DAYS:
         return 0

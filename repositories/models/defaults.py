@@ -18,7 +18,7 @@ class DefaultPermissionQuerySet(models.QuerySet["DefaultPermission"]):
 
 
 class DefaultPermission(models.Model):
-    """When somebody creates a repository in a namespace, give this subject that role.
+    """When someone creates a repository in a namespace, give this subject that role.
 
     Without a creator the rule is for anyone's repositories; one for the creator beats
     it, per subject (permissions.md).

@@ -63,11 +63,11 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
         return self.filter(may_all(actor, Action.HOOK), deleted_at=None)
 
     def past_restoring(self) -> "RepositoryQuerySet":
-        """Keep the deleted ones that nobody can restore any more."""
+        """Keep the deleted ones that no one can restore any more."""
         return self.filter(deleted_at__lte=restorable_since())
 
     def in_use(self) -> "RepositoryQuerySet":
-        """Keep those that were pushed to or pulled from lately, deleted ones too."""
+        """Keep those that were pushed to or pulled from recently, deleted ones too."""
         days = settings.BERTH_RESERVED_NAME_DAYS
         since = timezone.now() - timedelta(days=days)
         pulled = self.model._meta.apps.get_model("repositories", "DailyPulls").objects
@@ -184,7 +184,7 @@ class Repository(models.Model):
     categories = models.ManyToManyField(
         "repositories.Category", related_name="repositories", blank=True
     )
-    # Since when it is gone for everybody but those who may restore it.
+    # Since when it is gone for everyone but those who may restore it.
     deleted_at = models.DateTimeField(null=True, blank=True, db_index=True)
     deleted_by = models.CharField(max_length=100, blank=True)
 
@@ -231,7 +231,7 @@ class Repository(models.Model):
 
     @property
     def is_in_use(self) -> bool:
-        """Tell whether it was pushed to or pulled from lately."""
+        """Return whether it was pushed to or pulled from recently."""
         return Repository.objects.in_use().filter(pk=self.pk).exists()
 
     @property
@@ -289,7 +289,7 @@ class FormerRepositoryName(models.Model):
 
     @property
     def is_kept(self) -> bool:
-        """Tell whether no other repository can take the name."""
+        """Return whether no other repository can take the name."""
         if self.freed_at is not None:
             return False
         return self.is_reserved or (

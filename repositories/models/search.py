@@ -51,7 +51,7 @@ class SearchEntry(models.Model):
     class Meta:
         indexes = [
             # With all that words are compared to, so that looking through the best
-            # entries reads neighbours in the index and not rows all over the table.
+            # entries reads neighbors in the index and not rows all over the table.
             models.Index(
                 fields=["-weight", "repository"],
                 include=["is_public", "name", "full_name", "text"],

@@ -100,7 +100,7 @@ class TagMoveQuerySet(models.QuerySet["TagMove"]):
         return self.of_gone_tags().filter(_previous_manifest())
 
     def deleted_lately(self, repository_id: int) -> "TagMoveQuerySet":
-        """Keep the tags that went lately, with ``is_restorable``.
+        """Keep the tags that went recently, with ``is_restorable``.
 
         No long history is read for it, however many deletions there were.
         """

@@ -48,7 +48,7 @@ def about(labels: Mapping[str, str]) -> About:
 
 
 def is_web_address(text: str) -> bool:
-    """Tell whether a link to this leads to the web, and nowhere else."""
+    """Return whether a link to this leads to the web, and nowhere else."""
     try:
         parts = urlsplit(text)
     except ValueError:

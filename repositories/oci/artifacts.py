@@ -33,7 +33,7 @@ class ArtifactKind(StrEnum):
     OTHER = "other"
 
 
-# The first that is found in a media type or a predicate's type; lower-case.
+# The first that is found in a media type or a predicate's type; lowercase.
 _WORDS = (
     ("spdx", ArtifactKind.SBOM),
     ("cyclonedx", ArtifactKind.SBOM),

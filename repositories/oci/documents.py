@@ -499,7 +499,7 @@ def _platform(value: dict[str, Any]) -> str:
 
 
 def is_platform(text: str) -> bool:
-    """Tell whether something runs there: ``unknown/unknown`` stands for no platform."""
+    """Return whether a text names a platform; ``unknown/unknown`` stands for none."""
     return bool(text) and "unknown" not in text.split("/")
 
 

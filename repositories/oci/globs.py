@@ -27,7 +27,7 @@ _STAR, _ANY = object(), object()
 
 
 def matches(glob: str, text: str) -> bool:
-    """Tell whether the whole text is as the glob says; case counts."""
+    """Return whether the whole text is as the glob says; case counts."""
     parts = _parts_of(glob)
     at = place = 0
     star, retried_at = -1, 0

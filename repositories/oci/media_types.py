@@ -31,7 +31,7 @@ _media_type = re.compile(rf"{_NAME}/{_NAME}")
 
 @lru_cache(maxsize=1024)
 def is_media_type(text: str) -> bool:
-    """Tell whether the text keeps to the grammar, without parameters."""
+    """Return whether the text keeps to the grammar, without parameters."""
     return _media_type.fullmatch(text) is not None
 
 
@@ -41,5 +41,5 @@ def without_parameters(content_type: str) -> str:
 
 
 def is_foreign_layer(media_type: str) -> bool:
-    """Tell whether a layer's bytes may lie elsewhere (MAN-7)."""
+    """Return whether a layer's bytes may lie elsewhere (MAN-7)."""
     return "nondistributable" in media_type or "foreign" in media_type

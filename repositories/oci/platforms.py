@@ -105,17 +105,17 @@ _OTHER_NAMES = {
 
 
 def system_named(name: str) -> str:
-    """Return the name that images use for an operating system that somebody typed."""
+    """Return the name that images use for an operating system that someone typed."""
     return _OTHER_NAMES.get(name, name)
 
 
 def architecture_named(name: str) -> str:
-    """Return the name that images use for an architecture that somebody typed."""
+    """Return the name that images use for an architecture that someone typed."""
     return _OTHER_NAMES.get(name, name)
 
 
 def bit_of(system: str, architecture: str) -> int:
-    """Return the bit of a platform; 0 for one that nobody can search for."""
+    """Return the bit of a platform; 0 for one that no one can search for."""
     return _BITS.get((system, architecture), 0)
 
 

@@ -40,7 +40,7 @@ def parse_repository_name(text: str) -> RepositoryName:
         raise NameMalformed(f"a name has at most {NAME_MAX_LENGTH} characters")
     if not _name.fullmatch(text):
         raise NameMalformed(
-            f"'{text}' is not a repository name: use lower-case letters and digits, "
+            f"'{text}' is not a repository name: use lowercase letters and digits, "
             "separated by '-', '_', '.' or '/'"
         )
     namespace, slash, name = text.partition("/")
@@ -50,7 +50,7 @@ def parse_repository_name(text: str) -> RepositoryName:
 
 
 def is_tag(text: str) -> bool:
-    """Tell whether the text keeps to the grammar of tags (G-2)."""
+    """Return whether the text keeps to the grammar of tags (G-2)."""
     return _tag.fullmatch(text) is not None
 
 

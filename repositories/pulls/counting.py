@@ -76,7 +76,7 @@ def count_fetches(
     """Add a batch of fetches to the days; False if this batch was counted before.
 
     One transaction, so a batch counts whole or not at all. Fetches of repositories that
-    were deleted meanwhile are dropped.
+    were deleted in the meantime are dropped.
     """
     ids = {fetch.repository_id for fetch in fetches}
     with transaction.atomic():
@@ -118,7 +118,7 @@ def _with_their_tags(
 ) -> Counter[Fetch]:
     """Say which tag was pulled, also by those who ask for its digest first.
 
-    containerd and Kubernetes do. Where several tags point to the digest, nobody knows.
+    containerd and Kubernetes do. Where several tags point to the digest, no one knows.
     """
     named: Counter[Fetch] = Counter()
     for fetch, count in pulls.items():

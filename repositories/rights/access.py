@@ -1,4 +1,4 @@
-"""Fetch a repository by name; the only way to one that is somebody else's.
+"""Fetch a repository by name; the only way to one that is someone else's.
 
 The protocol asks here for facts and then for a decision (distribution/endpoints.py).
 Pages ask for a row that the actor may see, or may do something with: what is invisible
@@ -48,7 +48,7 @@ SELECT r.id, n.id, r.visibility, n.user_id, n.organization_id, n.name, r.name
 def find_repository(name: RepositoryName) -> RepositoryFacts | None:
     """Return what a decision needs to know of a repository, by its name of today.
 
-    Or else by one that it had before and that nobody has taken since; the facts then
+    Or else by one that it had before and that no one has taken since; the facts then
     have the name of today. No objects; one query, and one more where the name is none
     of today.
     """
@@ -78,7 +78,7 @@ def moved_repository(actor: Actor, namespace: str, name: str) -> str | None:
 
 
 def knows_any(actor: Actor, namespace: str, names: Collection[str]) -> bool:
-    """Tell whether the actor may see, or restore, a repository of one of these names.
+    """Return whether the actor may see, or restore, a repository of one of these names.
 
     Or of one that had such a name. Nearly always one query, which finds nothing.
     """

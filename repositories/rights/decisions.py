@@ -4,7 +4,7 @@
               and action in what the token lets through
 
 The rights are read from the database on every request, in one query; nothing here is
-remembered. The query is plain SQL because it stands in the path of every pull, where
+remembered. The query is plain SQL because it is in the path of every pull, where
 the ORM's compilation costs more than the query itself; Repository.objects.visible_to
 says the same rule as a set, and a test holds the two against each other.
 """
@@ -57,7 +57,7 @@ class Right:
     team: str = ""
 
     def gives(self, action: Action, tag: str | None) -> bool:
-        """Tell whether this right covers the action.
+        """Return whether this right covers the action.
 
         Without a tag, a right for some tags answers "for some tag, yes": blobs are
         uploaded before anybody says what they will be called.
@@ -348,7 +348,7 @@ def _explain_none(
 
 
 def _held(rights: list[Right], facts: RepositoryFacts) -> str:
-    """Return the roles that somebody has there, and through what; the highest first."""
+    """Return the roles that someone has there, and through what; the highest first."""
     if not rights:
         return f"no role on *{facts.full_name}*"
     highest = sorted(rights, key=lambda r: list(Role).index(Role(r.role)), reverse=True)

@@ -99,7 +99,7 @@ def apply_defaults(*, repository: Repository, actor: Actor) -> None:
 
 
 def _is_creator(rule: DefaultPermission, actor: Actor) -> bool:
-    """Tell whether the rule is for the creator, who has admin already."""
+    """Return whether the rule is for the creator, who has admin already."""
     return (actor.user_id is not None and rule.user_id == actor.user_id) or (
         actor.robot_id is not None and rule.robot_id == actor.robot_id
     )

@@ -1,4 +1,4 @@
-"""Who may do this here: everybody who holds a right, with the reason.
+"""Who may do this here: everyone who holds a right, with the reason.
 
 The same rule as decisions.decide, asked from the repository's side: the rights of all
 people and robots are read in three queries, however many they are, and decided by the
@@ -21,7 +21,7 @@ from repositories.rights.decisions import Right, decide_by, in_order
 
 @dataclass(frozen=True, slots=True, order=True)
 class Holder:
-    """Somebody who may, and why."""
+    """Someone who may, and why."""
 
     who: str  # the login; a robot's has a plus sign, so that no two are the same
     kind: str = field(compare=False)  # user or robot
@@ -31,7 +31,7 @@ class Holder:
 def holders_of(
     repository: Repository, action: Action, tag: str | None = None
 ) -> list[Holder]:
-    """Return everybody with a right of their own to the action, sorted by login.
+    """Return everyone with a right of their own to the action, sorted by login.
 
     That anyone may pull from a public repository (Repository.is_public) is not said of
     each. Without a tag, a right for some tags counts, as in decisions.decide.

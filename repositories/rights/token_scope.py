@@ -64,7 +64,7 @@ def limits_of(actor: Actor, tokens: Iterable[AccessToken]) -> dict[int, Reach]:
 
     The tokens come with their limits and namespaces prefetched. A repository that is
     gone, or that the actor sees no more, is reached no more, and so not named: it may
-    have another name by now.
+    have another name already.
     """
     tokens = list(tokens)
     limits = [limit for token in tokens for limit in token.limits.all()]

@@ -163,7 +163,7 @@ def test_the_state_of_the_site_has_a_test_mail(registry: BerthServer) -> None:
     root = make.user("root", is_superuser=True, is_staff=True)
     with PageClient(registry.url, root) as browser:
         page = browser.get("/-/admin/site/")
-        assert "Mail that waits" in page.text
+        assert "Queued mail" in page.text
         done = browser.post("/-/admin/site/test-mail", {}, page)
         assert done.status_code == 302
         assert "set EMAIL_URL" in browser.get("/-/admin/site/").text

@@ -287,7 +287,7 @@ def test_pages_say_that_no_mail_can_be_sent(
             assert "on its way" not in page, path
     page = browser.get("/accounts/email/").text
     assert "cannot send mail" in page
-    assert "Send the verification again" not in page
+    assert "Resend verification" not in page
     done = browser.post(
         "/accounts/email/",
         {"email": f"{make.unique('x')}@example.com", "action_add": "1"},

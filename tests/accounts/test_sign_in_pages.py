@@ -569,7 +569,7 @@ def test_wrong_codes_are_limited_for_all_processes(registry: BerthServer) -> Non
         ("confirm-email/nothing/", "Confirm your email address"),
         ("password/reset/done/", "Check your email"),
         ("password/reset/key/1-nothing/", "This link no longer works"),
-        ("password/reset/key/done/", "The password is changed"),
+        ("password/reset/key/done/", "Password changed"),
         ("3rdparty/login/cancelled/", "Not signed in"),
         ("3rdparty/login/error/", "Sign-in failed"),
     ],

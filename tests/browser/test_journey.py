@@ -135,7 +135,7 @@ def create_a_repository(me: Newcomer) -> None:
     expect(page.get_by_label("Owner")).to_have_value(me.organization)
     page.get_by_label("Name", exact=True).press_sequentially(me.repository)
     if me.has_scripts:
-        expect(page.get_by_text("This name is free.")).to_be_visible()
+        expect(page.get_by_text("This name is available.")).to_be_visible()
     page.get_by_label("Description").fill("Lifts what is heavy")
     page.get_by_label("Public").check()
     if me.has_scripts:

@@ -202,6 +202,6 @@ def test_nobody_gets_one_unless_the_site_asks_for_it(
             assert ("/settings/logins" in page.text) == has_link
             page = browser.get("/settings/logins")
             assert "This registry issues no logins of its own" in page.text
-            assert ("do not work any more" in page.text) == has_link
+            assert ("no longer work" in page.text) == has_link
     with PageClient(identity_server.url, stranger) as browser:
         assert "/settings/logins" in browser.get("/settings/profile").text

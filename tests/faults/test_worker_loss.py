@@ -29,10 +29,10 @@ Event.objects.filter(is_relayed=False).update(at=F("at") - ago)
 Delivery.objects.update(due_at=F("due_at") - ago)
 """
 WORKER_IS_GONE = (
-    "The worker has not been heard of for 4 minutes; "
-    "webhooks, statistics and cleaning up wait."
+    "No heartbeat from the worker for 4 minutes; on hold: "
+    "webhooks, statistics and cleanup."
 )
-SCHEDULER_IS_GONE = "The scheduler has not been heard of for 4 minutes"
+SCHEDULER_IS_GONE = "No heartbeat from the scheduler for 4 minutes"
 DELAYED = "Webhooks are delayed: the oldest has waited for 4 minutes."
 
 
@@ -93,7 +93,7 @@ def test_a_worker_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> Non
         repository = stack.new_repository()
         made = stack.hook(repository, f"{receiver.url}/ok")
         stack.worker.start()
-        wait_until(stack, lambda: "has not been heard of" not in stack.page(STATE))
+        wait_until(stack, lambda: "No heartbeat" not in stack.page(STATE))
         stack.run_code(GROW_OLD)  # a worker that lives is not taken for dead
         wait_until(stack, lambda: max(heartbeat_ages(stack).values()) < 60)
         wait_until(stack, lambda: sweep_succeeded_seconds(stack) < 60)
@@ -120,7 +120,7 @@ def test_a_worker_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> Non
 
         with stack.worker:
             receiver.wait_for(2)
-            wait_until(stack, lambda: "has not been heard of" not in stack.page(STATE))
+            wait_until(stack, lambda: "No heartbeat" not in stack.page(STATE))
             wait_until(stack, lambda: "delayed" not in stack.page(webhook))
 
 
@@ -131,4 +131,5 @@ def test_a_scheduler_that_is_killed_is_missed_until_it_is_back(stack: Stack) -> 
     time.sleep(BEAT_SECONDS + 2)
     assert SCHEDULER_IS_GONE in stack.page(STATE)
     stack.scheduler.start()
-    wait_until(stack, lambda: "The scheduler has not" not in stack.page(STATE))
+    gone = "No heartbeat from the scheduler"
+    wait_until(stack, lambda: gone not in stack.page(STATE))

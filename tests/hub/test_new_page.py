@@ -90,7 +90,7 @@ def test_the_page_is_filled_in_by_its_address(alice: PageClient, cast: Cast) -> 
 
 def test_a_name_is_checked_while_it_is_typed(alice: PageClient, cast: Cast) -> None:
     taken = make.repository(cast.acme.namespace, make.unique("api")).name
-    for name, says in ((taken, "There is a repository"), ("free-name", "is free")):
+    for name, says in ((taken, "There is a repository"), ("free-name", "is available")):
         answer = alice.get(
             "/new/check", params={"namespace": cast.acme.namespace.name, "name": name}
         )

@@ -12,7 +12,7 @@ from tests.servers import BerthServer
 
 PAGES = {
     "/settings/profile": "Profile · Berth",
-    "/settings/security": "Password and passkeys · Berth",
+    "/settings/security": "Password and 2FA · Berth",
     "/settings/notifications": "Notifications · Berth",
     "/settings/tokens": "Access tokens · Berth",
     "/settings/logins": "Docker logins · Berth",

@@ -105,7 +105,7 @@ def test_a_token_does_not_name_what_its_owner_sees_no_more(
     rename_repository(repository=private_api, name=name, actor=ANONYMOUS)
     page = yara.get(PATH).text
     assert name not in page
-    assert "nothing that is left" in page
+    assert "no remaining repositories" in page
 
 
 @pytest.mark.parametrize(

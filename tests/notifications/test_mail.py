@@ -94,7 +94,7 @@ def test_a_webhook_that_was_switched_off_is_mailed_with_the_reason(
     assert send_mails() == 1
     [message] = outbox.outbox
     place = public_api.full_name
-    assert message.subject == f"[Berth] A webhook of {place} was switched off"
+    assert message.subject == f"[Berth] A webhook of {place} was disabled"
     assert "the receiver answered 410 Gone" in message.body
     assert f"/{place}/-/webhooks" in message.body
     assert "a-secret" not in message.body

@@ -71,7 +71,9 @@ def test_a_held_collection_is_shown_and_confirmed(
             assert "The garbage collection starts in a moment." in text
             assert "held-collection" not in text
             client.post(CONFIRM, page=page)
-            assert "No garbage collection waits any more." in client.get(STATE).text
+            assert (
+                "No garbage collection is on hold any more." in client.get(STATE).text
+            )
         assert held_collection() is None
         event = Event.objects.filter(kind="collection.confirmed").latest("pk")
         assert event.actor_name == person.username

@@ -868,7 +868,7 @@ def test_a_webhook_that_cannot_be_told_stops_no_other(
     push(alice, private_api.full_name)
     [sent], [failed] = of(sound), of(broken)
     assert attempted(failed).problem == FailureReason.PAYLOAD
-    assert "the template is no JSON" in failed.reason
+    assert "the template is not JSON" in failed.reason
     assert attempted(sent).status == Delivery.Status.DELIVERED
 
 

@@ -126,7 +126,7 @@ def test_pages_of_the_site_are_for_its_administrators(
 ) -> None:
     root = make.user("root", is_superuser=True, is_staff=True)
     with PageClient(registry.url, root) as roots:
-        assert "Webhooks of the site" in roots.get("/-/admin/site/").text
+        assert "Site webhooks" in roots.get("/-/admin/site/").text
         assert roots.get("/-/webhooks").status_code == 200
         made = roots.post("/-/webhooks", fields(name="Everything"))
         assert len(secrets_in(made)) == 1

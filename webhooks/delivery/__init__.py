@@ -14,7 +14,7 @@
     12  its body is rendered, once                 webhooks/rendering.py
     13  and signed                                 webhooks/signing.py
     14  one POST to an address that is allowed     webhooks/http/
-    15  the attempt is written down: delivered,
+    15  the attempt is recorded: delivered,
         failed, or due again                       attempts, retry
     16  what no message came for is found          sweep, every 5 seconds
 

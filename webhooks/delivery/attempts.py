@@ -1,4 +1,4 @@
-"""Carry deliveries: claim, send, write down what came of it, try again or give up.
+"""Carry deliveries: claim, send, record what came of it, try again or give up.
 
     waiting --claim--> sending --2xx--> delivered
        ^                  |---------> failed         (the ladder is at its end, or 410)
@@ -54,11 +54,9 @@ SWITCH_OFF_AFTER = timedelta(days=3)  # of nothing but failures
 SWITCH_OFF_FAILURES = 10  # and not for one bad day of a quiet repository
 SUCCESS_INTERVAL = timedelta(minutes=1)  # a busy webhook's row is not written each time
 HIDDEN = "(hidden)"
-HIDDEN_MIN_LENGTH = 6  # what is shorter is no secret, and stands in many texts
-UNSENT = (
-    "something went wrong in Berth when it was to be sent; the worker's log says where"
-)
-UNWRITTEN = "what the receiver said cannot be written down; the worker's log says where"
+HIDDEN_MIN_LENGTH = 6  # what is shorter is no secret, and is in many texts
+UNSENT = "an internal error in Berth prevented the delivery; see the worker's log"
+UNWRITTEN = "the receiver's response cannot be stored; see the worker's log"
 
 scheduler = Scheduler()
 
@@ -75,8 +73,8 @@ class _Claim:
 def deliver(*, delivery_id: int) -> None:
     """Send a delivery if it is due and there is room, then those that waited for it.
 
-    Safe to run twice, and at the same time. After DELIVER_SECONDS another task goes on,
-    so that each of them ends.
+    Safe to run twice, and at the same time. After DELIVER_SECONDS another task
+    continues, so that each of them ends.
     """
     target = _target_of(delivery_id)
     slot = scheduler.acquire(delivery_id, target) if target else None
@@ -133,7 +131,7 @@ def _target_of(delivery_id: int) -> Target | None:
 
 
 def _send(delivery_id: int, slot: Slot) -> float | None:
-    """Send a delivery and return how long it took; None if nobody was asked."""
+    """Send a delivery and return how long it took; None if no one was asked."""
     claim = _claim(delivery_id)
     if claim is None:
         return None
@@ -183,7 +181,7 @@ def _log_fault(claim: _Claim, error: Exception) -> None:
 
 @retry_deadlocks
 def _claim(delivery_id: int) -> _Claim | None:
-    """Take the delivery on loan; None if it is not due or somebody else has it."""
+    """Take the delivery on loan; None if it is not due or someone else has it."""
     now = timezone.now()
     token = uuid4()
     with transaction.atomic():
@@ -203,7 +201,7 @@ def _claim(delivery_id: int) -> _Claim | None:
         Attempt.objects.filter(delivery=delivery, ended_at=None).update(
             ended_at=now,
             problem=FailureReason.INTERRUPTED,
-            reason="the worker was stopped before it knew what the receiver said",
+            reason="the worker was stopped before the response arrived",
         )
         attempt = Attempt.objects.create(
             delivery=delivery, number=delivery.attempt_count, started_at=now
@@ -214,10 +212,10 @@ def _claim(delivery_id: int) -> _Claim | None:
 def _attempt(claim: _Claim, slot: Slot) -> Outcome:
     delivery, webhook = claim.delivery, claim.delivery.webhook
     if not webhook.is_active and not delivery.is_test:
-        reason = "the webhook was switched off while this waited"
+        reason = "the webhook was disabled while this delivery was queued"
         return Outcome(problem=FailureReason.SWITCHED_OFF, reason=reason)
     if delivery.try_count > TRIES_MAX + INTERRUPTIONS_MAX:
-        reason = "the worker was stopped every time that it tried"
+        reason = "the worker was stopped during every attempt"
         return Outcome(problem=FailureReason.INTERRUPTED, reason=reason)
     try:
         _render_once(claim, slot)
@@ -290,7 +288,7 @@ def _hide(values: Iterable[str], text: str) -> str:
 
 @retry_deadlocks
 def _finish(claim: _Claim, outcome: Outcome) -> None:
-    """Write down the attempt and what follows from it, if the loan is still ours.
+    """Record the attempt and what follows from it, if the loan is still ours.
 
     A success counts even when it is not: what arrived has arrived.
     """
@@ -373,6 +371,6 @@ def _note_failure(webhook: Webhook, outcome: Outcome, now: datetime) -> None:
     if is_hopeless:
         switch_off(
             webhook_id=webhook.pk,
-            reason=f"nothing arrived for {SWITCH_OFF_AFTER.days} days; at last "
+            reason=f"nothing arrived for {SWITCH_OFF_AFTER.days} days; last failure: "
             f"{outcome.reason}",
         )

@@ -1,4 +1,4 @@
-"""What should have been sent by now and was not, seen in the rows themselves.
+"""What should have been sent already and was not, seen in the rows themselves.
 
 Whether the worker is gone, busy or cut off from its broker, an event that no relay has
 taken and a delivery that is overdue grow old in the database; nothing else has to be
@@ -45,7 +45,7 @@ def waiting_since() -> datetime | None:
 
 
 def is_delayed(delivery: Delivery, now: datetime) -> bool:
-    """Tell whether nobody has taken the delivery although it is due for a while."""
+    """Return whether no one has taken the delivery although it is due for a while."""
     return delivery.is_open and delivery.due_at < now - DELAYED_AFTER
 
 

@@ -2,7 +2,7 @@
 
 A thread of this process asks whether any webhook wants what was recorded and sends the
 message. Whoever pushes only puts a number into a queue; a broker that hangs holds up
-the thread and nobody else, and what the thread cannot do the sweep does.
+the thread and no one else, and what the thread cannot do the sweep does.
 """
 
 import logging
@@ -32,7 +32,7 @@ BROKER_ERRORS = (KombuError, AMQPError, RedisError, OSError)
 RELAY = "webhooks.tasks.relay_event"
 DELIVER = "webhooks.tasks.deliver"
 WAITING_MAX = 1000
-PAUSE_SECONDS = 5.0  # after the broker refused; nothing is sent to it meanwhile
+PAUSE_SECONDS = 5.0  # after the broker refused; nothing is sent to it in the meantime
 
 
 def publish(task: str, row_id: int) -> bool:
@@ -62,7 +62,7 @@ class _Wakeup:
     namespace_id: int | None = None
 
     def is_wanted(self) -> bool:
-        """Tell whether anybody would be told; the answer of a moment is enough."""
+        """Return whether anybody would be told; the answer of a moment is enough."""
         if self.task == DELIVER:
             return True
         hooks = Webhook.objects.reached_by(

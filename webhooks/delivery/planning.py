@@ -132,7 +132,7 @@ def tell_of_pulls(
         with transaction.atomic():
             _plan_pulls(pulls, fetched_at)
     except FAULTS:
-        log.exception("not all was told of pulls")
+        log.exception("not all receivers were notified of pulls")
 
 
 def _plan_pulls(pulls: Mapping[Fetch, int], fetched_at: datetime) -> None:

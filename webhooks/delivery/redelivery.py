@@ -20,13 +20,13 @@ class WebhookIsOff(Exception):
     """Nothing is sent again to a webhook that is switched off."""
 
     def __init__(self) -> None:
-        super().__init__("the webhook is switched off; switch it on first")
+        super().__init__("the webhook is disabled; enable it first")
 
 
 def send_test(*, webhook: Webhook) -> Delivery:
     """Send the webhook's last message again, once, marked as a test.
 
-    Returns the delivery at once; what is wrong stands in it a moment later, in words.
+    Returns the delivery at once; what is wrong is in it a moment later, in words.
     Works with a webhook that is switched off, too.
     """
     message = sample_message(webhook)
@@ -92,7 +92,7 @@ def redeliver_failed_since(*, webhook: Webhook, since: datetime) -> int:
         )
         ids = list(failed.order_by("pk").values_list("pk", flat=True))
         _start_again(ids)
-        for delivery_id in ids[:SWEEP_MAX]:  # the sweep goes on
+        for delivery_id in ids[:SWEEP_MAX]:  # the sweep continues
             transaction.on_commit(partial(dispatch_delivery, delivery_id), robust=True)
     return len(ids)
 

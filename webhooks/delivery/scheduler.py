@@ -222,12 +222,12 @@ class Scheduler:
                 return None, None
             delivery_id = self._pop(following)
             lane = following.line
-            assert lane is not None, "it stood in line"
+            assert lane is not None, "it waited in the queue"
             job = Job(delivery_id, self._take(following, lane))
             return job, self._hand_on()
 
     def holds(self, delivery_id: int) -> bool:
-        """Tell whether the delivery is remembered and has to wait for its turn."""
+        """Return whether the delivery is remembered and has to wait for its turn."""
         with self._lock:
             hook = self._waiting.get(delivery_id)
             return hook is not None and self._lane_with_room(hook) is None
@@ -251,7 +251,7 @@ class Scheduler:
                 target.webhook_id,
                 target.host,
                 is_proven=target.has_succeeded,
-                slow_count=int(target.is_failing),  # slowly or not, nobody knows
+                slow_count=int(target.is_failing),  # slowly or not, no one knows
                 costly_renders=int(target.has_template),
             )
         elif hook.host != target.host:  # it is another receiver now
@@ -335,7 +335,7 @@ class Scheduler:
                 if not self._has_room(lane):
                     break
                 hook = next(iter(line.values()))
-                if hook.next_lane(self._clock()) is not lane:  # it hangs by now
+                if hook.next_lane(self._clock()) is not lane:  # it hangs already
                     self._requeue(hook)
                 elif hook.webhook_id not in but_not and self._may_call(hook, lane):
                     self._rotation.remove(lane)

@@ -15,7 +15,7 @@ from webhooks.delivery.scheduler import REMEMBERED_MAX
 from webhooks.models import Delivery
 from webhooks.reports import expire_reports
 
-DISPATCH_AGAIN = timedelta(seconds=15)  # a message that nobody heeded is sent once more
+DISPATCH_AGAIN = timedelta(seconds=15)  # a message that no one heeded is sent once more
 WAIT_MAX = timedelta(seconds=max(LADDER_SECONDS))
 CLOCK_SLACK = timedelta(minutes=1)  # between the clocks of two machines
 SWEEP_MAX = 500

@@ -83,16 +83,16 @@ def _parse(text: str) -> Any:
     except RecursionError as error:
         raise TemplateInvalid("nested too deeply") from error
     except ValueError as error:
-        raise TemplateInvalid(f"the template is no JSON: {error}") from error
+        raise TemplateInvalid(f"the template is not JSON: {error}") from error
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _finite(text: str) -> float:
     number = float(text)
-    if math.isinf(number):  # 1e999 would be written as Infinity, which is no JSON
+    if math.isinf(number):  # 1e999 would be written as Infinity, which is not JSON
         raise ValueError(f"{text} is too large a number")
     return number
 

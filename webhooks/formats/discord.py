@@ -26,7 +26,7 @@ def render(message: Message, options: Mapping[str, Any]) -> dict[str, Any]:
                 "fields": fields,
             }
         ],
-        "allowed_mentions": {"parse": []},  # a tag called @everyone rings nobody
+        "allowed_mentions": {"parse": []},  # a tag called @everyone rings no one
     }
 
 

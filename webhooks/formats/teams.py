@@ -1,6 +1,6 @@
 """An Adaptive Card for a workflow of Microsoft Teams.
 
-Text stands in TextRuns, which know no Markdown, so that names cannot become links.
+Text is in TextRuns, which know no Markdown, so that names cannot become links.
 """
 
 from collections.abc import Mapping

@@ -31,7 +31,7 @@ REFUSED: tuple[Network, ...] = (
 
 
 def is_allowed(text: str, networks: Sequence[Network]) -> bool:
-    """Tell whether a webhook may connect to the address (without a scope)."""
+    """Return whether a webhook may connect to the address (without a scope)."""
     address = meaning_of(ip_address(text))
     return is_in(address, networks) or is_public(address)
 
@@ -47,7 +47,7 @@ def meaning_of(address: Address) -> Address:
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether the address belongs to a machine of the public internet."""
+    """Return whether the address belongs to a machine of the public internet."""
     if address.version == 6 and address not in PUBLIC_IPV6:
         return False
     return (

@@ -2,7 +2,7 @@
 
 The connection goes to an address that was judged (webhooks/http/addresses.py), never
 through a proxy and never to where a redirect points. A deadline binds the whole
-attempt, from the name's resolution to the last byte of the answer, so that nobody holds
+attempt, from the name's resolution to the last byte of the answer, so that no one holds
 a worker by answering one byte at a time.
 """
 

@@ -183,9 +183,13 @@ class _DeadlineStream(httpcore.NetworkStream):
                 f"the certificate of {host} is not trusted: {error.verify_message}",
             ) from error
         except (ssl.SSLError, OSError) as error:
-            why = getattr(error, "reason", None) or error.strerror or "it broke off"
+            why = (
+                getattr(error, "reason", None)
+                or error.strerror
+                or "the connection was lost"
+            )
             raise Failed(
-                FailureReason.TLS, f"{host} and we agree on no TLS: {why}"
+                FailureReason.TLS, f"{host} and Berth agree on no TLS version: {why}"
             ) from error
         return _DeadlineStream(wrapped, self.backend)
 

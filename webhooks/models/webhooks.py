@@ -36,7 +36,7 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
 
 
 class Webhook(models.Model):
-    """Somebody to tell: a URL, of a repository, a namespace or the whole site.
+    """Someone to tell: a URL, of a repository, a namespace or the whole site.
 
     URL, secrets and the values of headers are sealed (webhooks/sealing.py); ``host`` is
     what may be seen of the URL.
@@ -75,7 +75,7 @@ class Webhook(models.Model):
     # The row of the log that says that it was made, or switched on again: what comes
     # after it is told. A number, since the log may be thinned out.
     after_event = models.BigIntegerField(default=0)
-    # Why Berth itself stopped it; empty when people did, or nobody.
+    # Why Berth itself stopped it; empty when people did, or no one.
     switched_off_reason = models.CharField(max_length=300, blank=True)
     failing_since = models.DateTimeField(null=True, blank=True)
     failure_count = models.PositiveIntegerField(default=0)  # since the last success
@@ -139,13 +139,13 @@ class Webhook(models.Model):
         ]
 
     def wants(self, event: str, tag: str) -> bool:
-        """Tell whether it asked for this; a glob is about events that have a tag."""
+        """Return whether it asked for this; a glob is about events that have a tag."""
         if event not in self.events or event not in FORMATS[self.format].events:
             return False
         return not self.tag_glob or not tag or matches(self.tag_glob, tag)
 
     def has_place(self, *, repository_id: int | None, namespace_id: int | None) -> bool:
-        """Tell whether what happens there reaches it."""
+        """Return whether what happens there reaches it."""
         if self.repository_id is not None:
             return self.repository_id == repository_id
         return self.namespace_id is None or self.namespace_id == namespace_id

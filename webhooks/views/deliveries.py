@@ -84,8 +84,8 @@ def send_failed_again(
         messages.error(request, _("Nothing was sent: %s.") % error)
     else:
         said = ngettext(
-            "%(count)d delivery is sent again.",
-            "%(count)d deliveries are sent again.",
+            "Redelivering %(count)d delivery.",
+            "Redelivering %(count)d deliveries.",
             count,
         )
         show_toast(request, said % {"count": count})

@@ -17,7 +17,7 @@ from webhooks.access import Place, place_of_page
 
 @dataclass(frozen=True)
 class PlacePage:
-    """A place, for somebody who may manage its webhooks; without a title the site."""
+    """A place, for someone who may manage its webhooks; without a title the site."""
 
     request: HttpRequest
     actor: Actor

@@ -105,7 +105,7 @@ def show_webhook(
         else:
             show_toast(
                 request,
-                _("%(name)s is saved.") % {"name": form.settings["name"] or webhook},
+                _("%(name)s saved.") % {"name": form.settings["name"] or webhook},
             )
             return redirect(address(place, webhook))
     return _render_webhook(here, webhook, form=form, status=422)
@@ -143,7 +143,7 @@ def set_active(
     webhook = find_webhook(place, int(webhook_id))
     is_active = request.POST.get("active") == "1"
     change_webhook(webhook=webhook, actor=actor, is_active=is_active)
-    said = _("%(name)s is on.") if is_active else _("%(name)s is paused.")
+    said = _("%(name)s enabled.") if is_active else _("%(name)s paused.")
     show_toast(request, said % {"name": webhook})
     return redirect(address(place, webhook))
 
@@ -294,7 +294,7 @@ def _opened(request: HttpRequest, webhook: Webhook) -> Any:
 
 
 def _has_more(form: WebhookForm) -> bool:
-    """Tell whether the folded part of the form has something to see."""
+    """Return whether the folded part of the form has something to see."""
     names = ("template", "headers")
     return form["format"].value() == "custom" or any(
         form[name].value() or form[name].errors for name in names

@@ -12,7 +12,7 @@ from accounts.users import note_new_password
 
 
 class Command(changepassword.Command):
-    help = "Change somebody's password."
+    help = "Change a user's password."
     requires_system_checks: list[str] = []  # they load every view
 
     def handle(self, *args: Any, **options: Any) -> str | None:
@@ -21,7 +21,7 @@ class Command(changepassword.Command):
         before = users.values_list("password", flat=True).first()
         said = super().handle(*args, **options)
         user = users.get()
-        if user.password != before:  # no transaction: somebody is typing in between
+        if user.password != before:  # no transaction: someone is typing in between
             forget_unconfirmed(user)
             note_new_password(user=user, actor=COMMAND_LINE)
         return said

@@ -12,7 +12,7 @@ from accounts.models import Namespace, User
 
 
 class Command(createsuperuser.Command):
-    help = "Make a site administrator and the namespace of the same name."
+    help = "Create a site administrator and the namespace of the same name."
     requires_system_checks: list[str] = []  # they load every view
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -21,14 +21,14 @@ from accounts.tokens import (
 
 class Command(BaseCommand):
     help = (
-        "End the tokens in a text from standard input, and say whose each was. "
-        "They are never printed."
+        "Revoke the tokens in a text from standard input and report their owners. "
+        "The tokens are never printed."
     )
     requires_system_checks: list[str] = []  # they load every view
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--dry-run", action="store_true", help="only say whose they are"
+            "--dry-run", action="store_true", help="only report their owners"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -79,5 +79,5 @@ def _end_robot_token(token: str, *, is_dry_run: bool) -> str:
         return "not a robot's token of today"
     if is_dry_run:
         return f"the robot {robot.username}, would be ended"
-    replace_token(robot=robot, actor=COMMAND_LINE)  # nobody gets to know the new one
+    replace_token(robot=robot, actor=COMMAND_LINE)  # no one gets to know the new one
     return f"the robot {robot.username}, ended; it needs a new token"

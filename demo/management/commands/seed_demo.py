@@ -11,7 +11,7 @@ from demo import seed
 
 class Command(BaseCommand):
     help = (
-        "Make a demo: organizations, teams, images that can be pulled, stars, pulls. "
+        "Create a demo: organizations, teams, images that can be pulled, stars, pulls. "
         "Safe to run twice."
     )
     requires_system_checks: list[str] = []  # they load every view

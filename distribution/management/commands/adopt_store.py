@@ -12,7 +12,7 @@ from distribution.storage.base import StoreError
 
 
 class Command(BaseCommand):
-    help = "Let this database and this blob store belong together from now on."
+    help = "Pair this database with this blob store."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

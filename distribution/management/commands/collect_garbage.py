@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--dry-run", action="store_true", help="only say what would be deleted"
+            "--dry-run", action="store_true", help="only report what would be deleted"
         )
         parser.add_argument(
             "--confirm",

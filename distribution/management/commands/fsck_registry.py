@@ -12,7 +12,7 @@ from distribution.storage.base import StoreError
 
 
 class Command(BaseCommand):
-    help = "Report everything that is not as promised; exit status 1 if anything."
+    help = "Check the registry and report problems; exit with status 1 if it has any."
     requires_system_checks: list[str] = []  # they load every view
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -36,8 +36,8 @@ BANNER = """
 
 class Command(BaseCommand):
     help = (
-        "Make the database, the keys, the blob folder and the first administrator; "
-        "what is there stays as it is."
+        "Create the database, the keys, the blob folder and the first administrator. "
+        "Existing ones are kept."
     )
     requires_system_checks: list[str] = []
 

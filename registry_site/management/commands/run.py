@@ -12,8 +12,8 @@ from registry_site.supervisor import Plan, read_procfile, start_supervisor
 
 class Command(BaseCommand):
     help = (
-        "Set everything up and run the processes of the Procfile; one that ends is "
-        "started again."
+        "Set everything up and run the processes of the Procfile; restart any that "
+        "exits."
     )
     requires_system_checks: list[str] = []
 

@@ -12,7 +12,7 @@ from accounts.mail import send_test_mail
 
 
 class Command(BaseCommand):
-    help = "Send a test mail to an address, and say what the mail server answers."
+    help = "Send a test mail to an address and print the mail server's answer."
     requires_system_checks: list[str] = []  # they load every view
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Write what the search looks into anew."""
+"""Write what the search looks into again."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from search import index, trends, triggers
 
 
 class Command(BaseCommand):
-    help = "Write the search's entries, platforms, labels and trends anew."
+    help = "Rebuild the entries, platforms, labels and trends of the search."
     requires_system_checks: list[str] = []  # they load every view
 
     def handle(self, *args: Any, **options: Any) -> None:

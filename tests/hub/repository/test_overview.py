@@ -75,8 +75,8 @@ def test_it_shows_readme_labels_platforms_and_pulls(
 @pytest.mark.parametrize(
     ("before", "lately", "said"),
     [
-        (100, 108, "8% more than before"),
-        (100, 50, "50% fewer than before"),
+        (100, 108, "8% more than in the previous 30 days"),
+        (100, 50, "50% fewer than in the previous 30 days"),
         (100, 100, None),
         (0, 100, None),
     ],
