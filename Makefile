@@ -36,10 +36,11 @@ coverage: .venv/dev ## run the tests on SQLite and list the branches that none t
 		-m "not on_postgres" tests || status=$$?; \
 	$(BIN)/coverage combine -q && $(BIN)/coverage report && exit $$status
 
-check: .venv/dev ## format, lint, spelling, types, templates, migrations
+check: .venv/dev ## format, lint, spelling, English, types, templates, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell $$(git ls-files)
+	$(BIN)/python -m tools.check_english
 	$(BIN)/mypy .
 	$(BIN)/djade --target-version 5.2 --check $$(git ls-files 'templates/*.html')
 	BERTH_DATA=build/check $(BIN)/python -W ignore manage.py makemigrations --check --dry-run

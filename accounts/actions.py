@@ -1,4 +1,4 @@
-"""What can be done with a repository, and the roles that allow it. Pure.
+"""The actions on a repository, and the roles that allow them. Pure.
 
 Every role contains the one before it. A custom role is later another set of actions;
 nothing asks for a role by name, only for an action.

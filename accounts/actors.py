@@ -1,4 +1,4 @@
-"""Who asks, and how much at most: the value that every permission question starts from.
+"""The actor of a request and its ceiling: every permission question starts here.
 
 An Actor is made by authentication and never looked into the database again for its
 identity; what it may do is asked on every request (rule 5 of

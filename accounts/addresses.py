@@ -6,7 +6,7 @@ the first address that is not a trusted proxy's is the client's. An entry may be
 
     203.0.113.7     203.0.113.7:55123     2001:db8::7     [2001:db8::7]:55123
 
-or, in Forwarded, one of these in quotes. What is none of these, such as "unknown" or
+or, in Forwarded, one of these in quotes. What is not one of these, such as "unknown" or
 "_hidden", ends the walk: the address is unknown. An IPv4 address that is written as
 IPv6 (::ffff:203.0.113.7) is the IPv4 address.
 """

@@ -287,7 +287,7 @@ class TeamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Namespace)
 class NamespaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Only what administrators vouch for can be changed."""
+    """Only the badges that administrators verify can be changed."""
 
     list_display = ("name", "is_official", "is_verified", "created_at")
     list_filter = ("is_official", "is_verified")
@@ -336,7 +336,7 @@ class RobotAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Whose a leaked token is, and its end; nothing here opens anything."""
+    """Finds the owner of a leaked token and revokes it; nothing here opens anything."""
 
     list_display = (
         *("name", "user", "actions", "is_limited", "ends_with", "last_used_at"),

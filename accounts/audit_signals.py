@@ -1,7 +1,7 @@
 """Sign-ins, and what people change of their own account by allauth's pages.
 
-allauth and Django tell of it by signals, just after they have saved it; the audit log
-hears them here (connected in accounts/apps.py).
+allauth and Django send signals just after they have saved something; the audit log
+receives them here (connected in accounts/apps.py).
 """
 
 from typing import Any

@@ -36,7 +36,7 @@ _MEMBER = re.compile(
 
 
 class Verdict(Enum):
-    """What the conditions of a request make of it."""
+    """The outcome of the conditions of a request."""
 
     PROCEED = "proceed"
     NOT_MODIFIED = "not modified"

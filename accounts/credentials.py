@@ -1,4 +1,4 @@
-"""What ends when an account asks for more, in one table.
+"""Ends credentials when an account changes its own, by one table.
 
 What was made by less than the account asks for now ends at once:
 
@@ -22,8 +22,8 @@ and revoked one by one. All the others hang on User.epoch, which a session, a do
 login, a registry token and a link to reset the password keep of the moment when they
 were made. A new password begins an epoch by itself (User.save).
 
-An address that was added and not confirmed goes with the old password: whoever had that
-one may have added it, to come back by a link to reset the password.
+An address that was added and not confirmed goes with the old password: an intruder with
+that password may have added it, to come back by a link to reset the password.
 """
 
 from typing import Any

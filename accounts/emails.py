@@ -1,4 +1,4 @@
-"""Whose an email address is: the account that confirmed it (decision 10)."""
+"""The owner of an email address: the account that confirmed it (decision 10)."""
 
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError
@@ -32,7 +32,7 @@ def users_with_address(address: str) -> QuerySet[User]:
 def is_address_taken(address: str, *, by_other_than: User) -> bool:
     """Return whether another account has the address, confirmed or as its primary one.
 
-    Only administrators may learn this, and whoever reads the address's mail.
+    Only administrators may learn this, and the reader of the address's mail.
     """
     if not address:
         return False

@@ -1,8 +1,8 @@
-"""Tell of what happened to people, teams, robots and tokens, as it happens.
+"""Announces what happened to people, teams, robots and tokens, as it happens.
 
-Events are rows of the app repositories, which knows this one and not the other way
-round: it listens to ``happened`` and writes the row in the transaction of whoever
-tells (repositories/events/recording.py). Call it inside that transaction.
+Events are rows of the app repositories, which imports this one and not the other way
+round: it listens to ``happened`` and writes the row in the transaction of the caller
+(repositories/events/recording.py). Call it inside that transaction.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ happened = Signal()  # kind, actor, namespace, detail
 
 
 class AccountEvent(models.TextChoices):
-    """What the audit log says of accounts; the words of its filters."""
+    """The kinds of account events in the audit log; the words of its filters."""
 
     ORGANIZATION_CREATED = "organization.created"
     ORGANIZATION_CHANGED = "organization.changed"

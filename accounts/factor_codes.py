@@ -20,7 +20,7 @@ USED_STEPS = "used_steps"  # in Authenticator.data
 
 
 class Code(Enum):
-    """What became of a code."""
+    """The outcome of a code."""
 
     WRONG = 0
     USED = 1  # correct, but it was accepted before

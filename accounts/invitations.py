@@ -1,7 +1,7 @@
 """Invite people to teams; they accept or decline.
 
-An invitation is for a user, or for whoever reads an email address; the mailed link
-holds a secret that is kept as a hash. Nothing tells the inviter whether an address
+An invitation is for a user, or for the reader of an email address; the mailed link
+holds a secret that is kept as a hash. The inviter does not learn whether an address
 belongs to a user: the row, the answer and the mail are the same.
 """
 
@@ -52,8 +52,8 @@ def invite(
 
     The mail is queued in the same transaction; if it cannot be sent, the invitation
     stands and a user finds it on the site. Raises AlreadyMember (never for an address,
-    which would tell whose it is), AlreadyInvited, and ValidationError for an address
-    that is none.
+    which would reveal its owner), AlreadyInvited, and ValidationError for an invalid
+    address.
     """
     assert (user is None) != (email == ""), "an invitation is to a user or an address"
     if email:

@@ -55,19 +55,19 @@ def _unexpired(prefix: str) -> Q:
 
 
 def is_over(expires_at: datetime | None) -> bool:
-    """Tell whether a time to expire has come."""
+    """Return whether a time to expire has come."""
     return expires_at is not None and expires_at <= timezone.now()
 
 
 def is_live_robot(robot: "Robot") -> bool:
-    """Tell whether a robot can act; its namespace and owner have been fetched."""
+    """Return whether a robot can act; its namespace and owner have been fetched."""
     owner = robot.namespace.user
     has_live_owner = owner is None or owner.is_active
     return robot.is_active and not is_over(robot.expires_at) and has_live_owner
 
 
 def is_live_token(token: "AccessToken") -> bool:
-    """Tell whether an access token can be used; its user has been fetched."""
+    """Return whether an access token can be used; its user has been fetched."""
     is_kept = token.revoked_at is None
     return is_kept and not is_over(token.expires_at) and token.user.is_active
 

@@ -87,7 +87,7 @@ class StoredMessage(EmailMessage):
 
 
 class RenderedMessage(MIMEMixin, Message):  # type: ignore[misc]  # as Django does
-    """What Django's backends ask of a message."""
+    """The part of a message that Django's backends use."""
 
 
 def send_queued_mail() -> int:

@@ -68,7 +68,7 @@ def is_overtaken(invitation: Invitation, user: User) -> bool:
 
 
 def may_still_invite(invitation: Invitation) -> bool:
-    """Return whether whoever made the invitation could make it now."""
+    """Return whether the inviter could still make the invitation."""
     robot, user = invitation.inviting_robot, invitation.inviter
     if robot is not None:
         return robot.is_live

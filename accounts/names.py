@@ -2,7 +2,7 @@
 
 A namespace is the first component of an image name, so it keeps to the component
 grammar of the distribution-spec (G-1), and to what a URL, a host's log and a reader's
-eye can tell apart: ASCII, lower case, 2 to 39 characters.
+eye can distinguish: ASCII, lower case, 2 to 39 characters.
 """
 
 import re

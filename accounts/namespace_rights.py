@@ -112,7 +112,7 @@ def may_see_people(
 ) -> Decision:
     """Say whether the actor may see the teams: those who are in one of them.
 
-    Whoever administers the namespace is among them, or owns it.
+    People who administer the namespace are among them, or own it.
     """
     ceiling = actor.ceiling
     if not ceiling.covers(repository_id=None, namespace_id=namespace.pk):

@@ -1,6 +1,6 @@
-"""Who asks for a page, and the refusal of what they may not do.
+"""The actor of a page, and the refusal of actions that they lack the right to.
 
-Whoever did not sign in is sent to the sign-in and back (registry_site/middleware.py):
+Visitors who are not signed in are sent to the sign-in (registry_site/middleware.py):
 `signed_in_user(request)` asks for that by itself, and it is the first line of a page
 that is only for people.
 """
@@ -16,7 +16,7 @@ from accounts.models import User
 
 
 class SignInNeeded(Exception):
-    """The page is only for people; whoever asks has to sign in first."""
+    """The page is only for people; the visitor has to sign in first."""
 
 
 def actor_of_page(request: HttpRequest) -> Actor:

@@ -17,7 +17,7 @@ def reset_second_factor(*, user: User, actor: Actor) -> bool:
     """Remove authenticator app, passkeys and recovery codes of an account.
 
     Its sessions and docker logins by password end, the audit log records who did it,
-    and a mail tells the owner. False if the account has no second factor.
+    and a mail informs the owner. False if the account has no second factor.
     """
     with transaction.atomic():
         deleted, _ = Authenticator.objects.filter(user=user).delete()

@@ -80,7 +80,7 @@ def _check(counters: list[_Counter]) -> None:
         ).values_list("key", "failure_count", "window_ends_at")
         ends = [end for key, count, end in rows if count >= allowed[key]]
     except DatabaseError:
-        log.exception("failed sign-ins cannot be counted; nobody is blocked")
+        log.exception("failed sign-ins cannot be counted; no one is blocked")
         return
     if ends:
         raise TooManyAttempts(max(1, int((max(ends) - now).total_seconds()) + 1))
@@ -131,7 +131,7 @@ def _codes_of(username: str) -> _Counter:
 
 
 def place_of(address: str) -> str:
-    """Return what of an address counts as one caller, "" if it is none."""
+    """Return what of an address counts as one caller, "" if it is invalid."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -23,7 +23,7 @@ def make_snippets(
 ) -> dict[str, str]:
     """Return snippets by what they are for; ``registry`` as in an image's name.
 
-    Without TLS, podman has to be told so, on localhost too.
+    Without TLS, podman needs an option for it, on localhost too.
     """
     snippets = {
         "docker": _login("docker", registry, username, token),

@@ -1,10 +1,10 @@
 """Secrets that Berth makes: issued once, kept as a hash, found again by their form.
 
 A token is ``berth_<kind>_<36 letters and digits><6 of checksum>``: about 214 bits of
-chance, so one SHA-256 is enough to keep it, and the checksum lets a scanner tell a
-leaked token from a word that looks like one, without asking anybody. Its last four
-characters, which are of the checksum, are kept as they are, so that its owner knows it
-again. The pattern is documented for scanners (docs/api.md).
+chance, so one SHA-256 is enough to keep it. The checksum lets a scanner recognize a
+leaked token without asking anybody. Its last four characters, which are of the
+checksum, are kept as they are, so that its owner recognizes it. The pattern is
+documented for scanners (docs/api.md).
 """
 
 import hashlib
@@ -77,7 +77,7 @@ def hash_token(token: str) -> str:
 
 
 class OutlivesMaker(ValueError):
-    """What a token makes would work for longer than the token itself."""
+    """The new token would outlive the token that makes it."""
 
 
 def check_lifetime(actor: Actor, expires_at: datetime | None) -> None:

@@ -1,4 +1,4 @@
-"""What is pushed and pulled: made before the clock runs."""
+"""Content to push and pull, made before the clock runs."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What counting adds to a pull: the one line that it appends to a file.
+"""Measures what counting adds to a pull: one line appended to a file.
 
     python -m bench.count_pulls
 

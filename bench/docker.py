@@ -48,7 +48,7 @@ class Engine:
             raise NoDocker(f"docker {arguments[0]}: {words}")
 
     def load_image(self, *, layer_count: int, layer_kib: int) -> str:
-        """Load an image of random layers, so that nothing compresses."""
+        """Load an image of random layers, which do not compress."""
         path = self._folder / "image.tar"
         _write_archive(path, layer_count, layer_kib * 1024)
         self.docker("load", "--input", str(path))

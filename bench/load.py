@@ -168,5 +168,5 @@ def download(
 
 
 def temporary_folder(parent: Path | None = None) -> Path:
-    """Make a folder for a run; whoever makes it removes it."""
+    """Make a folder for a run; the caller removes it."""
     return Path(tempfile.mkdtemp(prefix="berth-bench-", dir=parent))

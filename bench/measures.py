@@ -1,4 +1,4 @@
-"""What is measured: each function takes a running registry and returns one number.
+"""Measurements: each function takes a running registry and returns one number.
 
 More is better, except for the wall clock of docker.
 """
@@ -42,7 +42,7 @@ class Measure:
 
 @dataclass
 class Fixture:
-    """What every registry holds before anything is measured."""
+    """Fill a registry with what it holds before anything is measured."""
 
     image: SmallImage = field(
         default_factory=lambda: content.small_image(layer_count=8)

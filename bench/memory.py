@@ -1,4 +1,4 @@
-"""What a large blob costs the workers in memory: at most 32 MiB each is promised.
+"""Measures the memory that a large blob costs the workers: at most 32 MiB each.
 
     python -m bench.memory               5 GB up (chunked PATCH, then PUT) and down
     python -m bench.memory --gigabytes 1

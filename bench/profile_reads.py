@@ -1,4 +1,4 @@
-"""Where the time of a hot read goes: cProfile around the WSGI application, no server.
+"""Profiles hot reads: cProfile around the WSGI application, no server.
 
     python -m bench.profile_reads                   manifest GET by tag
     python -m bench.profile_reads --read challenge  or manifest-head, blob, token

@@ -82,7 +82,7 @@ class Berth(Registry):
 
     @property
     def basic(self) -> str:
-        """The header that docker asks for a token with."""
+        """Return the header with which docker asks for a token."""
         pair = f"{ADMINISTRATOR}:{self.access_token}".encode()
         return f"Basic {base64.b64encode(pair).decode()}"
 

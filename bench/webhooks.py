@@ -105,7 +105,7 @@ def kills(stack: Stack, receiver: Receiver) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kill", action="store_true", help="kill the worker meanwhile")
+    parser.add_argument("--kill", action="store_true", help="also kill the worker")
     measure: Callable[[Stack, Receiver], str]
     measure = kills if parser.parse_args().kill else latency
     for broker in BROKERS:

@@ -3,8 +3,8 @@
 A pull asks three small questions and a push makes a dozen small changes. On SQLite
 Django's compiler and cursors cost several times what the statements do, so those that
 are in the path of every request are written out, and go to the driver itself on
-Django's connection and with Django's errors. Whoever listens to queries (a test that
-counts, the debug log) is heard the ordinary way, and so is every other database.
+Django's connection and with Django's errors. For listeners to queries (a test that
+counts, the debug log) and for other databases, the ordinary way is taken.
 """
 
 import threading

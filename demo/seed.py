@@ -562,7 +562,7 @@ Begun = tuple[DemoImage, Repository, Actor]  # and who pushes
 
 @dataclass(frozen=True)
 class Version:
-    """What is in an image, whatever its tag is called."""
+    """Return the content of an image, independent of its tag."""
 
     name: str
     made_at: datetime
@@ -729,7 +729,7 @@ def _push(
 def _give_stars(
     image: DemoImage, repository: Repository, people: list[User], place: int
 ) -> bool:
-    """Let the first people star it, some of them in the last days; tell if any did."""
+    """Let the first people star it, some in the last days; return if any did."""
     given = set(
         Star.objects.filter(repository=repository).values_list("user", flat=True)
     )

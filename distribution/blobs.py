@@ -258,7 +258,7 @@ def _check_removal(
     if decide(with_own_ceiling(actor), Action.DESTROY, repository):
         return
     raise Denied(
-        f"blob {digest} was pushed, or is used, by somebody else, whose image may be "
+        f"blob {digest} was pushed, or is used, by someone else, whose image may be "
         "about to name it; unused blobs are removed by the garbage collection"
     )
 

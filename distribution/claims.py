@@ -1,4 +1,4 @@
-"""What a token may let through: the scopes asked for, cut down to the rights there are.
+"""Decides the claims of a registry token: the scopes asked for, cut down to the rights.
 
 Asking for too much is no error (AUTH-12). What comes out is only a ceiling; every
 request is decided again (distribution/endpoints.py).

@@ -1,4 +1,4 @@
-"""Tell kinds of clients from what they call themselves. Pure.
+"""Recognizes kinds of clients by their User-Agent. Pure.
 
 The most telling word comes first: podman and skopeo bring containers/image along, and
 what is built on Go's libraries may name only those.

@@ -241,7 +241,7 @@ def _create(
 ) -> RepositoryFacts | None:
     """Make the repository if this is a push; None if it could be made by one.
 
-    Those who could not make it are told what they are told of a private one.
+    Actors who could not create it get the same answer as for a private one.
     """
     namespace = find_namespace(name.namespace)
     if namespace is None and creates and not actor.is_anonymous:
@@ -332,7 +332,7 @@ def _with_common_headers(response: HttpResponseBase) -> HttpResponseBase:
 
 
 def as_registry_error(error: Exception) -> errors.RegistryError:
-    """Return what a client is told; what it is not to blame for goes to the log."""
+    """Return the error for a client; an error of the server's goes to the log."""
     match error:
         case errors.RegistryError():
             return error

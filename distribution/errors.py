@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the protocol routes, and how it is told (E-1, E-2).
+"""Errors of the protocol routes and their responses (E-1, E-2).
 
     RegistryError
     ├── Unauthorized            401 UNAUTHORIZED        with a challenge

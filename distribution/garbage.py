@@ -55,7 +55,7 @@ CONFIRMED_SLACK = 1.1  # what grew since an administrator confirmed is no other 
 
 @dataclass
 class Collected:
-    """What one run did, or with dry_run would do."""
+    """The result of one run, or of a dry run."""
 
     sessions: int = 0
     marked: int = 0

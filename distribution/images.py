@@ -1,4 +1,4 @@
-"""What an image's config blob says, read from the store for the pages.
+"""Reads an image's config blob from the store for the pages.
 
 Pages show platform, labels and history, and know manifests only; so the config is read
 when its manifest is pushed, and kept beside it (repositories.models.ImageConfig).

@@ -43,7 +43,7 @@ class StoreMismatch(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the database has recorded, and what of it the store has."""
+    """The blobs that the database has recorded, and how many of them the store has."""
 
     blob_count: int
     sampled: int

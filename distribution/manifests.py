@@ -50,7 +50,7 @@ OWN_BLOBS = frozenset({ReferenceKind.CONFIG, ReferenceKind.LAYER})
 
 @dataclass(frozen=True, slots=True)
 class FoundManifest:
-    """What an answer needs of a manifest; ``payload`` only where it was asked for."""
+    """The part of a manifest that an answer needs; ``payload`` only where needed."""
 
     digest: str
     media_type: str

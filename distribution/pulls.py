@@ -4,7 +4,7 @@
     BERTH_DATA/pulls/<name>.closed   to be counted: no process writes to it any more
 
 A pull appends one line, which survives the process. A thread of it closes the file
-every COUNT_INTERVAL_SECONDS and counts what is closed, in one transaction that knows
+every COUNT_INTERVAL_SECONDS and counts what is closed, in one transaction that records
 each file by its name (repositories/pulls/counting.py), and then removes it: killed in
 between, the file is counted once all the same. The worker counts what dead processes
 left. When the database is away the files wait; when the disk is full a pull goes

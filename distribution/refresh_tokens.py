@@ -127,6 +127,6 @@ def _mark_of(actor: Actor) -> str:
         return Robot.objects.values_list("token_hash", flat=True).get(pk=actor.robot_id)
     if actor.access_token_id is not None:
         return ""  # its own row says whether it lives
-    assert actor.user_id is not None, "nobody gets no refresh token"
+    assert actor.user_id is not None, "anonymous gets no refresh token"
     user: AbstractBaseUser = User.objects.get(pk=actor.user_id)
     return user.get_session_auth_hash()

@@ -1,11 +1,11 @@
-"""What a refused client is told; docker prints it.
+"""The messages for refused clients; docker prints them.
 
     may pull                  the missing right, as decisions.decide says it
     the token is the reason   which token, and whether it is too weak or too narrow
     everyone else            "no role, or no such repository"
 
-What is private and what is absent are told in the same words (D-2): only those who may
-pull learn which of the two it is. Those who did not sign in are told to.
+Private and nonexistent repositories get the same message (D-2): only actors who may
+pull see the difference. Anonymous actors are asked to sign in.
 """
 
 from accounts.actions import Action
@@ -25,8 +25,8 @@ def explain_refusal(
 ) -> str:
     """Say why the actor may not do this, "" if there is nothing to say.
 
-    A registry token knows which access token it was made with, but not how far that one
-    reaches, so it is looked up; this is asked only on the way to a refusal.
+    A registry token names the access token it was made with, but not its scope,
+    so it is looked up; this is asked only on the way to a refusal.
     """
     if actor.is_anonymous:
         return ""

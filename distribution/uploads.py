@@ -92,7 +92,7 @@ class OutOfOrder(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ContentRange:
-    """Where a chunk lies in the blob; both ends inclusive (UP-5)."""
+    """The position of a chunk in the blob; both ends inclusive (UP-5)."""
 
     first: int
     last: int
@@ -363,7 +363,7 @@ def _receive_next(upload: Upload, body: Body, algorithm: str) -> Receiving[_Rece
         staged = blob_store().stage(_generation(upload))
     else:
         _claim(upload)
-        assert upload.staged is not None, "a session with bytes knows where they are"
+        assert upload.staged is not None, "a session with bytes has their place"
         staged = upload.staged
     try:
         return (yield from _receive(staged, upload.offset_bytes, body, algorithm))
@@ -437,7 +437,7 @@ def _update(upload: Upload, **columns: object) -> None:
 
 
 def _claim(upload: Upload) -> None:
-    """Become the one who may write behind the session's bytes.
+    """Become the only request that may write behind the session's bytes.
 
     Where another request has claimed them, copy first and let the row decide whose copy
     counts: until then no one's bytes are taken away.

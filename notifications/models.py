@@ -15,7 +15,7 @@ FOR_ADMINISTRATORS = (SWITCHED_OFF, AccountEvent.ROBOT_EXPIRES)
 
 
 class Preference(models.Model):
-    """Whether someone wants mail; without a row, yes."""
+    """A user's choice about mail; without a row, mail is sent."""
 
     user = models.OneToOneField(
         "accounts.User",
@@ -67,7 +67,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
 
 class Notification(models.Model):
-    """An event that someone is told of, on the site and perhaps by mail.
+    """A notification of an event, on the site and perhaps by mail.
 
     The event says what happened; when it expires, so does this.
     """

@@ -15,7 +15,7 @@ def prefers_mail(user: User) -> bool:
 
 
 def with_address(users: QuerySet[User]) -> QuerySet[User]:
-    """Keep those who confirmed their address: whoever signs up may name anybody's."""
+    """Keep those who confirmed their address: a sign-up can name anybody's."""
     confirmed = EmailAddress.objects.alias(address=Lower("email")).filter(
         user=OuterRef("pk"), verified=True, address=Lower(OuterRef("email"))
     )

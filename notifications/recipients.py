@@ -1,13 +1,13 @@
-"""Who is told of what.
+"""Decides who is notified of which event.
 
     a tag was pushed         watchers who may pull, and did not push it themselves
-    a webhook switched off   whoever may change it: of a repository who may *hook*, of
+    a webhook switched off   those who may change it: of a repository who may *hook*, of
                              a namespace its administrators, of the site the site's
     a robot expires soon     who administers its namespace
     an invitation            is a row of its own, which the page shows while it stands
 
 It is decided when the event is relayed to webhooks, in the same transaction, so that
-everyone is told exactly once; a worker that is killed begins again.
+everyone is notified exactly once; a worker that is killed begins again.
 """
 
 from collections import defaultdict

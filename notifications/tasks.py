@@ -1,4 +1,4 @@
-"""What the worker does for notifications; twice does no harm."""
+"""Tasks of notifications; running one twice does no harm."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""One's notifications, and what one wants to hear of."""
+"""Routes of the notifications and their settings."""
 
 from django.urls import path
 

@@ -27,7 +27,7 @@ PAGE_SIZE = 30
 
 @require_safe
 def show_inbox(request: HttpRequest) -> HttpResponse:
-    """List what one was told of, newest first, and what one is told of."""
+    """List the user's notifications, newest first, and their settings."""
     user = signed_in_user(request)
     actor = actor_of_page(request)
     rows = Notification.objects.readable_by(actor).with_event().order_by("-pk")
@@ -78,7 +78,7 @@ def choose_mail(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def end_watch(request: HttpRequest, watch_id: int) -> HttpResponse:
-    """Stop watching; the row is one's own, or there is none."""
+    """Stop watching; only the user's own row is found."""
     user = signed_in_user(request)
     mine = _watches(user, actor_of_page(request))
     watch = mine.filter(pk=min(watch_id, ID_MAX)).first()

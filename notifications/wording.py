@@ -1,4 +1,4 @@
-"""What a notification says, as plain text: for pages, the API and mail."""
+"""The words of a notification, as plain text: for pages, the API and mail."""
 
 from dataclasses import dataclass
 from datetime import datetime

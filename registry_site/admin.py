@@ -1,7 +1,7 @@
 """The administration site: Django's, for what is Berth's own.
 
 What libraries would put there stays out: some of it shows secrets (keys of second
-factors, of other sites), and none of it would tell the audit log what was changed.
+factors, of other sites), and none of it would record changes in the audit log.
 """
 
 from collections.abc import Iterable

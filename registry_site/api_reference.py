@@ -41,7 +41,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one method of one path does."""
+    """One method of one path."""
 
     id: str
     method: str

@@ -2,8 +2,8 @@
 
 kombu writes a message under its final name, so that a reader may find it half written,
 and reads the folder again for every message. Here a message appears whole, by a rename,
-and whoever removes its file has it. What a killed worker had in hand is gone; the tasks
-that matter are found again in the database.
+and belongs to the process that removes its file. The message of a killed worker is
+gone; the tasks that matter are found again in the database.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What has to be true before Berth serves."""
+"""Checks before Berth serves."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SERVING = "serving"  # asked by `manage.py serve`, not by every command
 
 @register(SERVING, deploy=True)
 def check_keys_are_readable(**kwargs: Any) -> list[CheckMessage]:
-    """Report a key for tokens that is missing or is none."""
+    """Report a key for tokens that is missing or invalid."""
     try:
         keyring()
     except (ImproperlyConfigured, OSError) as error:

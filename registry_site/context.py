@@ -1,4 +1,4 @@
-"""What every template knows of the site and of who looks at it."""
+"""The variables that every template gets: the site and the visitor."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ SHOWN_ORGANIZATIONS = 6  # in the account menu; the rest is on the profile
 
 @dataclass(frozen=True, slots=True)
 class Topbar:
-    """What the bar of every page shows of who looks at it."""
+    """The visitor's part of the bar of every page."""
 
     organizations: list[str]
     unread_count: int  # notifications and invitations; each at most UNREAD_MAX + 1

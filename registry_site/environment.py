@@ -40,7 +40,7 @@ def read(reader: Callable[..., T], name: str, *arguments: Any, **options: Any) -
 
 
 def unknown_settings() -> list[str]:
-    """Return the variables that look like settings of Berth and are none."""
+    """Return the variables that look like settings of Berth but are not."""
     known = known_settings | {f"{name}_FILE" for name in known_settings}
     return sorted(
         name

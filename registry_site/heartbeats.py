@@ -3,7 +3,7 @@
 Each of their processes writes the time into the database every BEAT_SECONDS, a worker
 into one row for each of its queues. So nothing is lost with a broker that is emptied,
 and nothing is left behind by a process that is killed: its rows grow old. It costs one
-statement every quarter of a minute.
+statement every 15 seconds.
 
 That someone is there does not say that work gets done: for that, look at how long the
 oldest has waited (webhooks/delivery/backlog.py) and at the queues

@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics: the state of the site, asked for at each scrape.
+"""Metrics for Prometheus at /metrics: the state of the site, read at each scrape.
 
 The numbers come from the database and the broker and not from this process, since every
 worker of every node has to give the same answer.

@@ -39,7 +39,7 @@ Answer = Callable[[HttpRequest], HttpResponse]
 def tell_of_unread_body(get_response: Answer) -> Answer:
     """Say that the connection ends when a request was answered without its body.
 
-    The server hangs up then, and a client that is not told would send its next request
+    The server hangs up then, and a client without notice would send its next request
     into a closed connection.
     """
 
@@ -67,7 +67,7 @@ def refuse_unknown_methods(get_response: Answer) -> Answer:
         method = request.META["REQUEST_METHOD"]
         if method != request.method:
             return HttpResponse(
-                f"Method {method[:20]!a} is not implemented. Methods are upper-case.",
+                f"Method {method[:20]!a} is not implemented. Methods are uppercase.",
                 content_type="text/plain",
                 status=501,
             )

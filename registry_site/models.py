@@ -2,7 +2,7 @@ from django.db import models
 
 
 class Heartbeat(models.Model):
-    """When someone was last heard of who takes from a queue, or who fills them.
+    """The last heartbeat of a worker of a queue, or of the scheduler.
 
     One row for each queue and one for the scheduler, however many processes there are.
     """
@@ -15,7 +15,7 @@ class Heartbeat(models.Model):
 
 
 class TaskRun(models.Model):
-    """When a task of the timetable last succeeded, and last failed."""
+    """The last success and the last failure of a task of the timetable."""
 
     task = models.CharField(max_length=100, primary_key=True)
     succeeded_at = models.DateTimeField(null=True)

@@ -182,7 +182,7 @@ def is_for_program(request: HttpRequest) -> bool:
 
 @csrf_exempt  # nothing is changed, and a program shall read why
 def api_not_found(request: HttpRequest, rest: str = "") -> JsonResponse:
-    """Tell a program what a page would tell a person, in the API's shape."""
+    """Answer a program in the API's shape, with the message that a page shows."""
     return api_error(404, "not_found", f"there is nothing at {request.path}")
 
 

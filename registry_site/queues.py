@@ -1,4 +1,4 @@
-"""How many messages wait in each queue of the broker, whichever broker it is."""
+"""The number of messages in each queue of the broker."""
 
 import logging
 from typing import Any

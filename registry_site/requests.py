@@ -43,4 +43,4 @@ class PageRequest(WSGIRequest):
             super()._load_post_and_files()
         except LookupError as error:  # a part of a form declares a charset, too
             self._mark_post_parse_error()  # type: ignore[attr-defined]
-            raise BadRequest("the form declares a charset that is none") from error
+            raise BadRequest("the form declares an unknown charset") from error

@@ -57,7 +57,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run and how to find out that it serves.
+    """A process to run, and how to find out that it serves.
 
     ``ready_text`` is printed once web answers; ``failed_text`` if it never does.
     """

@@ -1,4 +1,4 @@
-"""What the server calls: the protocol goes straight to its views, pages to Django.
+"""The WSGI application: the protocol goes to its views, pages to Django.
 
 The protocol's answers need no session, no cookie, no CSRF check and no middleware, and
 the hot reads are as quick as what is in their way is short (docs/performance.md).

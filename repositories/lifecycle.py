@@ -171,7 +171,7 @@ def transfer_repository(
 
     What is in it, its stars, counts, history and webhooks go along, and so do the
     grants of users. Those of teams and robots, which are of the namespace it leaves,
-    are dropped, each with its event. Whoever brings it is its administrator there, as
+    are dropped, each with its event. The actor becomes its administrator there, as
     if they had created it; the target's defaults are not applied. The old name leads
     to it until it is taken. Both namespaces get an event. Raises as rename_repository.
     """

@@ -52,14 +52,14 @@ def record_manifest(
     required: Collection[str],
     actor: Actor,
 ) -> tuple[Manifest, bool]:
-    """Keep a manifest and its references, once; the second value tells if it is new.
+    """Keep a manifest and its references, once; the second value is whether it is new.
 
     ``required`` are the digests that were present and have to stay while the
     manifest does. The row is locked for the rest of the caller's transaction, so that
     a tag can be moved to it while someone else deletes it.
 
-    Raises MediaTypeDiffers for bytes that are here already as something else: whoever
-    may push some tag could else change what another tag means.
+    Raises MediaTypeDiffers for bytes that are here already as something else:
+    otherwise, a right to push one tag could change what another tag means.
     """
     with transaction.atomic():
         manifest, is_new = lock_or_create(

@@ -22,7 +22,7 @@ statuses_wanted = Signal()
 
 @dataclass(frozen=True, slots=True)
 class TagStatus:
-    """What a receiver reported of an image: "deployed by Jenkins #42"."""
+    """A receiver's report on an image: "deployed by Jenkins #42"."""
 
     text: str
     is_good: bool

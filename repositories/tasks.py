@@ -1,4 +1,4 @@
-"""What the worker does for repositories, by the table in registry_site/celery.py."""
+"""Tasks of repositories, by the timetable in registry_site/celery.py."""
 
 from celery import shared_task
 

@@ -1,4 +1,4 @@
-"""Watch a repository, and stop: what is pushed to it is told to its watchers."""
+"""Watches on repositories: watchers are notified of pushes."""
 
 from accounts.actors import Actor
 from accounts.models import User
@@ -7,7 +7,7 @@ from repositories.models import Repository, Watch
 
 
 def watch(*, repository: Repository, user: User) -> None:
-    """Have the user told of what is pushed; nothing if that is so already."""
+    """Notify the user of pushes from now on; nothing if that is so already."""
     take("stars", Actor(user_id=user.pk))
     Watch.objects.bulk_create(
         [Watch(repository=repository, user=user)], ignore_conflicts=True
@@ -15,5 +15,5 @@ def watch(*, repository: Repository, user: User) -> None:
 
 
 def unwatch(*, repository: Repository, user: User) -> None:
-    """Tell the user no more of it."""
+    """Stop notifying the user."""
     Watch.objects.filter(repository=repository, user=user).delete()

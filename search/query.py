@@ -1,8 +1,8 @@
-"""What someone asks a search for, read once. Pure: no Django, no database.
+"""The text and the filters of a search, parsed once. Pure: no Django, no database.
 
     java jdk "class based"          words; quotes keep some together
     is:official is:verified         in a marked namespace; of both, either will do
-    is:starred                      starred by whoever asks
+    is:starred                      starred by the searcher
     user:acme                       in this namespace (also org:)
     os:linux arch:arm64             an image of that platform
     category:databases              in that category
@@ -93,7 +93,7 @@ class SearchQuery:
 
     @property
     def plain_text(self) -> str:
-        """What is to be written to search so without filters."""
+        """Return the text that searches the same without filters."""
         labels = [
             f"label:{_quoted(name if value is None else f'{name}={value}')}"
             for name, value in self.labels
@@ -103,7 +103,7 @@ class SearchQuery:
 
     @property
     def unknown_filters(self) -> list[str]:
-        """The words that look like a filter and are none: is:private, os:."""
+        """Return the words that look like filters but are not: is:private, os:."""
         return [
             word
             for word in self.words
@@ -122,9 +122,9 @@ def _quoted(word: str) -> str:
 
 
 def is_short(word: str) -> bool:
-    """Tell a word that only names are searched for, from their beginning.
+    """Return whether a word is only searched for in names, from their beginning.
 
-    One or two ASCII characters are in nearly every text, and no index knows them.
+    One or two ASCII characters are in nearly every text, and no index has them.
     """
     return _SHORT.match(word) is not None
 

@@ -138,7 +138,7 @@ class Statements:
         return list(namespaces_with_standing(self.actor).values_list("pk", flat=True))
 
     def _visible(self) -> QuerySet[SearchEntry]:
-        """The matches that the actor may see, in one set; for few of them."""
+        """Return the matches that the actor may see, in one set; for few of them."""
         right = may_pull(
             self.actor, is_public=Q(is_public=True), repository="repository"
         )
@@ -150,7 +150,7 @@ class Statements:
         return _limited(SearchEntry.objects.filter(is_public=True), self)
 
     def _own(self, matching: Q) -> list[QuerySet[SearchEntry]]:
-        """What is private, and the actor's by namespace or by grant."""
+        """Return the private matches that are the actor's by namespace or by grant."""
         if self.actor.is_anonymous:
             return []
         private = _limited(SearchEntry.objects.filter(is_public=False), self)

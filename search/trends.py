@@ -1,9 +1,9 @@
-"""What is looked at recently: recomputed from time to time by a task.
+"""Trend scores: recomputed from time to time by a task.
 
 A score is a sum over SOURCES: of each, how much happened to a repository since a time,
 and what one of it counts. It is taken for the last day, week and month (WINDOWS), and
-what is recent is in all three: so it decays in steps. Nothing trends of which nothing
-was heard in a week.
+what is recent is in all three: so it decays in steps. A repository
+without any of these in a week does not trend.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def _stars_since(since: datetime) -> dict[int, float]:
 
 
 def _days_with_pushes_since(since: datetime) -> dict[int, float]:
-    """A hundred pushes by a nightly build are no more than one by a person."""
+    """Return the weight of pushes: a hundred by a nightly build count like one."""
     pushes = Event.objects.filter(
         kind=Event.Kind.TAG_PUSHED, at__gte=since, repository__isnull=False
     )

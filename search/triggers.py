@@ -7,8 +7,8 @@
     image        pushed with a config: platform and labels           index.py
     of late      pulls, stars and pushes                             trends.py
 
-Triggers, because a search must not show what is private now or gone, whoever changed
-the row and by what verb, the administration pages and bulk updates included. They are
+Triggers, because a search must not show what is private now or gone, by whichever
+way the row was changed, the administration pages and bulk updates included. They are
 made after every migration, not in one: SQLite drops those of a table that it remakes.
 
 Text is found by trigrams: pg_trgm on PostgreSQL, FTS5 on SQLite. Without the right to
@@ -46,7 +46,7 @@ def _by_unicode() -> str:
     """Return what makes PostgreSQL's LOWER know more than ASCII in every locale.
 
     Databases in the locale C are common; which collation there is depends on version
-    and build. SQLite's LOWER knows ASCII only, but its trigrams fold by themselves.
+    and build. SQLite's LOWER folds ASCII only, but its trigrams fold by themselves.
     """
     if connection.vendor != "postgresql":
         return ""

@@ -1,7 +1,7 @@
 """Take the screenshots of the documentation again: docs/images/*.png.
 
 A fresh Berth in a temporary folder, with the demo in it, is looked at as one of its
-people would. Its address in the pictures is ADDRESS, which only this browser knows.
+people would. Its address in the pictures is ADDRESS, which only this browser resolves.
 """
 
 import struct

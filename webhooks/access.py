@@ -28,7 +28,7 @@ from webhooks.permissions import may_hook_namespace, may_hook_site
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a webhook belongs; neither is the site."""
+    """The owner of a webhook: a repository or a namespace; neither is the site."""
 
     repository: Repository | None = None
     namespace: Namespace | None = None
@@ -48,7 +48,7 @@ class Place:
 
     @property
     def url(self) -> str:
-        """Where the list of its webhooks is."""
+        """Return the address of the list of its webhooks."""
         return f"/{self.name}/-/webhooks" if self.name else "/-/webhooks"
 
 

@@ -1,4 +1,4 @@
-"""What the audit log says of webhooks. These events are told to no webhook."""
+"""Webhook events in the audit log. No webhook receives them."""
 
 from typing import Any
 

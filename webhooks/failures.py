@@ -1,10 +1,10 @@
-"""Why a delivery failed, as a word for programs and in words for people."""
+"""Reasons of failed deliveries, as a word for programs and in words for people."""
 
 from django.db import models
 
 
 class FailureReason(models.TextChoices):
-    """What stood in the way; the explanations are in docs/webhooks.md."""
+    """The reason of a failure; the explanations are in docs/webhooks.md."""
 
     NAME = "name", "the host name cannot be resolved"
     FORBIDDEN = "forbidden", "webhooks cannot be sent to this address"

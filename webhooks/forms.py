@@ -43,7 +43,7 @@ class HeadersInput(forms.Textarea):
 
 
 class FormatForm(forms.Form):
-    """What a preview needs to know."""
+    """The values that a preview needs."""
 
     events = forms.MultipleChoiceField(
         label=_("When"),

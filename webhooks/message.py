@@ -9,7 +9,7 @@ from repositories.events.words import WORDS
 
 
 class EventName(StrEnum):
-    """What a webhook may be told of (interfaces.md)."""
+    """The events that a webhook can receive (docs/webhooks.md)."""
 
     PUSH = "push"
     DELETE = "delete"
@@ -90,7 +90,7 @@ class Message:
 
     @property
     def reference(self) -> str:
-        """What `docker pull` takes."""
+        """The reference that `docker pull` takes."""
         return f"{self.image}:{self.tag}" if self.tag else self.image
 
     @property

@@ -176,7 +176,7 @@ def _delete_with_logs(webhooks: QuerySet[Webhook]) -> None:
     """Delete rows that the relay and the worker continue writing to in the meantime.
 
     Once a webhook's row is locked no one makes a delivery for it, and once that one's
-    is no one makes an attempt; whoever wanted to finds out that it is gone.
+    is no one makes an attempt; a worker that wanted to finds no row.
     """
     for row in webhooks.select_for_update(of=("self",)).order_by("pk"):
         deliveries = Delivery.objects.filter(webhook=row).order_by("pk")

@@ -93,15 +93,15 @@ def _message_of_pulls(delivery: Delivery, pulls: dict[str, Any]) -> Message:
 def full_name_of(event: Event) -> str:
     """Return the repository's name at the time of an event.
 
-    A namespace that a repository has left is told of it under its old name.
+    A namespace that a repository has left gets the event under its old name.
     """
     return event.repository_name or str(event.detail.get("from", ""))
 
 
 def message_of(event: Event) -> Message:
-    """Return what is to be told of a row of the log; the delivery adds its own id.
+    """Return the message of a row of the log; the delivery adds its own id.
 
-    The row need not be saved: pulls are told of without one.
+    The row need not be saved: events of pulls have none.
     """
     namespace, _, name = full_name_of(event).partition("/")
     tag, digest = (str(event.detail.get(key, "")) for key in ("tag", "digest"))

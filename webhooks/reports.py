@@ -1,4 +1,4 @@
-"""What receivers say they made of an image, by Docker Hub's callback_url."""
+"""Reports of receivers about an image, by Docker Hub's callback_url."""
 
 from collections.abc import Mapping
 from datetime import datetime

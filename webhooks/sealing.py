@@ -6,7 +6,7 @@ PURPOSE = "berth webhooks 1"
 
 
 class SealBroken(Exception):
-    """What was sealed cannot be opened: the secret key is another one now."""
+    """The sealed value cannot be opened: the secret key has changed."""
 
     def __init__(self) -> None:
         super().__init__(

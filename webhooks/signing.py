@@ -1,4 +1,4 @@
-"""Sign what is sent, so that a receiver knows who sent it. Pure.
+"""Signs messages, so that a receiver can verify the sender. Pure.
 
     webhook-id, webhook-timestamp, webhook-signature
         Standard Webhooks, by its library; the key is what follows whsec_, decoded

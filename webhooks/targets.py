@@ -1,4 +1,4 @@
-"""What someone may give as the URL and the headers of a webhook. Pure.
+"""Checks the URL and the headers of a webhook. Pure.
 
 Where the URL really leads is judged at each attempt (webhooks/http/addresses.py); here
 only its form is.

@@ -1,4 +1,4 @@
-"""What the worker does for webhooks; arguments are ids, and twice does no harm."""
+"""Tasks of webhooks; arguments are ids, and running one twice does no harm."""
 
 from celery import shared_task
 
@@ -9,7 +9,7 @@ from webhooks.delivery import sweep as upkeep
 
 @shared_task
 def relay_event(event_id: int) -> None:
-    """Tell the webhooks that want it of one event."""
+    """Deliver one event to the webhooks that want it."""
     outbox.relay_events(event_ids=[event_id])
 
 

@@ -50,7 +50,7 @@ class AccessToken(models.Model):
 
     @property
     def is_live(self) -> bool:
-        """Tell whether it is not revoked, not expired, and its user can act."""
+        """Return whether it is not revoked, not expired, and its user can act."""
         return is_live_token(self)
 
     @property
@@ -69,7 +69,7 @@ class AccessToken(models.Model):
 class AccessTokenLimit(models.Model):
     """One repository or namespace that a limited token reaches.
 
-    The repository is an id without a foreign key, since accounts knows nothing of
+    The repository is an id without a foreign key, since accounts does not import
     repositories. Ids are never used again, so a limit never comes to mean another
     repository of the same name.
     """

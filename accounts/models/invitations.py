@@ -32,7 +32,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
 
 class Invitation(models.Model):
-    """A team's offer to a user, or to whoever reads an email address.
+    """A team's offer to a user, or to the reader of an email address.
 
     The row goes when it is accepted, declined or withdrawn; the audit log keeps what
     happened. The secret of the mailed link is kept as a hash (accounts/tokens.py).

@@ -42,7 +42,7 @@ class NameReserved(IntegrityError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"the name '{name}' is reserved, because images were pulled by it lately; "
+            f"the name '{name}' is reserved, because recent pulls used it; "
             "its former owner or an administrator of this registry can free it"
         )
 
@@ -98,8 +98,8 @@ class Namespace(models.Model):
     def save(self, *args: Any, **options: Any) -> None:
         """Save it, and let its name lead to no other namespace any more.
 
-        Raises NameReserved. The row comes first: whoever gives the same name up at this
-        moment is waited for, and what they left behind is found.
+        Raises NameReserved. The row comes first: a transaction that gives
+        the same name up at this moment is waited for, and what it left is found.
         """
         fields = options.get("update_fields")
         with transaction.atomic():

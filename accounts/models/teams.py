@@ -58,7 +58,7 @@ class Team(models.Model):
 
     @property
     def administers(self) -> bool:
-        """Tell whether its members administer the organization."""
+        """Return whether its members administer the organization."""
         return self.standing == ADMINISTERING
 
 
@@ -68,7 +68,7 @@ CREATING = (Team.Standing.CREATOR, ADMINISTERING)
 
 
 class MembershipDecision(models.Model):
-    """When the teams of a user in an organization were last decided on.
+    """The last time that the teams of a user in an organization were decided on.
 
     An invitation that was made before gives nothing any more, to whatever address of
     the user it went. Without an organization, the decision counts for all of them.

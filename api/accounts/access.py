@@ -1,4 +1,4 @@
-"""Fetch by name and authorise in one call; what one may not know of is 404."""
+"""Fetch by name and authorize in one call; what one may not know of is 404."""
 
 from rest_framework.exceptions import PermissionDenied
 

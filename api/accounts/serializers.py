@@ -1,4 +1,4 @@
-"""What the API shows of people, and what it lets be changed; every field is named."""
+"""Serializers of people and organizations; every field is named."""
 
 from datetime import datetime
 from typing import Any
@@ -104,7 +104,7 @@ class ChangedUserSerializer(UserSerializer):
 
 
 class PublicUserSerializer(serializers.ModelSerializer[User]):
-    """What everyone may know of someone."""
+    """The public part of a user."""
 
     class Meta:
         model = User
@@ -112,7 +112,7 @@ class PublicUserSerializer(serializers.ModelSerializer[User]):
 
 
 class AdministeredUserSerializer(serializers.ModelSerializer[User]):
-    """What a site administrator sees and changes."""
+    """A user as site administrators see and change it."""
 
     email = EmailOrNoneField(required=False, allow_blank=True, max_length=254)
 
@@ -230,7 +230,7 @@ class TeamSerializer(serializers.ModelSerializer[Team]):
 
 
 class InvitationSerializer(serializers.ModelSerializer[Invitation]):
-    """An invitation as the organization sees it: never its secret."""
+    """An invitation as the invited user sees it."""
 
     team = serializers.CharField(source="team.name")
     username = serializers.CharField(
@@ -268,7 +268,7 @@ class NewInvitationSerializer(serializers.Serializer[Any]):
 
 
 class OwnInvitationSerializer(serializers.ModelSerializer[Invitation]):
-    """An invitation as the one who is invited sees it."""
+    """An invitation as the invited user sees it."""
 
     organization = serializers.CharField(source="team.organization.namespace.name")
     team = serializers.CharField(source="team.name")
@@ -310,7 +310,7 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
 
 
 class ChangedRobotSerializer(serializers.ModelSerializer[Robot]):
-    """What PATCH changes of a robot."""
+    """The fields of a robot that PATCH changes."""
 
     expires_at = FutureField(required=False, allow_null=True)
 

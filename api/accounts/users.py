@@ -71,7 +71,7 @@ class AdministratorView(ApiView):
 
     def require_administrator(self) -> None:
         if not may_administer_site(self.actor):
-            raise PermissionDenied("only site administrators may do this")
+            raise PermissionDenied("only site administrators can do this")
 
 
 class UsersView(AdministratorView):

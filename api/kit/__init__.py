@@ -1,1 +1,1 @@
-"""What every view of the API stands on."""
+"""The base of every view of the API."""

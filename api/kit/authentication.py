@@ -1,4 +1,4 @@
-"""Who asks the API: a session's user, or the bearer of an access token."""
+"""Authenticates API requests: a session's user, or the bearer of an access token."""
 
 from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication, get_authorization_header

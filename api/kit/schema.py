@@ -9,7 +9,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 
 
 class ApiSchema(AutoSchema):
-    """Knows a list by what the view says of itself, and not by its base class."""
+    """Recognizes a list by its view's declaration, not by the base class."""
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         return self.method == "GET" and bool(getattr(self.view, "is_list", False))

@@ -66,6 +66,6 @@ def count(key: str, window_seconds: int, now: float) -> int:
     except ValueError:  # the counter was thrown out to make room
         return 0
     except (RedisError, OSError):
-        log.exception("requests cannot be counted; nobody is refused")
+        log.exception("requests cannot be counted; no one is refused")
         _ask_again_at = now + REST_SECONDS
         return 0

@@ -1,4 +1,4 @@
-"""What every view of the API begins with: who asks, and how lists go out."""
+"""The base of API views: authentication and paging."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

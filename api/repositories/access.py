@@ -1,4 +1,4 @@
-"""Fetch a repository and authorise in one call; invisible is absent: 404."""
+"""Fetch a repository and authorize in one call; invisible is absent: 404."""
 
 from rest_framework.exceptions import PermissionDenied
 

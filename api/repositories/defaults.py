@@ -18,7 +18,7 @@ from repositories.rights.grants import find_subject_in
 
 
 class DefaultsView(ApiView):
-    """Who gets which role on repositories to come."""
+    """Default roles on new repositories."""
 
     serializer_class = DefaultSerializer
     is_list = True

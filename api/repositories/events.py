@@ -1,4 +1,4 @@
-"""What happened, as activity and as audit log (…/events, …/events/export).
+"""Events, as activity and as audit log (…/events, …/events/export).
 
 Four lists, each with its export: of a repository, an organization, oneself, the site.
 """

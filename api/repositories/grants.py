@@ -1,4 +1,4 @@
-"""Who may do what with a repository (…/grants, …/access)."""
+"""Grants and access of a repository (…/grants, …/access)."""
 
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
@@ -107,7 +107,7 @@ class GrantView(RepositoryPathView):
 
 
 class AccessView(RepositoryPathView):
-    """Why can someone do something here, or why not?"""
+    """Explain why a user or robot can or cannot do something here."""
 
     serializer_class = AccessAnswerSerializer
     pagination_class = None
@@ -127,7 +127,7 @@ class AccessView(RepositoryPathView):
 
 
 class HoldersView(RepositoryPathView):
-    """Who can do something here, and why: people and robots, teams unfolded."""
+    """List who can do something here, and why: people and robots, teams unfolded."""
 
     serializer_class = HoldersSerializer
     pagination_class = None

@@ -1,4 +1,4 @@
-"""Which repository a path of the API is about, when its name may end like a path.
+"""Resolves a path of the API to a repository when its name may end like a path.
 
     /repositories/acme/a/star      the star on acme/a, or the repository acme/a/star
     /repositories/acme/a/-/star    the star on acme/a

@@ -196,7 +196,7 @@ class RestoredRepositoryView(ApiView):
 
     @extend_schema(request=RestoredNameSerializer, responses=RepositorySerializer)
     def post(self, request: Request, repository: int) -> Response:
-        """Bring it back as it was; under another name if its own is taken."""
+        """Restore it as it was; under another name if its own is taken."""
         found = restorable_repository(self.actor, repository)
         name = self.read(RestoredNameSerializer).get("name")
         with name_conflicts():

@@ -45,7 +45,7 @@ SEARCH_PARAMETERS = [
 
 
 class SearchView(ApiView):
-    """What the search page finds, best first.
+    """Search repositories like the search page, best match first.
 
     Pages go by number, since a ranked list has no cursor. ``count`` ends at 10,000, and
     so do the pages.

@@ -1,4 +1,4 @@
-"""What the API shows of repositories, and what it lets be changed."""
+"""Serializers of repositories; every field that can be changed is named."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ class RepositorySerializer(serializers.ModelSerializer[Repository]):
 
 
 class RepositoryNameField(serializers.RegexField):
-    """What follows the namespace in a repository's name."""
+    """The part of a repository's name after the namespace."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -238,7 +238,7 @@ class RobotDetailSerializer(serializers.Serializer[Any]):
 
 
 class DefaultSerializer(serializers.Serializer[Any]):
-    """When the creator (null: anyone) makes a repository, the subject gets the role."""
+    """A rule: the subject gets a role on repositories of the creator (null: anyone)."""
 
     id = serializers.IntegerField(read_only=True)
     creator = serializers.CharField(max_length=100, required=False, allow_null=True)

@@ -129,7 +129,7 @@ class TagRestoreView(RepositoryPathView):
 
 
 class TagHistoryView(RepositoryPathView):
-    """Where a tag pointed to, newest first."""
+    """The digests that a tag pointed to, newest first."""
 
     serializer_class = TagMoveSerializer
     is_list = True

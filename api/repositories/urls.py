@@ -1,6 +1,6 @@
 """Names may hold slashes: everything is anchored at the end, longest first.
 
-A name may also end like a path, ``acme/a/tags``; ``/-`` behind it tells them apart, and
+A name may also end like a path, ``acme/a/tags``; ``/-`` behind it separates them, and
 what may mean two repositories without it is refused (api/repositories/readings.py).
 """
 

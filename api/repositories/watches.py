@@ -17,7 +17,7 @@ from repositories.watches import unwatch, watch
 
 
 class WatchView(RepositoryPathView):
-    """Whether one is told of what is pushed to a repository."""
+    """The current user's watch on a repository, for notifications of pushes."""
 
     serializer_class = WatchedSerializer
 

@@ -6,7 +6,7 @@ ONLY = 1  # the primary key of a table with one row
 
 
 class Installation(models.Model):
-    """Which blob store belongs to this database. One row.
+    """The identity of the blob store that belongs to this database. One row.
 
     The store's marker file has the same identifier (distribution/installation.py).
     """

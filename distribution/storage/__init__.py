@@ -1,4 +1,4 @@
-"""Where the bytes of blobs are kept: the contract, and one module for each store."""
+"""Stores the bytes of blobs: the contract, and one module for each store."""
 
 from functools import cache
 

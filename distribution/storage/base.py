@@ -44,7 +44,7 @@ class WrongStore(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the store's marker says: the installation, "" in one of earlier versions."""
+    """The store's marker: its installation, "" in a marker of earlier versions."""
 
     identifier: str
 

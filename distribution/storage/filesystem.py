@@ -296,7 +296,7 @@ class _FileWriter(StagedWriter):
 
 
 class _FilePieces(Iterator[bytes]):
-    """Reads a stretch of an open file; closes it at the end or when told to."""
+    """Reads a stretch of an open file; closes it at the end or on request."""
 
     file_span: FileSpan | None = None
 

@@ -1,4 +1,4 @@
-"""What there is: the catalog and the list of extensions (CAT-1)."""
+"""The catalog and the list of extensions (CAT-1)."""
 
 import json
 

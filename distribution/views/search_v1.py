@@ -1,4 +1,4 @@
-"""What `docker search` and `podman search` ask (SRCH-1 .. SRCH-5)."""
+"""Answers `docker search` and `podman search` (SRCH-1 .. SRCH-5)."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Where django-allauth asks Berth: who may sign up, as whom, and from where.
+"""Answers django-allauth: who may sign up, as whom, and from where.
 
 Sign-ups are for everyone, for those with an invitation, or for no one (BERTH_SIGNUP).
 An invitation's page puts its secret into the session; here it has to be one that still
@@ -49,7 +49,7 @@ INVITATION_IN_SESSION = "invitation"  # the secret of the link that was followed
 
 
 def may_sign_up(request: HttpRequest) -> bool:
-    """Return whether whoever asks may make an account."""
+    """Return whether the visitor may create an account."""
     if settings.BERTH_SIGNUP == "invite":
         return is_invited(request)
     return bool(settings.BERTH_SIGNUP == "open")
@@ -87,7 +87,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         return may_sign_up(request)
 
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
-        """Lead whoever was invited back to the invitation."""
+        """Send the invited user back to the invitation."""
         if _followed(request).exists():
             secret = request.session[INVITATION_IN_SESSION]
             return reverse("invitation-page", args=[secret])
@@ -202,7 +202,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         )
 
     def send_already_exists_mail(self, user: User, email: str, link: str) -> None:
-        """Tell the reader of an address that another account names it now."""
+        """Notify the reader of an address that another account names it now."""
         path = reverse("account_reset_password")
         self.send_mail(
             "account/email/account_already_exists",
@@ -229,7 +229,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
-    """Accounts that others vouch for; the sign-up is as open as any other."""
+    """Accounts verified by other sites; the sign-up is as open as any other."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         return may_sign_up(request)

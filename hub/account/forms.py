@@ -110,7 +110,7 @@ class FirstSignInForm(SetPasswordForm):  # type: ignore[misc]
 
 
 class ProfileForm(forms.Form):
-    """What others see of a person."""
+    """The public profile of a user."""
 
     display_name = forms.CharField(
         validators=[validate_line],
@@ -144,7 +144,7 @@ class NewOrganizationForm(forms.Form):
 
 
 class NewTokenForm(forms.Form):
-    """What a new access token is called, and how much it lets through."""
+    """The name and the permissions of a new access token."""
 
     name = forms.CharField(
         validators=[validate_line],

@@ -17,7 +17,7 @@ from hub.kit.pages import show_toast
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation_page(request: HttpRequest, secret: str) -> HttpResponse:
-    """Show an invitation, and take the answer of whoever is signed in.
+    """Show an invitation, and take the answer of the signed-in user.
 
     One to an address is anybody's who has the link, since that came by mail to it; one
     to a user is that user's alone. A link that no longer stands is 404.

@@ -15,7 +15,7 @@ from hub.kit.pages import show_toast
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_organization(request: HttpRequest) -> HttpResponse:
-    """Found an organization; whoever does it is its first owner."""
+    """Create an organization; its creator is its first owner."""
     user = signed_in_user(request)
     form = NewOrganizationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

@@ -1,1 +1,1 @@
-"""What happened, in words."""
+"""Describes events in words."""

@@ -1,4 +1,4 @@
-"""What happened in a namespace recently, in a few words for the side of its page."""
+"""Recent events of a namespace, in a few words for the side of its page."""
 
 from django.db.models import Q, QuerySet
 

@@ -1,7 +1,7 @@
-"""What happened in a repository, as sentences for people.
+"""Events of a repository, as sentences for people.
 
-Every sentence is made of escaped parts; what is told to everyone who may see the
-repository and what only to those who may grant is decided in one place.
+Every sentence is made of escaped parts. One place decides which events everyone who may
+see the repository gets, and which only those who may grant.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def activity_items(repository: Repository, events: list[Event]) -> list[Activity
     """Turn events into lines. Two queries, however many events.
 
     The images of an index came with it, and have no line of their own; what refers to
-    an image is told as attached to it.
+    an image is shown as attached to it.
     """
     pushed = {
         event.detail.get("digest")
@@ -357,6 +357,6 @@ SENTENCES: dict[str, Sentence] = {
     "webhook.changed": Sentence(_say_webhook("changed the webhook {name}")),
     "webhook.deleted": Sentence(_say_webhook("deleted the webhook {name}")),
     "webhook.switched_off": Sentence(
-        _say_webhook("switched the webhook {name} off, because it kept failing")
+        _say_webhook("disabled the webhook {name}, because it kept failing")
     ),
 }

@@ -1,1 +1,1 @@
-"""What every page stands on; hub/kit/pages.py says what each of them begins with."""
+"""The base of every page; hub/kit/pages.py has what each of them begins with."""

@@ -1,7 +1,7 @@
 """The parts of an image's name in the addresses of pages: /acme/api:v1.2.
 
-Names hold slashes and no dash alone, colon or at sign, so what follows them is told
-apart: ``/-/tags``, ``:v1.2``, ``@sha256:...``.
+Names hold slashes and no dash alone, colon or at sign, so what follows them is
+clear: ``/-/tags``, ``:v1.2``, ``@sha256:...``.
 """
 
 from django.urls import register_converter
@@ -19,7 +19,7 @@ class _AsWritten:
 
 
 class NamespaceConverter(_AsWritten):
-    """A namespace; what the site answers by itself is none."""
+    """A namespace; the names that the site itself answers are not included."""
 
     regex = NAMESPACE_PATTERN
 
@@ -30,7 +30,7 @@ class NamespaceConverter(_AsWritten):
 
 
 class RepositoryNameConverter(_AsWritten):
-    """What follows the namespace."""
+    """The part of a repository's name after the namespace."""
 
     regex = rf"{COMPONENT_PATTERN}(?:/{COMPONENT_PATTERN})*"
 

@@ -1,4 +1,4 @@
-"""What every page begins with: who asks, and what they may see.
+"""The base of every page: the actor, toasts and redirects.
 
 A page's view is a function; it finds out who asks, fetches the row that they may see,
 does one thing and answers:
@@ -113,7 +113,7 @@ def was_sent_before(request: HttpRequest) -> bool:
 
 
 def number_in(text: str) -> int | None:
-    """Return the number of a row that someone sent; None for what is none.
+    """Return the number of a row that someone sent; None if it is not one.
 
     However long the text is: Python itself refuses to read 5,000 digits.
     """

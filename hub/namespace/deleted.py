@@ -1,4 +1,4 @@
-"""What was deleted in a namespace and can be restored, by those who may do that."""
+"""Lists and restores deleted repositories of a namespace."""
 
 from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse

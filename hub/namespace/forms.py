@@ -33,7 +33,7 @@ def _check_component(name: str) -> None:
 
 
 class TeamForm(forms.Form):
-    """What a team is called, and what its members are."""
+    """The name of a team, and the standing of its members."""
 
     name = forms.CharField(
         label=_("Name"),
@@ -81,7 +81,7 @@ class JoinForm(forms.Form):
         self.email = ""
 
     def clean_who(self) -> str:
-        """Find the user or the robot; an address stays one, whoever it belongs to."""
+        """Find the user or the robot; an address stays one, even if a user has it."""
         who: str = self.cleaned_data["who"]
         if "@" in who:
             self.email = forms.EmailField(validators=[validate_line]).clean(who)
@@ -112,7 +112,7 @@ class InviteForm(JoinForm):
 
 
 class ExpiryForm(forms.Form):
-    """When a robot and its token stop."""
+    """The expiry of a robot and its token."""
 
     days = forms.TypedChoiceField(
         label=_("Expires"),
@@ -157,7 +157,7 @@ class RobotForm(ExpiryForm):
 
 
 class DefaultForm(forms.Form):
-    """Who else gets a role on repositories to come."""
+    """Default roles on new repositories."""
 
     creator = forms.CharField(
         label=_("When this user or robot creates a repository"),
@@ -202,7 +202,7 @@ class DefaultForm(forms.Form):
 
 
 class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # not at run time
-    """What people read of an organization."""
+    """The public profile of an organization."""
 
     website = forms.URLField(
         label=_("Website"),

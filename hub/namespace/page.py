@@ -1,4 +1,4 @@
-"""What the pages of a namespace have in common: who asks, what they may, the tabs."""
+"""The base of the pages of a namespace: the actor, their rights, the tabs."""
 
 from dataclasses import dataclass
 from functools import cached_property

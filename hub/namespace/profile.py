@@ -39,7 +39,7 @@ SORTS: dict[
 
 @dataclass(frozen=True, slots=True)
 class StoragePart:
-    """What one repository takes, or (without a name) all that are not named."""
+    """The storage of one repository, or (without a name) of all that are not named."""
 
     name: str
     size_bytes: int

@@ -1,4 +1,4 @@
-"""Who may do what with a repository, and why."""
+"""The access page: who can do what with a repository, and why."""
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse

@@ -1,4 +1,4 @@
-"""What happened in a repository, newest first."""
+"""Activity of a repository, newest first."""
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe

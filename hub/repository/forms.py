@@ -161,7 +161,7 @@ class NameForm(forms.Form):
 
 
 class TransferForm(forms.Form):
-    """To whom a repository goes; whoever sends it may create repositories there."""
+    """The new namespace of a repository, where the sender may create repositories."""
 
     namespace = forms.CharField(
         label=gettext_lazy("User or organization"),
@@ -219,7 +219,7 @@ def _check_confirmation(text: str, repository: Repository) -> str:
 
 
 class GrantForm(forms.Form):
-    """Who gets which role, for which tags."""
+    """A role for a subject, and its tags."""
 
     kind = forms.ChoiceField(label=gettext_lazy("Who"), choices=KIND_CHOICES)
     name = forms.CharField(
@@ -264,7 +264,7 @@ class ChangedGrantForm(forms.Form):
 
 
 class QuestionForm(forms.Form):
-    """Why can someone do something? Without a name: who can?"""
+    """Asks why someone can do something; without a name, who can."""
 
     who = forms.CharField(
         label=gettext_lazy("Who"),

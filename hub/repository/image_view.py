@@ -1,4 +1,4 @@
-"""What tags and manifests hold, as pages show it.
+"""The content of tags and manifests, as pages show it.
 
 A page names many images and asks the database a fixed number of times: everything is
 fetched for all of them at once. Nothing here asks who may see it.
@@ -129,7 +129,7 @@ def _entries(
     references: Iterable[ManifestReference | Descriptor],
     children: dict[str, Manifest],
 ) -> Iterable[ShownImage]:
-    """Yield the images of an index; what BuildKit attests of them is none."""
+    """Yield the images of an index, without the attestations of BuildKit."""
     for reference in references:
         platform = reference.platform
         child = children.get(str(reference.digest))
@@ -242,7 +242,7 @@ class ShownManifest:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFacts:
-    """What a container of the image starts with."""
+    """The process that a container of the image starts."""
 
     platform: str
     created_at: datetime | None

@@ -1,4 +1,4 @@
-"""Make a repository (/new), and say whether a name is free while it is typed."""
+"""Creates a repository (/new), and checks a name while it is typed."""
 
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse

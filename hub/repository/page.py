@@ -1,4 +1,4 @@
-"""What every page of a repository begins with, and its masthead shows."""
+"""The base of every page of a repository, and its masthead."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -120,7 +120,7 @@ class RepositoryPage:
 
 
 def open_page(request: HttpRequest, namespace: str, name: str) -> RepositoryPage:
-    """Return the page of a repository that whoever asks may see, else Http404.
+    """Return the page of a repository that the visitor may see, else Http404.
 
     Raises Moved for a name that it had before (accounts/former_names.py). Two queries:
     the row with what the masthead counts, and the rights.

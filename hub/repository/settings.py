@@ -1,4 +1,4 @@
-"""What is said of a repository, who may see it, and its end."""
+"""Settings of a repository: description, visibility, name, deletion."""
 
 from django.conf import settings
 from django.forms import Form
@@ -123,7 +123,7 @@ def rename(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
 
 @require_POST
 def transfer(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
-    """Send it to another namespace, where whoever sends it may create repositories."""
+    """Transfer it to a namespace in which the actor may create repositories."""
     page = open_page(request, namespace, name)
     page.require(Action.DESTROY)
     form = TransferForm(

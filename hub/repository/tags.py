@@ -103,7 +103,7 @@ def _state_of(repository: Repository) -> str:
 
 
 def _page_of(tags: TagQuerySet, sort: str, number: str) -> tuple[list[Tag], Page[Any]]:
-    """Return one page of tags. Versions are compared here: no database knows how."""
+    """Return one page of tags. Versions are compared here: databases cannot."""
     if sort != "version":
         ordered = tags.with_content().order_by(*ORDERS[sort])
         page = Pages(ordered, PAGE_TAGS).get_page(number)

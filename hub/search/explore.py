@@ -1,4 +1,4 @@
-"""What the first page shows: categories, official and recently trending images."""
+"""The first page: categories, official and trending images."""
 
 from dataclasses import dataclass
 
@@ -67,7 +67,7 @@ def explore(actor: Actor) -> Explored:
 
 
 def _categories() -> QuerySet[Category]:
-    """The categories that something public stands on, with how much (public_count)."""
+    """Return the categories of public repositories, with numbers (public_count)."""
     return Category.objects.annotate(
         public_count=Count(
             "repositories", filter=Q(repositories__search_entry__is_public=True)

@@ -164,7 +164,7 @@ def _say_distance(at: datetime) -> str:
 
 
 def _say(count: int, unit: str, *, is_past: bool) -> str:
-    """Every sentence is spelled out, so that each language can turn it its own way."""
+    """Return the time in words, each sentence spelled out for translation."""
     if unit == "day" and count == 1:
         return gettext("yesterday") if is_past else gettext("tomorrow")
     past = {

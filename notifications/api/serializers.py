@@ -1,4 +1,4 @@
-"""What the API shows of notifications."""
+"""Serializers of notifications."""
 
 from typing import Any
 

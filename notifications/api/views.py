@@ -17,7 +17,7 @@ from notifications.preferences import prefer_mail, prefers_mail, read_through
 
 
 class NotificationsView(ApiView):
-    """What one was told of and may still know of, newest first."""
+    """The notifications that the user may still see, newest first."""
 
     serializer_class = NotificationSerializer
     is_list = True
@@ -42,7 +42,7 @@ class ReadNotificationsView(ApiView):
 
 
 class PreferenceView(ApiView):
-    """Whether notifications are mailed, too."""
+    """The user's choice of notifications by mail."""
 
     serializer_class = PreferenceSerializer
 

@@ -185,7 +185,7 @@ class Arrival:
 
 
 class CallbackLoop:
-    """What Granian's awaitables take for an event loop: it runs callbacks where it is.
+    """The event loop that Granian's awaitables need: it runs callbacks where it is.
 
     Granian calls back in a thread of its pool when a piece arrives, and within
     ``add_done_callback`` when it was there already.

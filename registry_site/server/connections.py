@@ -42,7 +42,7 @@ _ESTABLISHED = 1
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the kernel says of a connection (struct tcp_info)."""
+    """The kernel's state of a connection (struct tcp_info)."""
 
     taken_bytes: int  # that the client has acknowledged
     received_bytes: int

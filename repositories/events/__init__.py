@@ -1,1 +1,1 @@
-"""What happened: recorded in the transaction of the fact, kept, and narrowed."""
+"""Events: recorded in the transaction of the change, kept, and filtered."""

@@ -1,4 +1,4 @@
-"""What a list of events can be narrowed by; nothing else is listened to."""
+"""The filters of a list of events; other parameters are ignored."""
 
 from typing import Any
 

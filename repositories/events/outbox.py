@@ -7,7 +7,7 @@ either all of it is there or nothing, and of two relays one finds it done. There
 with a higher number, and a reader that went by numbers would pass it over. A partial
 index keeps the search for unmarked rows small, however long the log.
 
-A message tells the worker of a new row at once; the sweep finds all that no message
+A message wakes the worker for a new row at once; the sweep finds all that no message
 came for (webhooks/tasks.py).
 """
 

@@ -46,7 +46,7 @@ def record_event(
 def record_new_names(*, namespace: Namespace, actor: Actor, old_name: str) -> None:
     """Add to the transaction that renames a namespace what its repositories are now.
 
-    There may be thousands, so no one is told at once; the sweep of the log finds them.
+    There may be thousands, so no worker is woken; the sweep of the log finds them.
     """
     rows = Repository.objects.filter(namespace=namespace, deleted_at=None)
     events = (

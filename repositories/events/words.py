@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What stands for an event in a list, and what follows the name of its actor."""
+    """The icon of an event in a list, and the words after the name of its actor."""
 
     icon: str  # a name of hub/drawing/icons.py
     plain: str  # may contain {visibility}

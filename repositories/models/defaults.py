@@ -18,7 +18,7 @@ class DefaultPermissionQuerySet(models.QuerySet["DefaultPermission"]):
 
 
 class DefaultPermission(models.Model):
-    """When someone creates a repository in a namespace, give this subject that role.
+    """A rule: whenever a repository is created in a namespace, a subject gets a role.
 
     Without a creator the rule is for anyone's repositories; one for the creator beats
     it, per subject (permissions.md).

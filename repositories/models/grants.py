@@ -75,7 +75,7 @@ class Grant(models.Model):
 
     @property
     def main_action(self) -> Action:
-        """What people mean by the role: who has it, can do this."""
+        """Return the actions that the role allows."""
         return _MAIN_ACTIONS[Role(self.role)]
 
     @property

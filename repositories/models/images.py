@@ -2,7 +2,7 @@ from django.db import models
 
 
 class ImageConfig(models.Model):
-    """What an image's config blob says, kept when its manifest was pushed.
+    """The content of an image's config blob, kept when its manifest is pushed.
 
     The pages show platforms, labels and history of images whose blobs they cannot
     read: the bytes are the business of another app.

@@ -72,7 +72,7 @@ class Manifest(models.Model):
 
     @property
     def image_config(self) -> ImageConfig | None:
-        """What the image's config says; None for what is no image."""
+        """The image's config; None for a manifest without one."""
         config: ImageConfig | None = getattr(self, "config", None)
         return config
 
@@ -93,7 +93,7 @@ class Manifest(models.Model):
 
     @cached_property
     def listed_platforms(self) -> "ListedPlatforms":
-        """As many platforms as a list shows; prefetch ``shown_references`` for it."""
+        """Return as many platforms as a list shows; prefetch ``shown_references``."""
         return self.list_platforms(self.references.all(), LISTED_PLATFORMS_MAX_BYTES)
 
     def list_platforms(

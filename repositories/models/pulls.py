@@ -36,7 +36,7 @@ class DailyPulls(models.Model):
 
 
 class DailyPlatformPulls(models.Model):
-    """Which images of a repository's indexes clients chose on one day (UTC).
+    """The images of a repository's indexes that clients chose on one day (UTC).
 
     Not pulls: the index was counted already.
     """

@@ -22,7 +22,7 @@ README_MAX_LENGTH = 100_000  # characters; forms and the API refuse more
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFacts:
-    """What a permission question needs to know of a repository, without its row."""
+    """The facts of a repository that permission questions need, without its row."""
 
     id: int
     namespace_id: int
@@ -52,7 +52,7 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
     def restorable_by(self, actor: Actor) -> "RepositoryQuerySet":
         """Keep the deleted ones whose time is not over and that the actor may restore.
 
-        Those are whoever might have deleted them: decisions.decide for the action
+        Actors may restore what they could have deleted: decisions.decide for the action
         destroy, said as a set, and held against it by the same test.
         """
         is_restorable = Q(deleted_at__gt=restorable_since())
@@ -206,8 +206,8 @@ class Repository(models.Model):
     def save(self, *args: Any, **options: Any) -> None:
         """Save it, and let its name lead to no other repository any more.
 
-        Raises NameReserved. The row comes first: whoever gives the same name up at this
-        moment is waited for, and what they left behind is found.
+        Raises NameReserved. The row comes first: a transaction that gives
+        the same name up at this moment is waited for, and what it left is found.
         """
         fields = options.get("update_fields")
         takes_name = fields is None or {"name", "namespace", "deleted_at"} & {*fields}

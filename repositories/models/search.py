@@ -16,7 +16,7 @@ def _order(column: str, name: str) -> models.Index:
 
 
 class SearchEntry(models.Model):
-    """What a search asks of a repository, in one narrow row and its indexes.
+    """The searchable facts of a repository, in one narrow row and its indexes.
 
     Beside the repository and not in it, so that a push and a pull, which change the
     repository's counters, touch no index of the search. Triggers in the database keep

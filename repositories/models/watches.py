@@ -2,7 +2,7 @@ from django.db import models
 
 
 class Watch(models.Model):
-    """One user's wish to hear of what is pushed to a repository."""
+    """One user's wish to be notified of pushes to a repository."""
 
     user = models.ForeignKey(
         "accounts.User", on_delete=models.CASCADE, related_name="watches"

@@ -1,4 +1,4 @@
-"""What images say of themselves: labels and annotations (image-spec annotations.md).
+"""Labels and annotations of images (image-spec annotations.md).
 
 Both are whatever a builder wrote. Only links to the web are made links of, and a text
 is a text. Pure.
@@ -23,7 +23,7 @@ _OLDER = {"source": "vcs-url", "documentation": "usage", "revision": "vcs-ref"}
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What may be said of an image beside its README, by the names of the spec."""
+    """The facts that a page shows beside the README, by the names of the spec."""
 
     title: str
     description: str

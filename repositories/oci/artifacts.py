@@ -1,4 +1,4 @@
-"""What is attached to an image: signatures, SBOMs, provenance, and how to tell. Pure.
+"""Recognizes attachments of images: signatures, SBOMs, provenance. Pure.
 
     referrers     a manifest that names the image as its subject; its artifact type or
                   its layers' media types say what it is (distribution-spec, referrers)
@@ -24,7 +24,7 @@ IN_TOTO = "in-toto"
 
 
 class ArtifactKind(StrEnum):
-    """What an artifact is to the image it is attached to."""
+    """The kind of an artifact that is attached to an image."""
 
     SIGNATURE = "signature"
     SBOM = "sbom"

@@ -39,7 +39,7 @@ def parse_digest(text: str) -> Digest:
         raise DigestMalformed(f"digest algorithm '{algorithm[:40]}' is not supported")
     if len(encoded) != length or not _lower_hex.fullmatch(encoded):
         raise DigestMalformed(
-            f"a {algorithm} digest has {length} lower-case hexadecimal digits"
+            f"a {algorithm} digest has {length} lowercase hexadecimal digits"
         )
     return Digest(algorithm, encoded)
 

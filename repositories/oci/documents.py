@@ -67,7 +67,7 @@ class ManifestMalformed(ValueError):
 
 
 class ReferenceKind(StrEnum):
-    """What a manifest uses a digest for."""
+    """The use that a manifest makes of a digest."""
 
     CONFIG = "config"
     LAYER = "layer"
@@ -89,7 +89,7 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a manifest says."""
+    """The content of a manifest."""
 
     media_type: str
     descriptors: tuple[Descriptor, ...] = ()
@@ -202,7 +202,7 @@ def _media_type_of(body: dict[str, Any], content_type: str) -> str:
 
 
 def _refuse_member(body: dict[str, Any], member: str, media_type: str) -> None:
-    """An image that is also an index means different things to different readers."""
+    """Refuse an image that is also an index: readers would disagree about it."""
     if body.get(member) is not None:
         raise ManifestMalformed(f"'{member}' does not belong in {media_type}")
 
@@ -217,7 +217,7 @@ def _image_descriptors(body: dict[str, Any]) -> list[Descriptor]:
 def _descriptors(
     body: dict[str, Any], member: str, kind: ReferenceKind
 ) -> list[Descriptor]:
-    """Return the descriptors of a list; null, which Go writes for none, is none."""
+    """Return the descriptors of a list; null, which Go writes for none, is empty."""
     values = body.get(member)
     if values is None:
         return []

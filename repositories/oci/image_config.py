@@ -26,7 +26,7 @@ _SETS = ("ExposedPorts", "Volumes")  # written as maps to empty objects
 
 @dataclass(frozen=True, slots=True)
 class ParsedConfig:
-    """What an image's config says; ``document`` has the shape of the specification.
+    """The content of an image's config; ``document`` has the shape of the spec.
 
     Of its ``config`` only the members that pages show are there, and of each step of
     its ``history`` ``created_by``, ``comment`` and ``empty_layer``.
@@ -151,7 +151,7 @@ def _time(value: Any) -> datetime | None:
 
 
 def is_build_time(at: datetime) -> bool:
-    """Tell a real time from what builders write that keep it out of the image.
+    """Return whether a time is real; builders write others to be reproducible.
 
     Reproducible builds write 1970, and buildpacks 1980.
     """

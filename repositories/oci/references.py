@@ -55,5 +55,5 @@ def is_tag(text: str) -> bool:
 
 
 def is_digest_reference(reference: str) -> bool:
-    """Tell a digest from a tag: a tag has no colon (G-4)."""
+    """Return whether a reference is a digest: a tag has no colon (G-4)."""
     return ":" in reference

@@ -3,7 +3,7 @@
     2.0.0  2.0.0-alpine  2.0.0-rc.2  2.0.0-rc.1  1.10.1  1.10  1.9  1  edge  latest
 
 Semantic versions compare by number, and a pre-release comes before its release. Tags of
-images say more behind the dash than semver knows: a word such as ``-alpine`` names a
+images say more behind the dash than semver allows: a word such as ``-alpine`` names a
 variant of the release and only words that are known for it name a pre-release. A
 ``v`` in front does not count, and missing numbers are zero. What is no version comes
 last, by name.

@@ -118,7 +118,7 @@ def _with_their_tags(
 ) -> Counter[Fetch]:
     """Say which tag was pulled, also by those who ask for its digest first.
 
-    containerd and Kubernetes do. Where several tags point to the digest, no one knows.
+    containerd and Kubernetes do. Where several tags point to the digest, it is unknown.
     """
     named: Counter[Fetch] = Counter()
     for fetch, count in pulls.items():

@@ -1,1 +1,1 @@
-"""Who may do what with a repository, and why: decisions, grants, defaults, access."""
+"""Rights on repositories, and their reasons: decisions, grants, defaults, access."""

@@ -2,7 +2,7 @@
 
 The protocol asks here for facts and then for a decision (distribution/endpoints.py).
 Pages ask for a row that the actor may see, or may do something with: what is invisible
-is absent, and Http404 for both; whoever asks for a former name is sent on (Moved).
+is absent, and Http404 for both; a former name is redirected (Moved).
 """
 
 from collections.abc import Collection, Sequence
@@ -49,8 +49,8 @@ def find_repository(name: RepositoryName) -> RepositoryFacts | None:
     """Return what a decision needs to know of a repository, by its name of today.
 
     Or else by one that it had before and that no one has taken since; the facts then
-    have the name of today. No objects; one query, and one more where the name is none
-    of today.
+    have the name of today. No objects; one query, and one more where the name is not
+    a current one.
     """
     row = fetch_row(_FIND, (name.namespace, name.name))
     if row is not None:

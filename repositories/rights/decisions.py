@@ -96,7 +96,7 @@ def decide(
         )
     if actor.is_anonymous:
         return Decision(
-            False, lambda: f"{action}: refused, because nobody is signed in"
+            False, lambda: f"{action}: refused, because no one is signed in"
         )
     return decide_by(rights_of(actor, facts, holds=holds), actor, action, facts, tag)
 
@@ -155,7 +155,7 @@ def may_create(actor: Actor, namespace: Namespace) -> Decision:
             ),
         )
     if actor.is_anonymous:
-        return Decision(False, lambda: "create: refused, because nobody is signed in")
+        return Decision(False, lambda: "create: refused, because no one is signed in")
     sources = {row[0] for row in fetch_rows(*_standing_query(actor, namespace))}
     if actor.user_id is not None and actor.user_id == namespace.user_id:
         sources.add(OWNER)
@@ -186,7 +186,7 @@ def rights_of(
 
     Empty for a user, robot or token that was switched off, ended or deleted since the
     actor was authenticated. With ``holds`` the rows that say so are locked against
-    changes until the caller's transaction ends: whoever takes a right away waits for
+    changes until the caller's transaction ends: a removal of a right waits for
     it, and then nothing more comes by that right. Teams are locked before members and
     the user last, as the verbs in accounts do.
     """

@@ -1,4 +1,4 @@
-"""Who may do this here: everyone who holds a right, with the reason.
+"""Finds the holders of a right: everyone who has it, with the reason.
 
 The same rule as decisions.decide, asked from the repository's side: the rights of all
 people and robots are read in three queries, however many they are, and decided by the

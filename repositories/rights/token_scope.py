@@ -1,4 +1,4 @@
-"""What a limited access token reaches: from the names that people write to ids."""
+"""The scope of a limited access token: from the names that people write to ids."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

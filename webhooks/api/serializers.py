@@ -1,4 +1,4 @@
-"""What the API shows of webhooks: never a secret, and of headers only the names."""
+"""Serializers of webhooks: never a secret, and of headers only the names."""
 
 from typing import Any
 

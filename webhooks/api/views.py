@@ -154,7 +154,7 @@ class WebhookView(PlaceView):
 
 
 class PreviewView(PlaceView):
-    """What a webhook would send of the last event that it would have been told."""
+    """Preview the message that a webhook would send of its last event."""
 
     serializer_class = PreviewSerializer
 
@@ -189,7 +189,7 @@ class TestView(PlaceView):
 
 
 class DeliveriesView(PlaceView):
-    """What was sent, newest first."""
+    """List the deliveries of a webhook, newest first."""
 
     serializer_class = DeliverySerializer
     is_list = True
@@ -252,7 +252,7 @@ class RedeliverFailedView(PlaceView):
 
 
 class CallbackView(ApiView):
-    """Where a receiver reports what it made of an image; whoever knows the URL may."""
+    """Take a receiver's report about an image; knowing the URL is the right."""
 
     serializer_class = ReportSerializer
     parser_classes = [AnyJSONParser]

@@ -10,7 +10,7 @@
      8  a message for each delivery                dispatch.publish_deliveries
      9  a thread of the worker takes it            attempts.deliver
     10  it gets a slot, or waits for one           scheduler
-    11  it is claimed for half a minute            attempts
+    11  it is claimed for 30 seconds                attempts
     12  its body is rendered, once                 webhooks/rendering.py
     13  and signed                                 webhooks/signing.py
     14  one POST to an address that is allowed     webhooks/http/

@@ -1,7 +1,7 @@
 """Carry deliveries: claim, send, record what came of it, try again or give up.
 
     waiting --claim--> sending --2xx--> delivered
-       ^                  |---------> failed         (the ladder is at its end, or 410)
+       ^                  |---------> failed         (no retries are left, or 410)
        |---- a failure ---|
 
 A claim is a loan: a guarded UPDATE that one worker wins, for LEASE. A worker that is
@@ -63,7 +63,7 @@ scheduler = Scheduler()
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """What a worker has on loan."""
+    """A delivery that a worker has claimed."""
 
     token: UUID
     delivery: Delivery

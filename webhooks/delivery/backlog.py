@@ -1,4 +1,4 @@
-"""What should have been sent already and was not, seen in the rows themselves.
+"""Overdue deliveries, counted in the rows themselves.
 
 Whether the worker is gone, busy or cut off from its broker, an event that no relay has
 taken and a delivery that is overdue grow old in the database; nothing else has to be
@@ -21,7 +21,7 @@ LOOKED_AT = 1000  # events; more are told of as so many
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits for longer than DELAYED_AFTER, and how long the oldest does."""
+    """The deliveries overdue for longer than DELAYED_AFTER, and the oldest."""
 
     count: int
     since: datetime
@@ -63,7 +63,7 @@ def backlog_of(webhook: Webhook) -> Backlog | None:
 
 
 def _unrelayed(webhook: Webhook, late: datetime) -> list[datetime]:
-    """Return when it happened, oldest first, what the webhook will be told of."""
+    """Return the times of the events that the webhook will get, oldest first."""
     if not webhook.is_active:
         return []
     rows = Event.objects.filter(

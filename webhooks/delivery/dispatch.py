@@ -1,7 +1,7 @@
 """Wake the worker at once, without making a push wait for the broker.
 
 A thread of this process asks whether any webhook wants what was recorded and sends the
-message. Whoever pushes only puts a number into a queue; a broker that hangs holds up
+message. A push only puts a number into a queue; a broker that hangs holds up
 the thread and no one else, and what the thread cannot do the sweep does.
 """
 
@@ -62,7 +62,7 @@ class _Wakeup:
     namespace_id: int | None = None
 
     def is_wanted(self) -> bool:
-        """Return whether anybody would be told; the answer of a moment is enough."""
+        """Return whether a webhook wants it; the answer of a moment is enough."""
         if self.task == DELIVER:
             return True
         hooks = Webhook.objects.reached_by(

@@ -5,7 +5,7 @@ They are made in the transaction that marks the events as relayed
 
 Pulls are counted in batches and have no rows in the log. In the transaction that counts
 a batch, one delivery is made for each tag in it and each webhook that wants it; a batch
-counts once, and so it is told once. Where no webhook asks, this is one small query.
+counts once, and so is delivered once. Where no webhook asks, this is one small query.
 """
 
 import logging
@@ -123,7 +123,7 @@ def new_delivery(webhook: Webhook, event: Event, *, now: datetime) -> Delivery:
 def tell_of_pulls(
     *, pulls: Mapping[Fetch, int], fetched_at: datetime, **signal: Any
 ) -> None:
-    """Make the deliveries of a batch of pulls; one that counts for no tag is not told.
+    """Make the deliveries of a batch of pulls; one that counts for no tag has none.
 
     A mistake here leaves the batch counted; what the database refuses undoes it, and it
     comes again.

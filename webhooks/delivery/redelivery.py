@@ -61,7 +61,7 @@ def send_test(*, webhook: Webhook) -> Delivery:
 
 @retry_deadlocks
 def redeliver(*, delivery: Delivery) -> Delivery:
-    """Send a delivery again from the start of the ladder, with the same id and body.
+    """Send a delivery again, with a new retry schedule and the same id and body.
 
     One that is open is tried now instead of later. Raises WebhookIsOff.
     """
@@ -78,7 +78,7 @@ def redeliver(*, delivery: Delivery) -> Delivery:
 def redeliver_failed_since(*, webhook: Webhook, since: datetime) -> int:
     """Send again all that was given up since then, oldest first; return how many.
 
-    What counts is when it failed, not when it happened: the ladder takes a day. Raises
+    What counts is when it failed, not when it happened: the retries take a day. Raises
     WebhookIsOff.
     """
     if not webhook.is_active:

@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again. Pure.
+"""The retry schedule of failed deliveries. Pure.
 
     try      waits at most    since the first try
      2       10 seconds       10 seconds

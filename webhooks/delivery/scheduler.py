@@ -80,7 +80,7 @@ class Target:
 
 @dataclass(slots=True)
 class Slot:
-    """What a delivery under way holds; its lane changes once its payload is there."""
+    """The room that a delivery under way holds."""
 
     webhook_id: int
     host: str
@@ -98,7 +98,7 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class _Hook:
-    """What is known of a webhook, and what of it is under way and waits."""
+    """The state of a webhook: its speed, deliveries under way, deliveries waiting."""
 
     webhook_id: int
     host: str
@@ -145,7 +145,7 @@ class _Hook:
 
 
 class Scheduler:
-    """Which deliveries are under way, and which wait."""
+    """The deliveries under way and waiting."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

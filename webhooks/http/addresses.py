@@ -1,4 +1,4 @@
-"""Where a webhook may go: decided on the address that is connected to. Pure.
+"""The addresses that webhooks may reach, decided on the connected address. Pure.
 
 A name is resolved once, each of its addresses is judged, and the connection goes to the
 number that was judged, never to the name again; so an answer of the DNS that changes in

@@ -28,7 +28,7 @@ HEADERS_MAX_LENGTH = 16 * 1024
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of an attempt; without a problem, it was delivered."""
+    """The outcome of an attempt; without a reason, it was delivered."""
 
     status_code: int | None = None
     headers: dict[str, str] = field(default_factory=dict)

@@ -28,7 +28,7 @@ CONNECT_SHARE_SECONDS = 4.0  # for an address, when there is another one to try
 
 
 class Failed(Exception):
-    """What stood in the way of an answer."""
+    """The reason why there was no answer."""
 
     def __init__(self, problem: FailureReason, reason: str) -> None:
         super().__init__(reason)
@@ -86,7 +86,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         raise self.connect_failure(failure)
 
     def resolve(self, host: str, port: int) -> list[tuple[int, Any]]:
-        """Return the addresses of a name; the resolver knows no timeout, so we do."""
+        """Return the addresses of a name, within a timeout that the resolver lacks."""
         answers: SimpleQueue[list[tuple[int, Any]] | OSError | UnicodeError] = (
             SimpleQueue()
         )

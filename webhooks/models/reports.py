@@ -2,7 +2,7 @@ from django.db import models
 
 
 class Report(models.Model):
-    """What a receiver says it made of an image: "deployed by Jenkins #42".
+    """A receiver's report about an image: "deployed by Jenkins #42".
 
     It comes by the callback_url of Docker Hub's format; one for each context.
     """

@@ -26,7 +26,7 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
     def reached_by(
         self, *, repository_ids: Iterable[int], namespace_ids: Iterable[int]
     ) -> "WebhookQuerySet":
-        """Keep the active hooks that may be told of what happened in these places."""
+        """Keep the active webhooks that can receive events of these places."""
         return self.filter(
             Q(repository__in=list(repository_ids))
             | Q(namespace__in=list(namespace_ids))
@@ -36,7 +36,7 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
 
 
 class Webhook(models.Model):
-    """Someone to tell: a URL, of a repository, a namespace or the whole site.
+    """A receiver of events: a URL, of a repository, a namespace or the whole site.
 
     URL, secrets and the values of headers are sealed (webhooks/sealing.py); ``host`` is
     what may be seen of the URL.

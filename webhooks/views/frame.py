@@ -1,4 +1,4 @@
-"""What stands around the webhooks of a place: its masthead and its tabs."""
+"""The frame of a place's webhook pages: its masthead and its tabs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ class PlacePage:
 
     @property
     def context(self) -> dict[str, Any]:
-        """What webhooks/base.html wants."""
+        """The variables of webhooks/base.html."""
         return {
             "place": self.place,
             "repository": self.place.repository,

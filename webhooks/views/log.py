@@ -1,4 +1,4 @@
-"""What a webhook's page shows of its log."""
+"""The log on a webhook's page."""
 
 import json
 from collections.abc import Iterable

@@ -65,7 +65,7 @@ def test_it_says_why(browse: Browse, cast: Cast, path: str) -> None:
     nobody = client.get(path, params={"who": "no-such-user", "action": "pull"}).text
     assert "There is no user or robot named no-such-user here." in answer_of(nobody)
     visitor = client.get(path, params={"who": "anonymous", "action": "pull"}).text
-    assert "nobody is signed in" in visitor
+    assert "no one is signed in" in visitor
     assert client.get(path, params={"action": "fly"}).status_code == 200
 
 
