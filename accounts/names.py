@@ -160,7 +160,7 @@ def validate_component(name: str) -> None:
     """
     if not _component.fullmatch(name):
         raise InvalidName(
-            "use lower-case letters and digits, separated by '-', '_' or '.'"
+            "use lowercase letters and digits, separated by '-', '_' or '.'"
         )
 
 

@@ -34,7 +34,7 @@ class TokenInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenGrant:
-    """What a token lets through on one repository at most.
+    """The most that a token lets through on one repository.
 
     ``repository_id`` is the repository that the name meant when the token was made, so
     that a token never opens a repository that took the name later; None when there was

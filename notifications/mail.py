@@ -64,7 +64,7 @@ def _mail(user: User) -> bool:
 
 
 def _message(user: User, notifications: list[Notification], count: int) -> EmailMessage:
-    """Return the mail that tells of these; of the others there are, how many."""
+    """Return the mail for these notifications; of further ones, only the number."""
     settings_url = settings.BERTH_URL + reverse("notifications:inbox")
     lines = [
         {

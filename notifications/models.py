@@ -116,5 +116,5 @@ class Notification(models.Model):
 
 
 def notifies_people(event: Event) -> bool:
-    """Return whether an event is of a kind that anybody may be told of."""
+    """Return whether an event is of a kind that causes notifications."""
     return event.kind in {Event.Kind.TAG_PUSHED, *FOR_ADMINISTRATORS}

@@ -26,7 +26,7 @@ from repositories.rights.holders import holders_of
 
 
 def notify(*, events: list[Event], **signal: Any) -> None:
-    """Record who is to be told of these events, in the caller's transaction."""
+    """Record the notifications of these events, in the caller's transaction."""
     notifying = [event for event in events if notifies_people(event)]
     if not notifying:
         return

@@ -36,7 +36,7 @@ def receive_next(upload: Upload, body: Body, algorithm: str) -> Receiving[Receiv
         staged = blob_store().stage(new_generation(upload))
     else:
         claim(upload)
-        assert upload.staged is not None, "a session with bytes knows where they are"
+        assert upload.staged is not None, "a session with bytes has their place"
         staged = upload.staged
     try:
         return (yield from receive_body(staged, upload.offset_bytes, body, algorithm))

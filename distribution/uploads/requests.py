@@ -29,7 +29,7 @@ from repositories.oci.digests import Digest
 
 @dataclass(frozen=True, slots=True)
 class ContentRange:
-    """Where a chunk lies in the blob; both ends inclusive (UP-5)."""
+    """The position of a chunk in the blob; both ends inclusive (UP-5)."""
 
     first: int
     last: int

@@ -205,7 +205,7 @@ def update_session(upload: Upload, **columns: object) -> None:
 
 
 def claim(upload: Upload) -> None:
-    """Become the one who may write behind the session's bytes.
+    """Become the only request that may write behind the session's bytes.
 
     Where another request has claimed them, copy first and let the row decide whose copy
     counts: until then no request's bytes are deleted.

@@ -159,7 +159,7 @@ def get_upload(call: Call, uuid: str) -> HttpResponse:
 
 @endpoint(Action.PUSH, absent=BlobUploadUnknown)
 def delete_upload(call: Call, uuid: str) -> HttpResponse:
-    """End a session; whoever may push may do so (end-14, AUTH-4)."""
+    """End a session; anyone who may push may do so (end-14, AUTH-4)."""
     cancel_upload(upload=_find(call, uuid))
     return empty(204)
 

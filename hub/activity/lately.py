@@ -24,7 +24,7 @@ def tell_lately(
     tells_of_people: bool,
     tells_of_robots: bool,
 ) -> list[ActivityItem]:
-    """Tell of what is seen, and of people and of robots to those who may know.
+    """Describe visible events; those of people and robots only to members.
 
     One query over the newest events; what is older is found on the pages of each
     repository and in the audit log.

@@ -88,9 +88,9 @@ def test_a_cache_that_is_away_refuses_nobody(
     monkeypatch.setattr(throttles, "cache", away)
     monkeypatch.setattr(throttles, "_ask_again_at", 0.0)
     assert throttles.count("key", 60, now=1000.0) == 0
-    assert "nobody is refused" in caplog.text
+    assert "no one is refused" in caplog.text
     caplog.clear()
     assert throttles.count("key", 60, now=1001.0) == 0
     assert not caplog.text, "it is left alone for a while"
     assert throttles.count("key", 60, now=1000.0 + throttles.REST_SECONDS) == 0
-    assert "nobody is refused" in caplog.text
+    assert "no one is refused" in caplog.text

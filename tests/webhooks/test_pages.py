@@ -211,7 +211,7 @@ def test_saving_keeps_the_secret_and_the_headers_that_are_named(
         ({"url": "ftp://x"}, "Not a URL"),
         ({"events": []}, "required"),
         ({"events": ["delete"], "format": "quay"}, "no words for"),
-        ({"format": "custom", "template": "{"}, "no JSON"),
+        ({"format": "custom", "template": "{"}, "not JSON"),
         ({"secret": "short"}, "whsec_"),
         ({"headers": "Host: x"}, "Berth&#x27;s to set"),
     ],
