@@ -99,8 +99,8 @@ def _actor_of_header(request: HttpRequest) -> Actor:
 
 
 def _refused(reason: Exception | str) -> Unauthorized:
-    realm = f'Basic realm="{settings.BERTH_SERVICE}"'
-    return Unauthorized(str(reason), headers={"WWW-Authenticate": realm})
+    challenge = f'Basic realm="{settings.BERTH_SERVICE}", charset="UTF-8"'  # AUTH-51
+    return Unauthorized(str(reason), headers={"WWW-Authenticate": challenge})
 
 
 def _answer(

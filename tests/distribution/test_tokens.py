@@ -108,7 +108,9 @@ def test_wrong_credentials_never_give_an_anonymous_token(
     answer = login.get("/v2/token", token="", headers=basic_header(username, secret))
     assert answer.status_code == 401
     assert error_codes(answer) == ["UNAUTHORIZED"]
-    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+    challenge = answer.headers["WWW-Authenticate"]
+    assert challenge.startswith("Basic realm=")
+    assert challenge.endswith(', charset="UTF-8"')  # RFC 7617, AUTH-51
 
 
 @pytest.mark.parametrize("header", ["Basic", "Basic !!", "Bearer a.b.c", "Negotiate x"])

@@ -3,8 +3,6 @@
 import itertools
 import json
 
-import pytest
-
 from repositories.models import Repository
 from tests import make
 from tests.conftest import Cast
@@ -35,24 +33,31 @@ def add_content(
         client.push(f"{name}:moving", one)
 
 
-@pytest.mark.parametrize(
-    "rest",
-    [
-        *("", ":moving", "/-/tags", "/-/tags?sort=version", "/-/tags?sort=size"),
-        *("/-/tags?q=v&deleted=moving", "/-/activity", "/-/access", "/-/settings"),
-        *("/-/access?who={bob}&action=push", "/-/access?who=&action=push"),
-        "/-/settings/readme",
-    ],
+PATHS = (
+    *("", ":moving", "/-/tags", "/-/tags?sort=version", "/-/tags?sort=size"),
+    *("/-/tags?q=v&deleted=moving", "/-/activity", "/-/access", "/-/settings"),
+    *("/-/access?who={bob}&action=push", "/-/access?who=&action=push"),
+    "/-/settings/readme",
 )
-def test_a_longer_page_asks_no_more(
-    alice: RegistryClient, cast: Cast, private_api: Repository, rest: str
+
+
+def test_longer_pages_ask_no_more(
+    alice: RegistryClient, cast: Cast, private_api: Repository
 ) -> None:
-    path = private_api.get_absolute_url() + rest.format(bob=cast.bob.username)
+    home = private_api.get_absolute_url()
     counts = []
     for _ in range(2):
         add_content(alice, cast, private_api, 10)
-        counts.append(count_queries(path, cast.alice))
-    assert counts[0] == counts[1] <= MOST
+        counts.append(
+            {
+                rest: count_queries(
+                    home + rest.format(bob=cast.bob.username), cast.alice
+                )
+                for rest in PATHS
+            }
+        )
+    assert counts[0] == counts[1]
+    assert max(counts[0].values()) <= MOST
 
 
 def test_an_index_asks_no_more_than_an_image(
