@@ -352,9 +352,9 @@ def test_a_value_cannot_break_out_of_its_string() -> None:
 @pytest.mark.parametrize(
     ("template", "why"),
     [
-        ("", "no JSON"),
-        ("{", "no JSON"),
-        ('{"a": NaN}', "no JSON"),
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ('{"a": NaN}', "not JSON"),
         ('{"a": 1e999}', "too large"),
         ('{"a": "{{ secret }}"}', "nothing called 'secret'"),
         ('{"a": "{{ actor.password }}"}', "without a name"),
