@@ -570,7 +570,7 @@ def test_wrong_codes_are_limited_for_all_processes(registry: BerthServer) -> Non
         ("password/reset/done/", "Check your email"),
         ("password/reset/key/1-nothing/", "This link no longer works"),
         ("password/reset/key/done/", "Password changed"),
-        ("3rdparty/login/cancelled/", "Not signed in"),
+        ("3rdparty/login/cancelled/", "Sign-in canceled"),
         ("3rdparty/login/error/", "Sign-in failed"),
     ],
 )

@@ -77,7 +77,7 @@ def test_one_whose_name_is_taken_comes_back_under_another(
     here = f"{list_of(guild)}/{repository.pk}"
     assert f'href="{here}"' in page.text
     form = alice.get(here)
-    assert "There is another repository of its name" in form.text
+    assert "Another repository has its name now" in form.text
     assert 'value="api-restored"' in form.text
     path = f"/{repository.full_name}/-/restore"
     fields = {"repository": repository.pk, "name": "api"}

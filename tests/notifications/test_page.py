@@ -135,7 +135,7 @@ def test_the_page_says_where_mail_goes(browse: Browse) -> None:
     reader = make.user("reader", email="reader@example.com")
     client = browse(reader)
     address = EmailAddress.objects.create(user=reader, email=reader.email)
-    assert "confirmed no email address" in client.get(INBOX).text
+    assert "You have no confirmed email address" in client.get(INBOX).text
     EmailAddress.objects.filter(pk=address.pk).update(verified=True)
     assert "Mail goes to <b>reader@example.com</b>" in client.get(INBOX).text
 
