@@ -134,6 +134,13 @@ class _Outline(HTMLParser):
             self.title += data
 
 
+def flat(page: httpx.Response) -> str:
+    """Return the HTML on one line, with no white space at the edges of elements."""
+    line = re.sub(r"\s+", " ", page.text)
+    line = line.replace(" >", ">")
+    return re.sub(r"(<[a-z][^<>]*>) | (?=</)", r"\1", line)
+
+
 def title_of(page: httpx.Response) -> str:
     outline = _Outline()
     outline.feed(page.text)

@@ -15,7 +15,7 @@ from repositories.lifecycle import delete_repository
 from repositories.models import Event, Repository
 from tests import make
 from tests.conftest import Cast
-from tests.pages import PageClient, count_queries
+from tests.pages import PageClient, count_queries, flat
 from tests.servers import BerthServer
 
 
@@ -55,7 +55,7 @@ def test_the_page_of_the_namespace_leads_to_what_was_deleted(
     assert "Deleted repositories" not in alice.get(home).text
     repository = deleted_in(guild, cast)
     assert f'<a href="{home}/-/deleted">Deleted repositories (1)</a>' in (
-        alice.get(home).text
+        flat(alice.get(home))
     )
     page = alice.get(list_of(guild))
     assert f"Deleted by {cast.alice.username}" in page.text

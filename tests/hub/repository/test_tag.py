@@ -10,7 +10,7 @@ from tests import make
 from tests.conftest import Cast
 from tests.hub.repository.conftest import Browse
 from tests.images import Image, artifact, image, index
-from tests.pages import title_of
+from tests.pages import flat, title_of
 from tests.registry_client import RegistryClient
 
 ABSENT = "sha256:" + "0" * 64
@@ -59,7 +59,7 @@ def test_it_shows_layers_history_and_config(
         *("/data", "SIGQUIT", "EMPTY", "com.example.team", "platform", "1.2.3"),
         *("linux/amd64", pushed.digest, "Nothing attached", "cosign sign"),
     ):
-        assert text in page.text, text
+        assert text in flat(page), text
 
 
 def test_layers_are_shown_when_the_history_does_not_fit(
