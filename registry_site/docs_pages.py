@@ -43,5 +43,6 @@ def _html_of(name: str, titles: dict[str, str]) -> SafeString:
     """Render a page; links to other pages of the folder lead to their pages."""
     _title, _, text = (FOLDER / f"{name}.md").read_text().partition("\n")
     for other in titles:
-        text = text.replace(f"]({other}.md", f"](/-/docs/{other}")
+        # With its host: a README's relative links lead to the image's source.
+        text = text.replace(f"]({other}.md", f"]({settings.BERTH_URL}/-/docs/{other}")
     return render_readme(text)
