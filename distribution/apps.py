@@ -6,6 +6,6 @@ class DistributionConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # They register, or listen to what accounts tells.
+        # Imported for what they register: checks, and listeners of accounts' signals.
         from distribution import checks  # noqa: F401
         from distribution.uploads import sessions  # noqa: F401

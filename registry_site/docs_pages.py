@@ -22,7 +22,7 @@ def show_doc(request: HttpRequest, name: str = FIRST) -> HttpResponse:
     titles = titles_of_pages()
     if name not in titles:
         raise Http404
-    context = {"name": name, "titles": titles, "html": _html_of(name, titles)}
+    context = {"name": name, "titles": titles, "html": html_of_page(name, titles)}
     return render(request, "docs.html", context)
 
 
@@ -39,7 +39,7 @@ def title_of(path: Path) -> str:
     return first.removeprefix("# ").strip()
 
 
-def _html_of(name: str, titles: dict[str, str]) -> SafeString:
+def html_of_page(name: str, titles: dict[str, str]) -> SafeString:
     """Render a page; links to other pages of the folder lead to their pages."""
     _title, _, text = (FOLDER / f"{name}.md").read_text().partition("\n")
     for other in titles:

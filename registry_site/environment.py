@@ -218,7 +218,7 @@ def url_template(text: str) -> str:
         or "{url}" in parts.netloc
         or "{url}" not in text
         or not text.isprintable()
-        or set(text) & set(" \"'<>;,")  # the host also is in a header
+        or set(text) & set(" \"'<>;,")  # the host is in a header, too
     ):
         raise ValidationError("not a URL like https://images.example.com/{url}")
     return text

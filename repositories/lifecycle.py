@@ -96,7 +96,7 @@ def create_on_push(
     the namespace was deleted at this moment.
     """
     with transaction.atomic():
-        # The namespace's row serialises two first pushes, so that no one of them fails.
+        # The namespace's row serializes two first pushes, so that both succeed.
         [locked] = _lock_namespaces(namespace.pk)
         full_name = f"{locked.name}/{name}"
         there_is = find_moved(RepositoryName(full_name, locked.name, name))

@@ -47,7 +47,7 @@ class BodyTooLarge(exceptions.APIException):
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Render an error; None for one that is no one's but ours, which is then a 500."""
+    """Render an error; None for a fault of Berth, which is then a 500."""
     match error:
         case TooManyAttempts():
             set_rollback()

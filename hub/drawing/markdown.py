@@ -205,7 +205,7 @@ class _Html:
         end = found["end"]
         tag = (found["tag"] or "").lower()
         tag = self._NAMES.get(tag, tag)
-        if tag in self._HEADINGS:  # they would are in no one's order
+        if tag in self._HEADINGS:  # they would break the order of the page's own
             return "</strong></p>" if end else "<p><strong>"
         if tag == "pre":
             return f"<{end}pre>" if end else '<pre tabindex="0">'

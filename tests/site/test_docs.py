@@ -10,7 +10,7 @@ import pytest
 from accounts.actions import ACTIONS_OF_ROLE, Role
 from accounts.events import AccountEvent
 from distribution import errors
-from registry_site.docs_pages import _html_of, titles_of_pages
+from registry_site.docs_pages import html_of_page, titles_of_pages
 from repositories.models import Event
 from tests.servers import PROJECT_FOLDER
 from tools.screenshots import PICTURE_LIMIT_BYTES, SHOTS
@@ -143,5 +143,5 @@ def test_each_spec_id_of_a_route_stands_beside_it() -> None:
 def test_pages_of_the_hub_link_to_each_other(settings: Any) -> None:
     """A README's relative link would lead to the source of an image."""
     settings.BERTH_URL = "https://registry.example.com"
-    html = _html_of("index", titles_of_pages())
+    html = html_of_page("index", titles_of_pages())
     assert 'href="https://registry.example.com/-/docs/getting-started"' in html

@@ -111,6 +111,16 @@ def test_every_package_of_the_product_is_on_the_plan() -> None:
     assert packages - {"tests", "tools", "bench"} == FLOOR_PLAN.keys()
 
 
+def test_no_module_is_hidden_by_a_package_of_its_name() -> None:
+    """Python imports the package, and the module would be dead."""
+    assert [
+        str(path.relative_to(PROJECT_FOLDER))
+        for room in FLOOR_PLAN
+        for path in (PROJECT_FOLDER / room).rglob("*.py")
+        if path.with_suffix("").is_dir()
+    ] == []
+
+
 def test_the_domain_knows_no_pages_and_no_api() -> None:
     """No verb imports a view, a form, messages of a page or REST framework."""
     wrong = {
