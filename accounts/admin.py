@@ -141,7 +141,7 @@ class BerthUserAdmin(UserAdmin):  # type: ignore[type-arg]
         self.message_user(request, f"Second factor reset: {', '.join(reset) or '0'}")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # a user who goes is switched off; names are never given again
+        return False  # a user who goes is suspended; names are never given again
 
 
 class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]

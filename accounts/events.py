@@ -44,7 +44,7 @@ class AccountEvent(models.TextChoices):
     USER_CHANGED = "user.changed"
     USER_RENAMED = "user.renamed"
     USER_DELETED = "user.deleted"
-    USER_DEACTIVATED = "user.deactivated"
+    USER_SUSPENDED = "user.suspended"
     USER_ACTIVATED = "user.activated"
     USER_PASSWORD_CHANGED = "user.password_changed"
     USER_SECOND_FACTOR = "user.second_factor"

@@ -1,4 +1,4 @@
-"""Make people, change what is kept of them, and switch them off."""
+"""Create, change and suspend users."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,7 +127,7 @@ def _suspend(user: User, actor: Actor) -> None:
     left = organizations_left_by(user)
     detail = {"without_owner": left} if left else {}
     record_user_event(
-        AccountEvent.USER_DEACTIVATED, user=user, actor=actor, detail=detail
+        AccountEvent.USER_SUSPENDED, user=user, actor=actor, detail=detail
     )
     user_suspended.send(sender=User, user=user, actor=actor)
 

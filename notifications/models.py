@@ -9,9 +9,9 @@ from accounts.namespace_rights import namespaces_administered_by
 from accounts.site_rights import administering_user
 from repositories.models import Event, Repository
 
-SWITCHED_OFF = "webhook.switched_off"  # an event's kind, of the app webhooks
+WEBHOOK_DISABLED = "webhook.disabled"  # an event's kind, of the app webhooks
 # Of these, those are notified who administer the place.
-FOR_ADMINISTRATORS = (SWITCHED_OFF, AccountEvent.ROBOT_EXPIRES)
+FOR_ADMINISTRATORS = (WEBHOOK_DISABLED, AccountEvent.ROBOT_EXPIRES)
 
 
 class Preference(models.Model):

@@ -1,7 +1,7 @@
 """Decides who is notified of which event.
 
     a tag was pushed         watchers who may pull, and did not push it themselves
-    a webhook switched off   those who may change it: of a repository who may *hook*, of
+    a disabled webhook       those who may change it: of a repository who may *hook*, of
                              a namespace its administrators, of the site the site's
     a robot expires soon     who administers its namespace
     an invitation            is a row of its own, which the page shows while it stands

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from accounts.events import AccountEvent
-from notifications.models import FOR_ADMINISTRATORS, SWITCHED_OFF, Notification
+from notifications.models import FOR_ADMINISTRATORS, WEBHOOK_DISABLED, Notification
 from repositories.events.words import WORDS
 from repositories.models import Event
 
@@ -42,19 +42,19 @@ def wording_of(notification: Notification) -> Wording:
 def headline_of(event: Event) -> str:
     """Return a line without line breaks: "alice pushed acme/api:v1"."""
     place = _place_of(event)
-    if event.kind == SWITCHED_OFF:
+    if event.kind == WEBHOOK_DISABLED:
         return _("A webhook of %(place)s was disabled") % {"place": place}
     if event.kind == AccountEvent.ROBOT_EXPIRES:
         return _("The robot %(robot)s expires soon") % {"robot": _robot_of(event)}
     return _("%(who)s pushed %(image)s") % {
-        "who": event.actor_name or _("Somebody"),
+        "who": event.actor_name or _("Someone"),
         "image": f"{place}:{event.detail.get('tag', '')}",
     }
 
 
 def explanation_of(event: Event) -> str:
-    """Return what else there is to know: the digest, or why it was switched off."""
-    if event.kind == SWITCHED_OFF:
+    """Return what else there is to know: the digest, or why it was disabled."""
+    if event.kind == WEBHOOK_DISABLED:
         return _("%(webhook)s: %(reason)s") % {
             "webhook": event.detail.get("name") or event.detail.get("host", ""),
             "reason": event.detail.get("reason", ""),
@@ -70,7 +70,7 @@ def path_of(event: Event) -> str:
     """Return the address of the page where one continues from there."""
     if event.repository is not None:
         page = event.repository.get_absolute_url()
-        if event.kind == SWITCHED_OFF:
+        if event.kind == WEBHOOK_DISABLED:
             return f"{page}/-/webhooks"
         return f"{page}:{event.detail.get('tag', '')}"
     if event.kind == AccountEvent.ROBOT_EXPIRES and event.namespace is not None:

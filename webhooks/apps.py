@@ -17,15 +17,15 @@ class WebhooksConfig(AppConfig):
         from webhooks.delivery.planning import plan_deliveries, tell_of_pulls
         from webhooks.registration import (
             delete_with_namespace,
-            switch_off_of_member,
-            switch_off_of_user,
+            disable_of_member,
+            disable_of_user,
         )
         from webhooks.reports import statuses_of_tags
 
         add_reader(plan_deliveries)
         event_recorded.connect(dispatch_event, dispatch_uid="webhooks")
-        member_leaves.connect(switch_off_of_member, dispatch_uid="webhooks")
-        user_suspended.connect(switch_off_of_user, dispatch_uid="webhooks")
+        member_leaves.connect(disable_of_member, dispatch_uid="webhooks")
+        user_suspended.connect(disable_of_user, dispatch_uid="webhooks")
         namespace_leaves.connect(delete_with_namespace, dispatch_uid="webhooks")
         pulls_counted.connect(tell_of_pulls, dispatch_uid="webhooks")
         statuses_wanted.connect(statuses_of_tags, dispatch_uid="webhooks")

@@ -14,7 +14,7 @@ class WebhookEvent(models.TextChoices):
     CREATED = "webhook.created"
     CHANGED = "webhook.changed"
     DELETED = "webhook.deleted"
-    SWITCHED_OFF = "webhook.switched_off"  # by Berth itself
+    DISABLED = "webhook.disabled"  # by Berth itself
 
 
 def record_webhook_event(

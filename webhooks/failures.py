@@ -11,7 +11,7 @@ class FailureReason(models.TextChoices):
     REFUSED = "refused", "connection refused"
     UNREACHABLE = "unreachable", "the network is unreachable"
     TLS = "tls", "the TLS connection failed"
-    TIMEOUT = "timeout", "the answer took too long"
+    TIMEOUT = "timeout", "the response took too long"
     BROKEN = "broken", "the connection was lost, or the response was not HTTP"
     REDIRECT = "redirect", "the receiver redirected the request"
     STATUS = "status", "the receiver returned an error"
@@ -19,7 +19,7 @@ class FailureReason(models.TextChoices):
     INTERRUPTED = "interrupted", "the worker was stopped before the response arrived"
     SETTINGS = "settings", "the webhook's settings cannot be used"
     PAYLOAD = "payload", "the payload cannot be rendered"
-    SWITCHED_OFF = "switched-off", "the webhook is disabled"
+    DISABLED = "disabled", "the webhook is disabled"
     FAULT = "fault", "an internal error in Berth"
 
 
@@ -38,7 +38,7 @@ WORDS = {
     FailureReason.INTERRUPTED: "Interrupted",
     FailureReason.SETTINGS: "Unusable settings",
     FailureReason.PAYLOAD: "No payload",
-    FailureReason.SWITCHED_OFF: "Disabled",
+    FailureReason.DISABLED: "Disabled",
     FailureReason.FAULT: "Berth error",
 }
 ADVICE = {
@@ -76,6 +76,6 @@ ADVICE = {
     FailureReason.PAYLOAD: (
         "Change the template or the format of the webhook, then redeliver it."
     ),
-    FailureReason.SWITCHED_OFF: "Enable the webhook and redeliver it.",
+    FailureReason.DISABLED: "Enable the webhook and redeliver it.",
     FailureReason.FAULT: "Ask an administrator of this site to check the worker's log.",
 }

@@ -53,7 +53,10 @@ class FormatForm(forms.Form):
             (EventName.RESTORE, _("A deleted tag is restored")),
             (
                 EventName.REPOSITORY,
-                _("A repository is created, renamed, deleted, or changes visibility"),
+                _(
+                    "A repository is created, deleted, restored, renamed, "
+                    "transferred, or changes visibility"
+                ),
             ),
             (EventName.PULL, _("A tag is pulled")),
         ],
@@ -139,7 +142,7 @@ class WebhookForm(FormatForm):
         ),
     )
     tag_glob = forms.CharField(
-        label=_("Tags (optional)"),
+        label=_("Tags"),
         max_length=128,
         required=False,
         help_text=_("Pattern, for example release-*"),

@@ -107,7 +107,7 @@ def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook
     In ``headers``, a value of None keeps the one that is there, unless the URL changes
     its scheme, host or port: what was given for a receiver goes to no other one, and
     what was given for TLS never without it. A webhook
-    that is switched on again begins again: its failures are forgotten. Raises
+    that is enabled again begins again: its failures are forgotten. Raises
     WebhookInvalid.
     """
     with transaction.atomic():
@@ -134,7 +134,7 @@ def change_webhook(*, webhook: Webhook, actor: Actor, **changes: Any) -> Webhook
             _replace_secret(row, changes["secret"])
         if row.is_active and not before["is_active"]:
             row.owner_id = actor.user_id  # who answers for it from now on
-            row.switched_off_reason = ""
+            row.disabled_reason = ""
             row.failing_since, row.failure_count = None, 0
         changed = [name for name in _COLUMNS if getattr(row, name) != before[name]]
         if changed:
@@ -185,14 +185,14 @@ def _delete_with_logs(webhooks: QuerySet[Webhook]) -> None:
         row.delete()
 
 
-def switch_off(*, webhook_id: int, reason: str) -> bool:
+def disable_webhook(*, webhook_id: int, reason: str) -> bool:
     """Stop a webhook for a reason of Berth's own, with an event in the audit log.
 
     What was waiting for it failed, and can be sent again. False if it was off already.
     Runs in the caller's transaction.
     """
     stopped = Webhook.objects.filter(pk=webhook_id, is_active=True).update(
-        is_active=False, switched_off_reason=reason[:300]
+        is_active=False, disabled_reason=reason[:300]
     )
     if not stopped:
         return False
@@ -203,12 +203,12 @@ def switch_off(*, webhook_id: int, reason: str) -> bool:
         webhook=webhook, status=Delivery.Status.WAITING, is_test=False
     ).update(
         status=Delivery.Status.FAILED,
-        problem=FailureReason.SWITCHED_OFF,
+        problem=FailureReason.DISABLED,
         reason=f"the webhook was disabled: {reason}"[:500],
         finished_at=timezone.now(),
     )
     record_webhook_event(
-        kind=WebhookEvent.SWITCHED_OFF,
+        kind=WebhookEvent.DISABLED,
         webhook=webhook,
         actor=ANONYMOUS,
         detail={"reason": reason},
@@ -216,23 +216,23 @@ def switch_off(*, webhook_id: int, reason: str) -> bool:
     return True
 
 
-def switch_off_of_member(*, namespace: Namespace, user: User, **signal: Any) -> None:
+def disable_of_member(*, namespace: Namespace, user: User, **signal: Any) -> None:
     """Stop the webhooks in a namespace that lead where a user who leaves decided."""
     there = Q(namespace=namespace) | Q(repository__namespace=namespace)
     reason = f"{user.username}, who set its URL, no longer has access here"
-    _switch_off_all(Webhook.objects.filter(there, owner=user), reason)
+    _disable_all(Webhook.objects.filter(there, owner=user), reason)
 
 
-def switch_off_of_user(*, user: User, **signal: Any) -> None:
+def disable_of_user(*, user: User, **signal: Any) -> None:
     """Stop the webhooks of a suspended user, wherever they are."""
     reason = f"{user.username}, who set its URL, is suspended"
-    _switch_off_all(Webhook.objects.filter(owner=user), reason)
+    _disable_all(Webhook.objects.filter(owner=user), reason)
 
 
-def _switch_off_all(webhooks: QuerySet[Webhook], reason: str) -> None:
+def _disable_all(webhooks: QuerySet[Webhook], reason: str) -> None:
     ids = webhooks.filter(is_active=True).order_by("pk").values_list("pk", flat=True)
     for webhook_id in list(ids):
-        switch_off(
+        disable_webhook(
             webhook_id=webhook_id,
             reason=f"{reason}; check its URL before you enable it",
         )

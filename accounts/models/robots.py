@@ -12,7 +12,7 @@ NEARLY_OVER = timedelta(days=7)  # before its end there is a reminder
 
 class RobotQuerySet(models.QuerySet["Robot"]):
     def live(self) -> "RobotQuerySet":
-        """Keep those that are switched on, not expired, and whose owner can act."""
+        """Keep those that are enabled, not expired, and whose owner can act."""
         return self.filter(live_robot())
 
     def expiring(self) -> "RobotQuerySet":
@@ -62,7 +62,7 @@ class Robot(models.Model):
 
     @property
     def is_live(self) -> bool:
-        """Return whether it is switched on, not expired, and its owner can act."""
+        """Return whether it is enabled, not expired, and its owner can act."""
         return is_live_robot(self)
 
     @property

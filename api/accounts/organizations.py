@@ -61,7 +61,7 @@ class OrganizationsView(ApiView):
         ):
             raise PermissionDenied("this token does not allow new organizations")
         if not is_live(self.actor):
-            raise PermissionDenied("this account is disabled")
+            raise PermissionDenied("this account is suspended")
         fields = self.read(NewOrganizationSerializer)
         owner = User.objects.get(pk=self.actor.user_id)
         try:
@@ -203,7 +203,7 @@ class MemberView(ApiView):
 
         Teams, roles on its repositories, default permissions, open invitations, uploads
         and watched private repositories go; the webhooks whose URL the person set are
-        switched off, for another administrator to check. It is 204 also for a person
+        disabled, for another administrator to check. It is 204 also for a person
         who has no right there.
         """
         found = find_organization(organization)

@@ -36,7 +36,7 @@ class RobotView(ApiView):
     def patch(
         self, request: Request, robot: str, organization: str | None = None
     ) -> Response:
-        """Change its description and expiry, or switch it off and on."""
+        """Change its description and expiry, or disable and enable it."""
         found = find_robot(robots_owner(organization, self.actor), robot)
         fields = self.read(ChangedRobotSerializer, found, self.shown(found))
         change_robot(robot=found, actor=self.actor, **fields)

@@ -356,7 +356,5 @@ SENTENCES: dict[str, Sentence] = {
     "webhook.created": Sentence(_say_webhook("created the webhook {name}")),
     "webhook.changed": Sentence(_say_webhook("changed the webhook {name}")),
     "webhook.deleted": Sentence(_say_webhook("deleted the webhook {name}")),
-    "webhook.switched_off": Sentence(
-        _say_webhook("disabled the webhook {name}, because it kept failing")
-    ),
+    "webhook.disabled": Sentence(_say_webhook("disabled the webhook {name}")),
 }

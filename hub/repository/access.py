@@ -156,26 +156,26 @@ def _answer(
     who, action = fields["who"].replace("\0", ""), Action(fields["action"])
     if not who:
         return None, holders_of(repository, action, fields["tag"] or None)
-    actor, is_live = _find_actor(who, repository)
+    actor, obstacle = _find_actor(who, repository)
     if actor is None:
         question.add_error(
             "who", _("There is no user or robot named %(name)s here.") % {"name": who}
         )
         return None, None
     decision = decide(actor, action, repository, fields["tag"] or None)
-    if not decision and not is_live:
-        disabled = f"{action}: refused, because {who} is disabled"
-        return Decision(False, lambda: disabled), None
+    if not decision and obstacle:
+        refusal = f"{action}: refused, because {who} {obstacle}"
+        return Decision(False, lambda: refusal), None
     return decision, None
 
 
-def _find_actor(who: str, repository: Repository) -> tuple[Actor | None, bool]:
-    """Return the actor of a login, and whether it is enabled.
+def _find_actor(who: str, repository: Repository) -> tuple[Actor | None, str]:
+    """Return the actor of a login, and why it cannot act at all, if so.
 
     Robots of others and logins that no one has get the same answer.
     """
     if who == "anonymous":
-        return ANONYMOUS, True
+        return ANONYMOUS, ""
     namespace, plus, robot_name = who.partition("+")
     if plus:
         robot = (
@@ -187,8 +187,19 @@ def _find_actor(who: str, repository: Repository) -> tuple[Actor | None, bool]:
             )
             .first()
         )
-        return (
-            (None, False) if robot is None else (actor_of_robot(robot), robot.is_live)
-        )
+        if robot is None:
+            return None, ""
+        return actor_of_robot(robot), _obstacle_of(robot)
     user = User.objects.filter(username=who).first()
-    return (None, False) if user is None else (actor_of(user), user.is_active)
+    if user is None:
+        return None, ""
+    return actor_of(user), "" if user.is_active else "is suspended"
+
+
+def _obstacle_of(robot: Robot) -> str:
+    """Return why a robot cannot act: it is disabled, over, or its owner suspended."""
+    if robot.is_live:
+        return ""
+    if not robot.is_active:
+        return "is disabled"
+    return "has expired" if robot.is_over else "belongs to a suspended user"

@@ -184,11 +184,11 @@ def rights_of(
 ) -> list[Right]:
     """Return what gives the actor rights on the repository, visibility apart.
 
-    Empty for a user, robot or token that was switched off, ended or deleted since the
-    actor was authenticated. With ``holds`` the rows that say so are locked against
-    changes until the caller's transaction ends: a removal of a right waits for
-    it, and then nothing more comes by that right. Teams are locked before members and
-    the user last, as the verbs in accounts do.
+    Empty for a user, robot or token that was suspended, disabled, revoked or deleted,
+    or has expired, since the actor was authenticated. With ``holds`` the rows that say
+    so are locked against changes until the caller's transaction ends: a removal of a
+    right waits for it, and then nothing more comes by that right. Teams are locked
+    before members and the user last, as the verbs in accounts do.
     """
     rows = fetch_rows(*_rights_query(actor, facts, holds=holds))
     if not any(source == "live" for source, *_ in rows):

@@ -82,7 +82,7 @@ def _memberships(
 
 
 def _live_actor(user: User | None, robot: Robot | None) -> Actor | None:
-    """Return the actor of a user or a robot, None if switched off, or neither."""
+    """Return the actor of a user or a robot; None if it cannot act, or is neither."""
     if user is not None and user.is_active:
         return actor_of(user)
     if robot is not None and robot.is_live:

@@ -147,7 +147,7 @@ def test_an_organization_keeps_an_owner(database: None) -> None:
         remove_member(team=owners, user=bob, actor=SYSTEM)
 
 
-def test_whoever_is_switched_off_owns_nothing_for_others(database: None) -> None:
+def test_a_suspended_user_owns_nothing_for_others(database: None) -> None:
     """Else the one who could still sign in might leave."""
     alice, gone = make.user("alice"), make.user("gone")
     acme = make.organization(owner=alice)

@@ -564,7 +564,7 @@ def test_wrong_codes_are_limited_for_all_processes(registry: BerthServer) -> Non
 @pytest.mark.parametrize(
     ("path", "heading"),
     [
-        ("inactive/", "This account is disabled"),
+        ("inactive/", "This account is suspended"),
         ("confirm-email/", "Confirm your address"),
         ("confirm-email/nothing/", "Confirm your email address"),
         ("password/reset/done/", "Check your email"),

@@ -7,7 +7,7 @@ A row says who is let through and what they are answered. The rest is the same f
 routes: what the others are told follows from what the path is about, and a credential
 lets through less than its person, never more:
 
-    session         as a full token; of one who was switched off: as anonymous
+    session         as a full token; of one who was suspended: as anonymous
     full token      the person
     read token      403 wherever the row needs more than read
     other token     for one other repository: 404 in repositories, 403 elsewhere
@@ -30,7 +30,7 @@ PERSONS = (
     "dave",  # a stranger
     "robby",  # a robot that writes
     "former",  # was in the team
-    "disabled",  # was switched off, is still in the team
+    "disabled",  # was suspended, is still in the team
     "administrator",  # of the site
     "anonymous",
 )

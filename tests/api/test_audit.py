@@ -57,13 +57,13 @@ TABLE: list[Row] = [
     ),
     (
         *("PATCH", "/users/{fresh}", {"is_active": False, "display_name": "F"}),
-        [("user.deactivated", {}), ("user.changed", {"changed": ["display_name"]})],
+        [("user.suspended", {}), ("user.changed", {"changed": ["display_name"]})],
     ),
     (
         *("PATCH", "/users/{fresh}", {"is_active": True}),
         [("user.activated", {"user": "{fresh}"})],
     ),
-    ("DELETE", "/users/{fresh}", None, [("user.deactivated", {"user": "{fresh}"})]),
+    ("DELETE", "/users/{fresh}", None, [("user.suspended", {"user": "{fresh}"})]),
     (
         *("POST", "/organizations", {"name": "{guild}"}),
         [("organization.created", {"owner": "{owner}"})],

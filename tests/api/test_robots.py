@@ -124,7 +124,7 @@ def test_a_robot_is_read_by_a_constant_number_of_queries(
     assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize("end", ["owner switched off", "organization deleted"])
+@pytest.mark.parametrize("end", ["owner suspended", "organization deleted"])
 def test_a_robot_ends_with_its_owner_at_every_door(
     http: httpx.Client,
     anonymous: RegistryClient,

@@ -15,7 +15,7 @@ from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
-from webhooks.registration import switch_off
+from webhooks.registration import disable_webhook
 
 CANARY = "<img src=x onerror=\"document.title='broken'\">"
 
@@ -27,7 +27,7 @@ def relay(repository: Repository) -> None:
 
 @pytest.fixture
 def reader(cast: Cast, alice: RegistryClient, public_api: Repository) -> User:
-    """Somebody with a push, a webhook that was switched off and an invitation."""
+    """Somebody with a push, a disabled webhook and an invitation."""
     person = make.user("reader")
     watch(repository=public_api, user=person)
     make.grant(public_api, person, "admin")
@@ -35,7 +35,7 @@ def reader(cast: Cast, alice: RegistryClient, public_api: Repository) -> User:
     hook, _ = make.webhook(
         "https://example.com/", repository=public_api, name=CANARY[:60]
     )
-    switch_off(webhook_id=hook.pk, reason=f"the receiver answered {CANARY}")
+    disable_webhook(webhook_id=hook.pk, reason=f"the receiver answered {CANARY}")
     invite(team=make.team(cast.acme), actor=actor_of(cast.alice), user=person)
     relay(public_api)
     return person

@@ -487,7 +487,7 @@ def test_a_token_is_worth_nothing_when_its_bearer_has_gone(
     assert client.post(upload, token=token).status_code == 401
 
 
-def test_a_robot_that_was_switched_off_is_out_at_once(
+def test_a_disabled_robot_is_out_at_once(
     cast: Cast, anonymous: RegistryClient, private_api: Repository
 ) -> None:
     """AUTH-40, AUTH-11."""

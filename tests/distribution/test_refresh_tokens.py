@@ -125,7 +125,7 @@ def test_it_dies_with_the_access_token(
     assert refresh(client, refresh_token).status_code == 401
 
 
-def switch_off(robot: Robot) -> None:
+def disable(robot: Robot) -> None:
     Robot.objects.filter(pk=robot.pk).update(is_active=False)
 
 
@@ -133,7 +133,7 @@ def replace(robot: Robot) -> None:
     replace_token(robot=robot, actor=SYSTEM)
 
 
-@pytest.mark.parametrize("end", [replace, switch_off, delete])
+@pytest.mark.parametrize("end", [replace, disable, delete])
 def test_it_dies_with_the_robots_token(
     anonymous: RegistryClient, cast: Cast, end: Callable[[Robot], None]
 ) -> None:

@@ -28,7 +28,7 @@ from tests import make
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
-from webhooks.registration import switch_off
+from webhooks.registration import disable_webhook
 
 BACKEND = "django.core.mail.backends."
 
@@ -83,13 +83,13 @@ def test_all_that_waits_comes_in_one_mail(
     assert states(reader) == ["sent", "sent"]
 
 
-def test_a_webhook_that_was_switched_off_is_mailed_with_the_reason(
+def test_a_disabled_webhook_is_mailed_with_the_reason(
     reader: User, public_api: Repository
 ) -> None:
     make.grant(public_api, reader, "admin")
     webhook, _ = make.webhook("https://example.com/a-secret", repository=public_api)
-    switch_off(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
-    event = Event.objects.filter(kind="webhook.switched_off").latest("pk")
+    disable_webhook(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
+    event = Event.objects.filter(kind="webhook.disabled").latest("pk")
     relay_events(event_ids=[event.pk])
     assert send_mails() == 1
     [message] = outbox.outbox

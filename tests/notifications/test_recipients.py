@@ -19,7 +19,7 @@ from tests import make
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
-from webhooks.registration import switch_off
+from webhooks.registration import disable_webhook
 
 Told = Callable[[Event], set[str]]
 
@@ -109,8 +109,10 @@ def test_who_may_change_a_webhook_is_told_that_it_is_off(
     }
     where, people = expected[place]
     webhook, _ = make.webhook("https://example.com/hook", **where)  # type: ignore[arg-type]
-    assert switch_off(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
-    event = Event.objects.filter(kind="webhook.switched_off").latest("pk")
+    assert disable_webhook(
+        webhook_id=webhook.pk, reason="the receiver answered 410 Gone"
+    )
+    event = Event.objects.filter(kind="webhook.disabled").latest("pk")
     assert resolve(path_of(event)).app_name == "webhooks"
     told = tell(event)
     assert {person.username for person in people} <= told
@@ -128,8 +130,8 @@ def test_who_may_not_change_webhooks_any_more_hears_no_more_of_them(
     grant = make.grant(public_api, dan, "admin")
     watch(repository=public_api, user=dan)
     webhook, _ = make.webhook("https://example.com/hook", repository=public_api)
-    switch_off(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
-    off = last_event(public_api, "webhook.switched_off")
+    disable_webhook(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
+    off = last_event(public_api, "webhook.disabled")
     assert dan.username in tell(off) & tell(push(alice, public_api))
     mine = Notification.objects.readable_by
     assert mine(actor_of(dan)).count() == 2

@@ -87,7 +87,7 @@ GRANTS = st.lists(
     where=st.integers(0, 3),
     members=MEMBERS,
     grants=GRANTS,
-    switched_off=st.sets(st.integers(0, 7), max_size=2),
+    suspended=st.sets(st.integers(0, 7), max_size=2),
 )
 def test_it_says_of_everybody_what_decide_says(
     database: None,
@@ -95,7 +95,7 @@ def test_it_says_of_everybody_what_decide_says(
     where: int,
     members: list[tuple[int, bool, int]],
     grants: list[tuple[str, int, Role, str]],
-    switched_off: set[int],
+    suspended: set[int],
 ) -> None:
     population.forget()
     repository = Repository.objects.with_full_name().get(
@@ -122,7 +122,7 @@ def test_it_says_of_everybody_what_decide_says(
             **{kind: subject},
             defaults={"role": role},
         )
-    for which in switched_off:
+    for which in suspended:
         row: Any = [*population.people, *population.robots][which]
         type(row).objects.filter(pk=row.pk).update(is_active=False)
     check_agreement(population, repository)

@@ -125,7 +125,7 @@ def test_reasons_can_be_read(cast: Cast, private_api: Repository) -> None:
 
 
 def test_rights_end_with_what_gave_them(private_api: Repository) -> None:
-    """I15: switched off, revoked and expired are asked again on every request."""
+    """I15: suspended, revoked and expired are asked again on every request."""
     person = make.user("erin")
     make.grant(private_api, person, "write")
     token, _ = issue_access_token(user=person, name="ci", actions="write", actor=SYSTEM)

@@ -140,7 +140,7 @@ def test_a_user_there(browser: Browser) -> None:
         )
     ]
     off = browser.change(f"{path}/change/", is_active=None)
-    assert off == [("user.deactivated", {"user": name})]
+    assert off == [("user.suspended", {"user": name})]
     assert browser.change(f"{path}/change/", is_active="on") == [
         ("user.activated", {"user": name})
     ]
@@ -158,7 +158,7 @@ def test_the_only_owner_is_suspended_there_too(browser: Browser) -> None:
     acme = make.organization(owner=owner)
     path = f"/-/admin/accounts/user/{owner.pk}/change/"
     left = {"user": owner.username, "without_owner": [acme.namespace.name]}
-    assert browser.change(path, is_active=None) == [("user.deactivated", left)]
+    assert browser.change(path, is_active=None) == [("user.suspended", left)]
     assert not User.objects.get(pk=owner.pk).is_active
 
 

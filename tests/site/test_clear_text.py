@@ -161,7 +161,7 @@ COPIED_COLUMNS = {
     "webhooks.Webhook.sealed_url",
     "webhooks.Webhook.sealed_secret",
     "webhooks.Webhook.sealed_headers",
-    "webhooks.Webhook.switched_off_reason",
+    "webhooks.Webhook.disabled_reason",
     "webhooks.Webhook.created_by",
 }
 

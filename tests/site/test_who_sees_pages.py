@@ -53,7 +53,7 @@ MEMBERS: Answers = (200, 200, 403, 403, 403, SIGN_IN, 403, SIGN_IN)
 INVITED: Answers = (404, 404, 404, 404, 400, SIGN_IN, 404, SIGN_IN)
 
 # Page -> GET and POST (an empty form) for owner, member, reader, former member,
-# stranger, somebody switched off, the site's administrator and nobody, in this order;
+# stranger, somebody suspended, the site's administrator and nobody, in this order;
 # what is not named answers 405. Rows that end what others need stand last.
 TABLE: dict[str, dict[str, Answers]] = {
     "home": {"GET": everybody(200), "POST": everybody(200)},

@@ -42,7 +42,7 @@ from webhooks.delivery.redelivery import (
     redeliver_failed_since,
     send_test,
 )
-from webhooks.delivery.retry import LADDER_SECONDS, TRIES_MAX
+from webhooks.delivery.retry import RETRY_SCHEDULE_SECONDS, TRIES_MAX
 from webhooks.delivery.scheduler import Scheduler
 from webhooks.delivery.sweep import expire_deliveries, sweep_deliveries
 from webhooks.failures import FailureReason
@@ -350,11 +350,11 @@ def test_a_failure_is_tried_again_up_the_ladder_and_then_given_up(
 ) -> None:
     """H2: ten tries within a day, the same id and the same bytes each time."""
     delivery = failing(receiver, private_api, "status/503")
-    for rung in LADDER_SECONDS:
+    for longest in RETRY_SCHEDULE_SECONDS:
         before = timezone.now()
         assert attempted(delivery).status == Delivery.Status.WAITING
         wait = (delivery.due_at - before).total_seconds()
-        assert rung * 0.8 <= wait <= rung + 5
+        assert longest * 0.8 <= wait <= longest + 5
         deliver(delivery_id=delivery.pk)  # not due: nothing happens
         make_due(delivery)
     assert attempted(delivery).status == Delivery.Status.FAILED
@@ -397,10 +397,10 @@ def test_gone_ends_the_webhook(private_api: Repository, receiver: Receiver) -> N
     assert attempted(delivery).status == Delivery.Status.FAILED
     hook.refresh_from_db()
     assert not hook.is_active
-    assert "410" in hook.switched_off_reason
-    assert attempted(second).problem == FailureReason.SWITCHED_OFF
+    assert "410" in hook.disabled_reason
+    assert attempted(second).problem == FailureReason.DISABLED
     assert len(receiver.received) == 1
-    event = Event.objects.get(repository=private_api, kind="webhook.switched_off")
+    event = Event.objects.get(repository=private_api, kind="webhook.disabled")
     assert event.detail["webhook"] == hook.pk
 
 
@@ -420,16 +420,16 @@ def test_days_of_nothing_but_failures_switch_a_webhook_off_and_no_other(
         assert attempted(delivery).status == Delivery.Status.FAILED
         hook.refresh_from_db()
     assert not hook.is_active
-    assert "3 days" in hook.switched_off_reason
+    assert "3 days" in hook.disabled_reason
     healthy.refresh_from_db()
     assert healthy.is_active
     assert Event.objects.filter(
-        repository=private_api, kind="webhook.switched_off"
+        repository=private_api, kind="webhook.disabled"
     ).exists()
     with pytest.raises(WebhookIsOff):
         redeliver(delivery=Delivery.objects.get(pk=delivery.pk))
     resumed = change_webhook(webhook=hook, actor=ANONYMOUS, is_active=True)
-    assert (resumed.failure_count, resumed.switched_off_reason) == (0, "")
+    assert (resumed.failure_count, resumed.disabled_reason) == (0, "")
 
 
 def test_one_failure_after_quiet_days_does_not_switch_it_off(
@@ -635,7 +635,7 @@ def test_a_fault_of_our_own_is_recorded_and_tried_again_by_the_ladder(
     delivery = attempted(failing(receiver, private_api, "ok/hidden-path"))
     assert (delivery.status, delivery.problem) == ("waiting", FailureReason.FAULT)
     wait = (delivery.due_at - timezone.now()).total_seconds()
-    assert LADDER_SECONDS[0] * 0.8 - 5 <= wait <= LADDER_SECONDS[0]
+    assert RETRY_SCHEDULE_SECONDS[0] * 0.8 - 5 <= wait <= RETRY_SCHEDULE_SECONDS[0]
     [attempt] = delivery.attempts.all()
     assert attempt.problem == FailureReason.FAULT
     assert "the worker's log" in attempt.reason

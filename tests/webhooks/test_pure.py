@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from webhooks.delivery.retry import (
-    LADDER_SECONDS,
+    RETRY_SCHEDULE_SECONDS,
     TRIES_MAX,
     parse_retry_after,
     wait_seconds,
@@ -70,10 +70,10 @@ def test_a_network_can_be_allowed(address: str, network: str, expected: bool) ->
 
 def test_ten_tries_fit_into_a_day_and_each_waits_longer() -> None:
     assert TRIES_MAX == 10
-    assert sum(LADDER_SECONDS) < 24 * 3600
+    assert sum(RETRY_SCHEDULE_SECONDS) < 24 * 3600
     waits = [wait_seconds(tries, chance=1) for tries in range(1, TRIES_MAX)]
-    assert waits == list(LADDER_SECONDS)
-    assert sorted(set(LADDER_SECONDS)) == list(LADDER_SECONDS)
+    assert waits == list(RETRY_SCHEDULE_SECONDS)
+    assert sorted(set(RETRY_SCHEDULE_SECONDS)) == list(RETRY_SCHEDULE_SECONDS)
     assert wait_seconds(TRIES_MAX) is None
 
 
@@ -82,7 +82,11 @@ def test_ten_tries_fit_into_a_day_and_each_waits_longer() -> None:
 def test_a_wait_is_a_little_shorter_than_its_rung(tries: int, chance: float) -> None:
     wait = wait_seconds(tries, chance=chance)
     assert wait is not None
-    assert LADDER_SECONDS[tries - 1] * 0.8 <= wait <= LADDER_SECONDS[tries - 1]
+    assert (
+        RETRY_SCHEDULE_SECONDS[tries - 1] * 0.8
+        <= wait
+        <= RETRY_SCHEDULE_SECONDS[tries - 1]
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class WebhookSerializer(serializers.ModelSerializer[Webhook]):
             "tags",
             "headers",
             "active",
-            "switched_off_reason",
+            "disabled_reason",
             "failing_since",
             "succeeded_at",
             "created_by",

@@ -40,7 +40,7 @@ from webhooks.formats import CUSTOM
 from webhooks.http import client
 from webhooks.http.client import Outcome
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.registration import switch_off
+from webhooks.registration import disable_webhook
 from webhooks.rendering import PayloadInvalid, render_delivery
 from webhooks.sealing import SealBroken
 from webhooks.signing import signature_headers
@@ -50,8 +50,8 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)  # an attempt takes ten at most
 DELIVER_SECONDS = 60.0
 INTERRUPTIONS_MAX = 3  # beyond the ladder, for a delivery that kills its workers
-SWITCH_OFF_AFTER = timedelta(days=3)  # of nothing but failures
-SWITCH_OFF_FAILURES = 10  # and not for one bad day of a quiet repository
+DISABLE_AFTER = timedelta(days=3)  # of nothing but failures
+DISABLE_AFTER_FAILURES = 10  # and not for one bad day of a quiet repository
 SUCCESS_INTERVAL = timedelta(minutes=1)  # a busy webhook's row is not written each time
 HIDDEN = "(hidden)"
 HIDDEN_MIN_LENGTH = 6  # what is shorter is no secret, and is in many texts
@@ -213,7 +213,7 @@ def _attempt(claim: _Claim, slot: Slot) -> Outcome:
     delivery, webhook = claim.delivery, claim.delivery.webhook
     if not webhook.is_active and not delivery.is_test:
         reason = "the webhook was disabled while this delivery was queued"
-        return Outcome(problem=FailureReason.SWITCHED_OFF, reason=reason)
+        return Outcome(problem=FailureReason.DISABLED, reason=reason)
     if delivery.try_count > TRIES_MAX + INTERRUPTIONS_MAX:
         reason = "the worker was stopped during every attempt"
         return Outcome(problem=FailureReason.INTERRUPTED, reason=reason)
@@ -312,7 +312,7 @@ def _finish(claim: _Claim, outcome: Outcome) -> None:
         wait = None
         if not delivery.is_test and outcome.problem not in {
             FailureReason.GONE,
-            FailureReason.SWITCHED_OFF,
+            FailureReason.DISABLED,
             FailureReason.PAYLOAD,
         }:
             wait = wait_seconds(delivery.try_count, outcome.retry_after_seconds)
@@ -354,7 +354,7 @@ def _note_success(webhook: Webhook, now: datetime) -> None:
 
 
 def _note_failure(webhook: Webhook, outcome: Outcome, now: datetime) -> None:
-    if outcome.problem == FailureReason.SWITCHED_OFF:
+    if outcome.problem == FailureReason.DISABLED:
         return
     rows = Webhook.objects.filter(pk=webhook.pk)
     rows.update(
@@ -362,15 +362,15 @@ def _note_failure(webhook: Webhook, outcome: Outcome, now: datetime) -> None:
         failure_count=F("failure_count") + 1,
     )
     if outcome.problem == FailureReason.GONE:
-        switch_off(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
+        disable_webhook(webhook_id=webhook.pk, reason="the receiver answered 410 Gone")
         return
     is_hopeless = rows.filter(
-        failing_since__lte=now - SWITCH_OFF_AFTER,
-        failure_count__gte=SWITCH_OFF_FAILURES,
+        failing_since__lte=now - DISABLE_AFTER,
+        failure_count__gte=DISABLE_AFTER_FAILURES,
     ).exists()
     if is_hopeless:
-        switch_off(
+        disable_webhook(
             webhook_id=webhook.pk,
-            reason=f"nothing arrived for {SWITCH_OFF_AFTER.days} days; last failure: "
+            reason=f"nothing arrived for {DISABLE_AFTER.days} days; last failure: "
             f"{outcome.reason}",
         )

@@ -17,7 +17,7 @@ from webhooks.rendering import PayloadInvalid, render_payload, sample_message
 
 
 class WebhookIsOff(Exception):
-    """Nothing is sent again to a webhook that is switched off."""
+    """Nothing is sent again to a disabled webhook."""
 
     def __init__(self) -> None:
         super().__init__("the webhook is disabled; enable it first")
@@ -27,7 +27,7 @@ def send_test(*, webhook: Webhook) -> Delivery:
     """Send the webhook's last message again, once, marked as a test.
 
     Returns the delivery at once; what is wrong is in it a moment later, in words.
-    Works with a webhook that is switched off, too.
+    Works with a disabled webhook, too.
     """
     message = sample_message(webhook)
     now = timezone.now()

@@ -19,8 +19,8 @@ import random
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-LADDER_SECONDS = (10, 60, 300, 900, 3600, 7200, 14_400, 21_600, 36_000)
-TRIES_MAX = len(LADDER_SECONDS) + 1
+RETRY_SCHEDULE_SECONDS = (10, 60, 300, 900, 3600, 7200, 14_400, 21_600, 36_000)
+TRIES_MAX = len(RETRY_SCHEDULE_SECONDS) + 1
 JITTER_LEAST = 0.8
 RETRY_AFTER_MAX_SECONDS = 3600  # a receiver may ask for an hour, not for a week
 
@@ -36,7 +36,7 @@ def wait_seconds(
     if tries >= TRIES_MAX:
         return None
     lot = random.random() if chance is None else chance  # noqa: S311  # no secret
-    wait = LADDER_SECONDS[tries - 1] * (JITTER_LEAST + (1 - JITTER_LEAST) * lot)
+    wait = RETRY_SCHEDULE_SECONDS[tries - 1] * (JITTER_LEAST + (1 - JITTER_LEAST) * lot)
     asked = min(retry_after_seconds or 0, RETRY_AFTER_MAX_SECONDS)
     return max(wait, asked)
 

@@ -10,13 +10,13 @@ from django.utils import timezone
 from database.locking import retry_deadlocks
 from webhooks.delivery import attempts
 from webhooks.delivery.dispatch import publish_deliveries
-from webhooks.delivery.retry import LADDER_SECONDS
+from webhooks.delivery.retry import RETRY_SCHEDULE_SECONDS
 from webhooks.delivery.scheduler import REMEMBERED_MAX
 from webhooks.models import Delivery
 from webhooks.reports import expire_reports
 
 DISPATCH_AGAIN = timedelta(seconds=15)  # a message that no one heeded is sent once more
-WAIT_MAX = timedelta(seconds=max(LADDER_SECONDS))
+WAIT_MAX = timedelta(seconds=max(RETRY_SCHEDULE_SECONDS))
 CLOCK_SLACK = timedelta(minutes=1)  # between the clocks of two machines
 SWEEP_MAX = 500
 WAITING_MAX = 5000  # webhooks that a statement can name

@@ -72,16 +72,16 @@ class Webhook(models.Model):
     )
     options = models.JSONField(default=dict, blank=True)  # of the format
     is_active = models.BooleanField(default=True)
-    # The row of the log that says that it was made, or switched on again: what comes
+    # The row of the log that says that it was made, or enabled again: what comes
     # after it is told. A number, since the log may be thinned out.
     after_event = models.BigIntegerField(default=0)
     # Why Berth itself stopped it; empty when people did, or no one.
-    switched_off_reason = models.CharField(max_length=300, blank=True)
+    disabled_reason = models.CharField(max_length=300, blank=True)
     failing_since = models.DateTimeField(null=True, blank=True)
     failure_count = models.PositiveIntegerField(default=0)  # since the last success
     succeeded_at = models.DateTimeField(null=True, blank=True)
     created_by = models.CharField(max_length=100, blank=True)
-    # Who decided last where it leads: it is switched off when they lose their rights.
+    # Who decided last where it leads: it is disabled when they lose their rights.
     owner = models.ForeignKey(
         "accounts.User",
         on_delete=models.SET_NULL,

@@ -44,7 +44,7 @@ class Badge:
 
 def badge_of_webhook(webhook: Webhook, newest: Delivery | None) -> Badge:
     """Return the state of a webhook, by its own columns and its newest delivery."""
-    if not webhook.is_active and webhook.switched_off_reason:
+    if not webhook.is_active and webhook.disabled_reason:
         return Badge(_("Disabled"), "danger", "circle-x")
     if not webhook.is_active:
         return Badge(_("Paused"), "", "circle-pause")

@@ -137,7 +137,7 @@ def set_active(
     namespace: str | None = None,
     name: str | None = None,
 ) -> HttpResponse:
-    """Switch a webhook on, or pause it."""
+    """Enable a webhook, or pause it."""
     actor = actor_of_page(request)
     place = place_of_page(actor, namespace, name)
     webhook = find_webhook(place, int(webhook_id))

@@ -105,7 +105,7 @@ def test_an_answer_names_what_one_has_and_what_is_missing(
             f"write on {name} for tags like 'dev-*'; grant needs",
         ),
         (robot, "pull", "", f"has no role on {name}; pull needs read"),
-        (gone, "push", "", f"{gone.username} is disabled"),
+        (gone, "push", "", f"{gone.username} is suspended"),
         ("nobody-x", "push", "", "There is no user or robot named nobody-x here."),
         ("other+robot", "pull", "", "no user or robot named other+robot here."),
         ("<b>", "push", "", "no user or robot named <b> here."),
