@@ -64,6 +64,8 @@ def _prepare_environment() -> None:
             del os.environ[name]  # a developer's own registry is not to be touched
     for name in ("DATABASE_URL", "REDIS_URL", "EMAIL_URL"):
         os.environ.pop(name, None)
+    # Else each of the hundreds of processes that tests start compiles Berth again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["DJANGO_SETTINGS_MODULE"] = "registry_site.settings"
     os.environ["BERTH_DATA"] = str(data_folder)
     os.environ["BERTH_SECRET_KEY"] = secrets.token_urlsafe(50)
