@@ -1,3 +1,5 @@
+import gc
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,6 @@ class RegistrySiteConfig(AppConfig):
     def ready(self) -> None:
         # They register themselves, which takes models.
         from registry_site import checks, heartbeats, task_deadlines, task_health  # noqa: F401
+
+        gc.freeze()  # what is loaded stays, so that no garbage is looked for in it
+        gc.enable()  # manage.py has disabled it for the start
