@@ -12,9 +12,11 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from registry_site.private_files import keep_new_files_private
 
-if Path(sys.argv[0]).name == "celery":  # the worker or the scheduler
+if Path(sys.argv[0]).name == "celery":  # Celery's own command, without manage.py
     keep_new_files_private()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
+# Django's checks load every view; `manage.py serve` runs them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 # Messages are JSON, so that root as the worker's user is no more than root as Berth's.
 warnings.simplefilter("ignore", SecurityWarning)

@@ -297,7 +297,7 @@ class Process:
     def start(self) -> None:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(Path(sys.executable).parent / "celery"), *self.arguments],
+                [sys.executable, *self.arguments],
                 cwd=PROJECT_FOLDER,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

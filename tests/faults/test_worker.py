@@ -1,17 +1,13 @@
 """The worker does its work over the embedded broker, a folder (I7)."""
 
-import os
-import subprocess
-import sys
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 from django.utils import timezone
 
 from tests.faults.conftest import ADMIN, MakeServer, admin_of
-from tests.servers import PROJECT_FOLDER, BerthServer
+from tests.servers import BerthServer, Process
 
 TIMEOUT_SECONDS = 60
 
@@ -40,27 +36,12 @@ def test_a_task_is_carried_out_by_a_worker_started_later(
             "from distribution.tasks import expire_uploads; expire_uploads.delay()",
         )
         assert client.get(location).status_code == 204
-        worker = start_worker(server)
-        try:
+        with Process(server, "worker") as worker:
             deadline = time.monotonic() + TIMEOUT_SECONDS
             while client.get(location).status_code != 404:
-                assert worker.poll() is None, "the worker ended"
+                assert worker.is_running(), "the worker ended"
                 assert time.monotonic() < deadline, "the worker did nothing"
                 time.sleep(0.2)
-        finally:
-            worker.terminate()
-            assert worker.wait(TIMEOUT_SECONDS) == 0
-
-
-def start_worker(server: BerthServer) -> subprocess.Popen[bytes]:
-    """Start the worker with the Procfile's own options."""
-    procfile = (PROJECT_FOLDER / "Procfile").read_text()
-    [line] = [line for line in procfile.splitlines() if line.startswith("worker:")]
-    _, *arguments = line.partition(":")[2].split()
-    return subprocess.Popen(
-        [str(Path(sys.executable).parent / "celery"), *arguments],
-        cwd=PROJECT_FOLDER,
-        env={**os.environ, **server.environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+            assert worker.process is not None
+            worker.process.terminate()
+            assert worker.process.wait(TIMEOUT_SECONDS) == 0

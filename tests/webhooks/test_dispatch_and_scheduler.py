@@ -2,7 +2,6 @@
 
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -569,13 +568,3 @@ def test_a_task_carries_what_waited_but_not_for_ever(
     attempts.deliver(delivery_id=1)
     assert handed_on == [2]
     assert scheduler.acquire(100, hook(1)), "its place was given back"
-
-
-def test_the_procfile_has_as_many_threads_as_the_lanes() -> None:
-    line = next(
-        line
-        for line in Path("Procfile").read_text().splitlines()
-        if line.startswith("worker:")
-    )
-    assert f"-c {THREADS} " in line
-    assert "-Q deliveries,statistics,upkeep " in line

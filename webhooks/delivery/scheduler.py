@@ -35,7 +35,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-THREADS = 160  # the worker's -c in the Procfile; they are made when needed
+THREADS = 160  # of a worker; they are made when needed
 SLOTS_MAX = 152  # the others relay events and sweep
 QUICK_SECONDS = 2.0
 CHEAP_SECONDS = 0.05  # of the processor; a usual payload takes a tenth of it

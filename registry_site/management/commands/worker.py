@@ -1,0 +1,28 @@
+"""Run the worker: what Berth does outside of requests."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from registry_site.celery import app
+from webhooks.delivery.scheduler import THREADS
+
+
+class Command(BaseCommand):
+    help = "Deliver webhooks and mail, collect garbage, count pulls."
+    requires_system_checks: list[str] = []  # they load every view
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        worker = app.Worker(
+            pool_cls="threads",
+            concurrency=THREADS,
+            # Workers need not know of each other: their heartbeats are in the database.
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="WARNING",
+            quiet=True,
+        )
+        worker.start()
+        sys.exit(worker.exitcode)
