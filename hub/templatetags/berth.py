@@ -12,6 +12,8 @@
 {{ decision.reason|emphasise }}         the *names* in a reason, in bold
 {% asset "berth.css" %}                 the address of a joined file
 {% serial %}                            a hidden field: this form, not one like it
+{% error_prefix form %}                 "Error: " in a title, if the form has errors
+{% table_head _("Tag") _("Size") %}     the heads of a table's columns
 {% query page=3 %}                      the page's query with these words changed
 {% page_query 3 "teams" %}              the same, where the word itself is a variable
 """
@@ -126,6 +128,23 @@ def day(at: datetime) -> SafeString:
         _exact_time(at),
         date_format(at, "j M Y"),
     )
+
+
+@register.simple_tag
+def error_prefix(*forms: Any) -> str:
+    """Return how a page's title begins when one of its forms has errors."""
+    has_errors = any(getattr(form, "errors", None) for form in forms)
+    return gettext("Error:") + " " if has_errors else ""
+
+
+@register.inclusion_tag("components/table_head.html")
+def table_head(
+    *labels: str, numbers: int = 0, has_actions: bool = False
+) -> dict[str, Any]:
+    """Write the heads of columns; the last ``numbers`` of them are of numbers."""
+    first_number = len(labels) - numbers
+    columns = [(label, place >= first_number) for place, label in enumerate(labels)]
+    return {"columns": columns, "has_actions": has_actions}
 
 
 def _machine_time(at: datetime) -> str:

@@ -8,6 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.servers import PROJECT_FOLDER
+from tools.floor_plan import (
+    BIGGEST_SHARE,
+    Room,
+    find_circles,
+    imports_of,
+    measure_rooms,
+    modules_of,
+    write_table,
+)
 
 DOMAIN = {"database", "accounts", "repositories", "search"}
 # A room, and the others that it may import, those inside functions too.
@@ -65,21 +74,6 @@ def files_of(room: str) -> Iterator[Path]:
     yield from sorted((PROJECT_FOLDER / room).rglob("*.py"))
 
 
-def modules_of(path: Path) -> Iterator[str]:
-    """Yield every module that a file imports, and what it takes from one."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
-
-
-def imports_of(path: Path) -> set[str]:
-    """Return the first part of every module that a file imports."""
-    return {module.partition(".")[0] for module in modules_of(path)}
-
-
 def is_page(module: str) -> bool:
     """Tell whether a module is a view or a form, or what only those stand on."""
     room, *parts = module.split(".")
@@ -104,6 +98,23 @@ def test_a_room_imports_only_those_below_it(room: str) -> None:
         if other in FLOOR_PLAN and other not in FLOOR_PLAN[room] | {room}
     }
     assert not wrong
+
+
+def test_rooms_form_no_circle_and_none_is_too_large() -> None:
+    """What tools/floor_plan.py prints; the largest room is under 18 % of the lines."""
+    rooms = measure_rooms(PROJECT_FOLDER)
+    assert {room.name for room in rooms} == FLOOR_PLAN.keys()
+    assert find_circles(rooms) == []
+    assert rooms[0].lines_count < BIGGEST_SHARE * sum(
+        room.lines_count for room in rooms
+    )
+    assert any("0 circles" in line for line in write_table(rooms))
+
+
+def test_a_circle_is_found_also_by_way_of_others() -> None:
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()}
+    rooms = [Room(name, 1, frozenset(others)) for name, others in arrows.items()]
+    assert find_circles(rooms) == [{"a", "b", "c"}]
 
 
 def test_every_package_of_the_product_is_on_the_plan() -> None:
