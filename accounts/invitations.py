@@ -6,6 +6,7 @@ belongs to a user: the row, the answer and the mail are the same.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -17,12 +18,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.authentication import actor_of
 from accounts.events import AccountEvent
-from accounts.membership_decisions import (
-    is_overtaken,
-    lock_members,
-    may_still_invite,
-    record_invitation,
-)
+from accounts.membership_decisions import lock_members, record_invitation
 from accounts.memberships import add_member
 from accounts.models import Invitation, Team, User
 from accounts.models.fields import validate_line
@@ -71,7 +67,7 @@ def invite(
     try:
         with transaction.atomic():
             hold_maker(actor)
-            Invitation.objects.expired().filter(team=team, **to_whom).delete()
+            _clear_way(team, to_whom)
             invitation = Invitation.objects.create(
                 team=team,
                 user=user,
@@ -102,6 +98,11 @@ def find_by_secret(secret: str) -> Invitation | None:
     )
 
 
+def is_open_to(invitation: Invitation, user: User) -> bool:
+    """Return whether a user who has the link of an invitation can answer it now."""
+    return Invitation.objects.open_to(user).filter(pk=invitation.pk).exists()
+
+
 def withdraw(*, invitation: Invitation, actor: Actor) -> None:
     """Take an invitation back; InvitationOver if it was answered in the meantime."""
     with transaction.atomic():
@@ -114,26 +115,21 @@ def accept(*, invitation: Invitation, user: User, actor: Actor | None = None) ->
 
     The caller has made sure that an invitation to an address is the user's: by its
     secret, or by Invitation.objects.to(user). Of two answers at once one counts, since
-    taking the row is what decides. An invitation that a later decision has overtaken
-    is over (accounts/membership_decisions.py).
+    taking the row is what decides.
     """
-    _check_answer(invitation, user)
     actor = actor or actor_of(user)
     with transaction.atomic():
         lock_members(invitation.team.organization_id)
-        if is_overtaken(invitation, user) or not may_still_invite(invitation):
-            raise InvitationOver("what was decided since counts")
-        _take(invitation)
+        _take(invitation, user)
         add_member(team=invitation.team, user=user, actor=actor)
         record_invitation(AccountEvent.INVITATION_ACCEPTED, invitation, actor)
 
 
 def decline(*, invitation: Invitation, user: User, actor: Actor | None = None) -> None:
     """Turn an invitation down; else InvitationOver. It may be sent again."""
-    _check_answer(invitation, user)
     actor = actor or actor_of(user)
     with transaction.atomic():
-        _take(invitation)
+        _take(invitation, user)
         record_invitation(AccountEvent.INVITATION_DECLINED, invitation, actor)
 
 
@@ -142,15 +138,16 @@ def forget_invitations() -> None:
     Invitation.objects.expired().delete()
 
 
-def _check_answer(invitation: Invitation, user: User) -> None:
-    is_others = invitation.user_id is not None and invitation.user_id != user.pk
-    if is_others or not user.is_active:
-        raise InvitationOver("this invitation is for another account")
-    if invitation.expires_at <= timezone.now():
-        raise InvitationOver("this invitation has expired")
+def _clear_way(team: Team, to_whom: dict[str, Any]) -> None:
+    """Delete an invitation that no longer stands, for a new one to the same person."""
+    there = Invitation.objects.filter(team=team, **to_whom)
+    there.exclude(pk__in=there.standing()).delete()
 
 
-def _take(invitation: Invitation) -> None:
+def _take(invitation: Invitation, user: User | None = None) -> None:
+    """Delete the row, for a user only if they can answer it; else InvitationOver."""
+    if user is not None and not is_open_to(invitation, user):
+        raise InvitationOver("this invitation is over, or is for another account")
     deleted, _ = Invitation.objects.filter(pk=invitation.pk).delete()
     if not deleted:
         raise InvitationOver("this invitation was answered or withdrawn already")

@@ -2,9 +2,10 @@
 
 When someone joins or leaves a team, is removed or suspended, what was decided last
 counts: every open invitation of that organization to the person is withdrawn, by name
-and by each of their addresses, and so is every one that they made and could not make
-any more. A link that went to an address that is not known as theirs gives nothing to
-them either, since it is older than the decision (is_overtaken).
+and by each of their addresses. So are those whose inviter, a user or a robot, no longer
+administers the organization. A link that went to an address that is not known as theirs
+gives nothing to them either, since it is older than the decision
+(accounts/models/invitations.py).
 """
 
 from collections.abc import Iterable
@@ -16,16 +17,15 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from accounts.actors import Actor
-from accounts.authentication import actor_of
 from accounts.events import AccountEvent, record_account_event
 from accounts.models import (
     AccessToken,
     Invitation,
     MembershipDecision,
     Organization,
+    Robot,
     User,
 )
-from accounts.namespace_rights import may_administer
 from accounts.tokens import token_revoked
 
 
@@ -47,34 +47,29 @@ def note_decision(
         organization=organization,
         defaults={"decided_at": timezone.now()},
     )
-    open_there = Invitation.objects.alias(address=Lower("email"))
-    if organization is not None:
-        open_there = open_there.filter(team__organization=organization)
     to_user = Q(user=user) | Q(address__in=addresses_of(user))
-    if organization is None or not may_administer(
-        actor_of(user), organization.namespace
-    ):
-        to_user |= Q(inviter=user)
-    withdraw_all(open_there.filter(to_user).with_team(), actor=actor)
+    ended = Invitation.objects.alias(address=Lower("email"))
+    if organization is None:
+        ended = ended.filter(to_user | Q(inviter=user))
+    else:
+        ended = ended.filter(to_user, team__organization=organization)
+        withdraw_without_inviter(organization, actor=actor)
+    withdraw_all(ended.with_team(), actor=actor)
 
 
-def is_overtaken(invitation: Invitation, user: User) -> bool:
-    """Return whether the user's teams were decided on after the invitation was made."""
-    return MembershipDecision.objects.filter(
-        Q(organization=invitation.team.organization_id) | Q(organization=None),
-        user=user,
-        decided_at__gte=invitation.created_at,
-    ).exists()
+def withdraw_without_inviter(organization: Organization, *, actor: Actor) -> None:
+    """Withdraw what was sent by those who no longer administer the organization.
+
+    In the caller's transaction, which took a member, a team or its standing away.
+    """
+    there = Invitation.objects.filter(team__organization=organization)
+    withdraw_all(there.without_inviter().with_team(), actor=actor)
 
 
-def may_still_invite(invitation: Invitation) -> bool:
-    """Return whether the inviter could still make the invitation."""
-    robot, user = invitation.inviting_robot, invitation.inviter
-    if robot is not None:
-        return robot.is_live
-    if user is None:
-        return True  # an administrator of the site, or a command
-    return bool(may_administer(actor_of(user), invitation.team.organization.namespace))
+def withdraw_sent_by(robot: Robot, *, actor: Actor) -> None:
+    """Withdraw what a robot sent whose token ends, in the caller's transaction."""
+    sent = Invitation.objects.filter(inviting_robot=robot)
+    withdraw_all(sent.with_team(), actor=actor)
 
 
 def addresses_of(user: User) -> set[str]:

@@ -5,7 +5,11 @@ from django.dispatch import Signal
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent, record_account_event
-from accounts.membership_decisions import lock_members, note_decision
+from accounts.membership_decisions import (
+    lock_members,
+    note_decision,
+    withdraw_without_inviter,
+)
 from accounts.models import (
     AccessTokenLimit,
     Membership,
@@ -100,6 +104,8 @@ def remove_from_organization(
 def _note(team: Team, user: User | None, actor: Actor) -> None:
     if user is not None:
         note_decision(user=user, organization=team.organization, actor=actor)
+    else:  # a robot gets no invitations, and what it sent may end
+        withdraw_without_inviter(team.organization, actor=actor)
 
 
 def _record(

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM, Actor
 from accounts.events import AccountEvent, record_account_event
+from accounts.membership_decisions import withdraw_sent_by
 from accounts.models import Namespace, Robot
 from accounts.names import validate_component
 from accounts.rates import take
@@ -56,7 +57,7 @@ def create_robot(
 
 
 def replace_token(*, robot: Robot, actor: Actor) -> str:
-    """Give the robot a new token and end the old one at once.
+    """Give the robot a new token and end the old one at once, and what it invited to.
 
     If the token in use makes it, the robot expires no later than that one.
     """
@@ -67,6 +68,7 @@ def replace_token(*, robot: Robot, actor: Actor) -> str:
     with transaction.atomic():
         hold_maker(actor)
         robot.save(update_fields=["token_hash", "token_made_with"])
+        withdraw_sent_by(robot, actor=actor)
         _record(AccountEvent.ROBOT_TOKEN_REPLACED, robot, actor)
         ends_at = actor.expires_at
         if ends_at and (robot.expires_at is None or robot.expires_at > ends_at):
@@ -95,11 +97,15 @@ def change_robot(*, robot: Robot, actor: Actor, **fields: Any) -> None:
 
 
 def delete_robot(*, robot: Robot, actor: Actor) -> None:
-    """Delete a robot with its grants; its token opens nothing from now on."""
+    """Delete a robot with its grants and what it invited to.
+
+    Its token opens nothing from now on.
+    """
     with transaction.atomic():
         locked = Robot.objects.select_for_update().filter(pk=robot.pk).first()
         if locked is None:
             return
+        withdraw_sent_by(locked, actor=actor)
         _record(AccountEvent.ROBOT_DELETED, locked, actor)
         locked.delete()
 

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent, record_account_event
+from accounts.membership_decisions import lock_members, withdraw_without_inviter
 from accounts.models import Team
 from accounts.models.teams import OWNERS_TEAM
 from accounts.rates import take
@@ -30,6 +31,7 @@ def create_team(*, team: Team, actor: Actor) -> None:
 def change_team(*, team: Team, actor: Actor, **fields: Any) -> None:
     """Change name, description or standing.
 
+    What members invited to who no longer administer the organization is withdrawn.
     Raises OwnersTeamStays, and IntegrityError when another team has the name.
     """
     changes = changes_of(team, fields)
@@ -39,7 +41,9 @@ def change_team(*, team: Team, actor: Actor, **fields: Any) -> None:
         raise OwnersTeamStays
     before = {name: getattr(team, name) for name in changes}
     with transaction.atomic():
+        lock_members(team.organization_id)
         save_changes(team, changes)
+        withdraw_without_inviter(team.organization, actor=actor)
         _record(
             AccountEvent.TEAM_CHANGED,
             team,
@@ -55,6 +59,7 @@ def delete_team(*, team: Team, actor: Actor) -> None:
     if team.name == OWNERS_TEAM:
         raise OwnersTeamStays
     with transaction.atomic():
+        lock_members(team.organization_id)
         locked = Team.objects.select_for_update().filter(pk=team.pk).first()
         if locked is None:
             return
@@ -67,6 +72,7 @@ def delete_team(*, team: Team, actor: Actor) -> None:
             members=sorted(member.username for member in members if member),
         )
         locked.delete()
+        withdraw_without_inviter(team.organization, actor=actor)
 
 
 def _record(kind: AccountEvent, team: Team, actor: Actor, **detail: Any) -> None:

@@ -1,34 +1,97 @@
 from allauth.account.models import EmailAddress
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from accounts.liveness import live_robot, live_user
 from accounts.models.fields import ClearEmailField
+from accounts.models.teams import MembershipDecision, Team
 from accounts.models.users import User
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
-    def standing(self) -> "InvitationQuerySet":
-        """Keep the invitations that can still be answered."""
-        return self.filter(expires_at__gt=timezone.now())
+    """The only place that says which invitations stand, and for whom.
 
-    def expired(self) -> "InvitationQuerySet":
-        return self.filter(expires_at__lte=timezone.now())
+    To accept one asks these sets, as do the lists, the bell and the page of a link.
+    """
+
+    def standing(self) -> "InvitationQuerySet":
+        """Keep the invitations that their recipient can accept.
+
+        Their time is not over, the inviter could still make them, and the teams of the
+        user whom they name were not decided on since.
+        """
+        return self.filter(
+            _inviter_administers(),
+            _inviter_can_act(),
+            Q(user=None) | live_user("user__"),
+            ~_decided_since(OuterRef("user")),
+            expires_at__gt=timezone.now(),
+        )
+
+    def open_to(self, user: User) -> "InvitationQuerySet":
+        """Keep the standing ones that a user can answer who has their link."""
+        is_live = Exists(User.objects.filter(live_user(), pk=user.pk))
+        return self.standing().filter(
+            Q(user=None) | Q(user=user), is_live, ~_decided_since(user.pk)
+        )
 
     def to(self, user: User) -> "InvitationQuerySet":
-        """Keep the standing ones to the user, by name or by a confirmed address."""
+        """Keep those that a user can answer, by name or by a confirmed address."""
         # Not by iexact: in a column, "_" and "%" would stand for any letters.
         confirmed = EmailAddress.objects.filter(user=user, verified=True)
         addresses = confirmed.values(address=Lower("email"))
         return (
-            self.standing()
+            self.open_to(user)
             .alias(address=Lower("email"))
             .filter(Q(user=user) | Q(address__in=addresses))
         )
 
+    def expired(self) -> "InvitationQuerySet":
+        return self.filter(expires_at__lte=timezone.now())
+
+    def without_inviter(self) -> "InvitationQuerySet":
+        """Keep those whose inviter is in no admin team of the organization any more."""
+        return self.exclude(_inviter_administers())
+
     def with_team(self) -> "InvitationQuerySet":
         return self.select_related("team__organization__namespace", "user")
+
+
+def _inviter_administers() -> Q:
+    """Return the condition that the inviter is in an admin team, or was a command."""
+    teams = Team.objects.administering().filter(
+        organization=OuterRef("team__organization")
+    )
+    return (
+        Q(inviter=None, inviting_robot=None)
+        | Q(Exists(teams.filter(memberships__user=OuterRef("inviter"))))
+        | Q(Exists(teams.filter(memberships__robot=OuterRef("inviting_robot"))))
+    )
+
+
+def _inviter_can_act() -> Q:
+    """Return the condition that the inviter is not suspended, disabled or expired."""
+    is_live_user = Q(inviter=None) | live_user("inviter__")
+    is_live_robot = Q(inviting_robot=None) | live_robot("inviting_robot__")
+    return is_live_user & is_live_robot
+
+
+def _decided_since(user: OuterRef | int) -> Q:
+    """Return the condition that the user's teams were decided on after the invitation.
+
+    Whatever address it went to: what was decided last counts.
+    """
+    return Q(
+        Exists(
+            MembershipDecision.objects.filter(
+                Q(organization=OuterRef("team__organization")) | Q(organization=None),
+                user=user,
+                decided_at__gte=OuterRef("created_at"),
+            )
+        )
+    )
 
 
 class Invitation(models.Model):

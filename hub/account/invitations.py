@@ -7,7 +7,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.invitations import InvitationOver, accept, decline, find_by_secret
+from accounts.invitations import (
+    InvitationOver,
+    accept,
+    decline,
+    find_by_secret,
+    is_open_to,
+)
 from accounts.models import Invitation, User
 from accounts.requests import actor_of_page, signed_in_user
 from hub.account.adapters import INVITATION_IN_SESSION
@@ -20,7 +26,8 @@ def invitation_page(request: HttpRequest, secret: str) -> HttpResponse:
     """Show an invitation, and take the answer of the signed-in user.
 
     One to an address is anybody's who has the link, since that came by mail to it; one
-    to a user is that user's alone. A link that no longer stands is 404.
+    to a user is that user's alone. A link that no longer stands is 404, and so is one
+    that is older than the last decision on the visitor's teams.
     """
     invitation = find_by_secret(secret)
     if invitation is None:
@@ -32,11 +39,10 @@ def invitation_page(request: HttpRequest, secret: str) -> HttpResponse:
     if not request.user.is_authenticated:
         # Lets its holder make an account where only the invited may (adapters.py).
         request.session[INVITATION_IN_SESSION] = secret
-    is_others = (
-        isinstance(request.user, User)
-        and invitation.user is not None
-        and invitation.user != request.user
-    )
+    visitor = request.user if isinstance(request.user, User) else None
+    is_others = visitor is not None and invitation.user not in {None, visitor}
+    if visitor is not None and not is_others and not is_open_to(invitation, visitor):
+        raise Http404
     context = {
         "invitation": invitation,
         "organization": organization,

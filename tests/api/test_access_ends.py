@@ -10,16 +10,20 @@ from allauth.account.models import EmailAddress
 from django.test import override_settings
 from django.utils import timezone
 
-from accounts.actors import SYSTEM
+from accounts.actors import SYSTEM, Actor
 from accounts.authentication import (
     AuthenticationFailed,
     actor_of,
     actor_of_access_token,
+    actor_of_robot,
 )
-from accounts.invitations import InvitationOver, accept, invite
+from accounts.invitations import InvitationOver, accept, find_by_secret, invite
 from accounts.memberships import add_member, remove_member
-from accounts.models import AccessToken, Invitation, Team, User
-from accounts.users import LastAdministrator, change_user
+from accounts.models import AccessToken, Invitation, Robot, Team, User
+from accounts.robots import change_robot, delete_robot, replace_token
+from accounts.teams import change_team, delete_team
+from accounts.tokens import issue_access_token, revoke_access_token
+from accounts.users import LastAdministrator, change_user, delete_user
 from distribution.models import Upload
 from distribution.refresh_tokens import (
     authenticate_refresh_token,
@@ -321,17 +325,82 @@ def test_an_older_invitation_gives_nothing(happened: str) -> None:
     assert owners.memberships.filter(user=bob).exists()
 
 
-def test_an_invitation_ends_with_the_right_of_who_sent_it() -> None:
-    """Whoever administers nothing any more lets nobody in (E8)."""
-    owner, eve = make.user("olga"), make.user("eve")
+def taken_out(team: Team, who: User | Robot) -> None:
+    member = {"user" if isinstance(who, User) else "robot": who}
+    remove_member(team=team, actor=SYSTEM, **member)
+
+
+def team_demoted(team: Team, who: User | Robot) -> None:
+    change_team(team=team, actor=SYSTEM, standing="creator")
+
+
+def team_deleted(team: Team, who: User | Robot) -> None:
+    delete_team(team=team, actor=SYSTEM)
+
+
+def switched_off(team: Team, who: User | Robot) -> None:
+    if isinstance(who, User):
+        change_user(user=who, actor=SYSTEM, is_active=False)
+    else:
+        change_robot(robot=who, actor=SYSTEM, is_active=False)
+
+
+def deleted(team: Team, who: User | Robot) -> None:
+    if isinstance(who, User):
+        delete_user(user=who, actor=SYSTEM)
+    else:
+        delete_robot(robot=who, actor=SYSTEM)
+
+
+def token_replaced(team: Team, who: User | Robot) -> None:
+    if isinstance(who, User):
+        for token in AccessToken.objects.filter(user=who):
+            revoke_access_token(token=token, actor=SYSTEM)
+    else:
+        replace_token(robot=who, actor=SYSTEM)
+
+
+def actor_with_token(who: User | Robot) -> Actor:
+    if isinstance(who, Robot):
+        return actor_of_robot(who)
+    token, _ = issue_access_token(user=who, name="x", actions="admin", actor=SYSTEM)
+    return actor_of_access_token(token)
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [taken_out, team_demoted, team_deleted, switched_off, deleted, token_replaced],
+)
+def test_an_invitation_ends_with_the_right_of_who_sent_it(
+    lose: Callable[[Team, User | Robot], None], database: None
+) -> None:
+    """Users and robots that no longer administer let no one in (E8)."""
+    owner, friend = make.user("olga"), make.user("friend")
     acme = make.organization(owner=owner)
-    admins = make.team(acme, eve, standing="admin")
-    other = make.team(acme, eve)
-    mine, _ = invite(team=other, user=make.user("friend"), actor=actor_of(eve))
-    Team.objects.filter(pk=admins.pk).update(standing="member")
-    assert mine.user is not None
-    with pytest.raises(InvitationOver):
-        accept(invitation=mine, user=mine.user)
+    other = make.team(acme)
+    robot, _ = make.robot(acme.namespace)
+    for who in (make.user("eve"), robot):
+        admins = make.team(acme, who, standing="admin")
+        actor = actor_with_token(who)
+        mine, secret = invite(team=other, user=friend, actor=actor)
+        assert mine in Invitation.objects.to(friend)
+        lose(admins, who)
+        assert mine not in Invitation.objects.to(friend)
+        assert find_by_secret(secret) is None
+        with pytest.raises(InvitationOver):
+            accept(invitation=mine, user=friend)
+        withdrawn = Event.objects.filter(
+            kind="invitation.withdrawn", namespace=acme.namespace
+        )
+        is_paused = lose is switched_off and who is robot
+        assert withdrawn.count() == (0 if is_paused else 1)
+        withdrawn.delete()
+        if is_paused:  # until it is switched on again, as its token is
+            change_robot(robot=robot, actor=SYSTEM, is_active=True)
+            assert find_by_secret(secret) == mine
+            change_robot(robot=robot, actor=SYSTEM, is_active=False)
+        again, _ = invite(team=other, user=friend, actor=actor_of(owner))
+        again.delete()
 
 
 # --- webhooks

@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import invitations
+from accounts.actors import SYSTEM
 from accounts.authentication import actor_of
 from accounts.invitations import (
     InvitationOver,
@@ -28,6 +29,7 @@ from accounts.invitations import (
     forget_invitations,
     invite,
 )
+from accounts.memberships import add_member, remove_member
 from accounts.models import Invitation, Organization, Team, User
 from api.accounts.serializers import InvitationSerializer, OwnInvitationSerializer
 from registry_site.environment import rates
@@ -254,8 +256,9 @@ def test_the_lists_ask_a_constant_number_of_times(
     counts = []
     for _ in range(2):
         for _ in range(10):
-            team = make.team(make.organization(owner=make.user("o")))
-            invite(team=team, user=person, actor=actor_of(person))
+            owner = make.user("o")
+            team = make.team(make.organization(owner=owner))
+            invite(team=team, user=person, actor=actor_of(owner))
         with CaptureQueriesContext(connection) as queries:
             rows = Invitation.objects.to(person).with_team()
             assert OwnInvitationSerializer(rows, many=True).data
@@ -439,3 +442,18 @@ def test_the_page_lets_nobody_answer_for_another(
         assert refused.status_code == 403
     assert members(makers) == set()
     assert find_by_secret(secret) is not None
+
+
+def test_the_page_shows_no_buttons_that_do_nothing(
+    anonymous: RegistryClient, guild: Organization, makers: Team, cast: Cast
+) -> None:
+    """A link that is older than the visitor's removal is not found (E8)."""
+    other = make.team(guild)
+    _, secret = invite(
+        team=makers, email=f"{make.unique('x')}@example.com", actor=actor_of(cast.alice)
+    )
+    add_member(team=other, user=cast.dave, actor=SYSTEM)
+    remove_member(team=other, user=cast.dave, actor=SYSTEM)
+    for person, status in ((cast.dave, 404), (cast.bob, 200)):
+        with sign_in(anonymous.url, person) as browser:
+            assert browser.get(f"/invitations/{secret}").status_code == status

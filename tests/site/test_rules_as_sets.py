@@ -12,6 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -24,11 +26,14 @@ from accounts.authentication import (
     actor_of_password,
     actor_of_robot,
 )
+from accounts.invitations import InvitationOver, accept, invite
 from accounts.liveness import live_arms
 from accounts.memberships import remove_from_organization
 from accounts.models import (
     AccessToken,
     FormerNamespaceName,
+    Invitation,
+    MembershipDecision,
     Namespace,
     Organization,
     Robot,
@@ -428,6 +433,104 @@ def test_those_are_notified_who_may_read_it(database: None, people: Population) 
             and may_read(users[row.user_id], row)
         }
         assert set(told.values_list("user_id", flat=True)) == allowed, event
+
+
+# --- invitations
+
+
+ANSWERERS = ("reader", "keeper", "member", "removed", "stranger", "suspended")
+
+
+def send_invitations(people: Population) -> list[Invitation]:
+    """Send one from everyone to a name, and one to every name and kind of address."""
+    senders = [*map(actor_of, people.users.values()), SYSTEM]
+    senders += map(actor_of_robot, people.robots.values())
+    reader, keeper = people.users["reader"], people.users["keeper"]
+    to_whom: list[dict[str, Any]] = [{"user": people.users[n]} for n in ANSWERERS]
+    for is_confirmed in (True, False):
+        address = f"{make.unique('keeper')}@example.com"
+        to_whom.append({"email": address.upper()})
+        EmailAddress.objects.create(user=keeper, email=address, verified=is_confirmed)
+    to_whom.append({"email": f"{make.unique('unknown')}@example.com"})
+    owner = actor_of(people.users["owner"])
+    asked = [(sender, {"user": reader}) for sender in senders]
+    asked += [(owner, who) for who in to_whom]
+    years = timedelta(days=1000)
+    # Older than any decision on teams, and past their time.
+    changes = [{}, {"created_at": timezone.now() - years}]
+    changes += [{"expires_at": timezone.now()}]
+    made = []
+    with transaction.atomic():
+        for sender, who in asked:
+            for change in changes if sender is owner else changes[:1]:
+                team = people.acme.teams.create(name=make.unique("t"))
+                invitation, _ = invite(team=team, actor=sender, **who)
+                if change:
+                    Invitation.objects.filter(pk=invitation.pk).update(**change)
+                made.append(invitation.pk)
+    everything = ("user", "inviter", "inviting_robot__namespace__user")
+    rows = Invitation.objects.with_team().select_related(*everything)
+    return list(rows.filter(pk__in=made))
+
+
+def may_sender_invite(invitation: Invitation) -> bool:
+    robot, user = invitation.inviting_robot, invitation.inviter
+    if robot is None and user is None:
+        return True  # a command
+    sender = actor_of(user) if user is not None else actor_of_robot(robot)
+    return bool(may_administer(sender, invitation.team.organization.namespace))
+
+
+def may_accept(user: User, invitation: Invitation) -> bool:
+    """Say whether a user who has the link may accept."""
+    decided = MembershipDecision.objects.filter(
+        Q(organization=invitation.team.organization) | Q(organization=None), user=user
+    )
+    return (
+        user.is_active
+        and invitation.user in {None, user}
+        and invitation.expires_at > timezone.now()
+        and not decided.filter(decided_at__gte=invitation.created_at).exists()
+        and may_sender_invite(invitation)
+    )
+
+
+def accepts(user: User, invitation: Invitation) -> bool:
+    """Accept it, and put everything back."""
+    with transaction.atomic():
+        try:
+            accept(invitation=invitation, user=user)
+        except InvitationOver:
+            return False
+        finally:
+            transaction.set_rollback(True)
+    return True
+
+
+def test_the_listed_invitations_are_those_that_can_be_accepted(
+    database: None, people: Population
+) -> None:
+    """By the link: what may be accepted; in the lists: what is also to that user."""
+    rows = send_invitations(people)
+    sent = {row.pk for row in rows}
+    seen = set()
+    for name in ANSWERERS:
+        user = people.users[name]
+        confirmed = {
+            address.email.lower()
+            for address in EmailAddress.objects.filter(user=user, verified=True)
+        }
+        allowed = {row.pk for row in rows if may_accept(user, row)}
+        mine = {row.pk for row in rows if row.user == user}
+        mine |= {row.pk for row in rows if row.email.lower() in confirmed}
+        assert {row.pk for row in rows if accepts(user, row)} == allowed, name
+        assert keys(Invitation.objects.open_to(user)) & sent == allowed, name
+        assert keys(Invitation.objects.to(user)) & sent == allowed & mine, name
+        seen.add((bool(allowed), bool(allowed & mine), bool(mine - allowed)))
+    assert (True, True, True) in seen
+    anyone = people.users["stranger"]
+    standing = keys(Invitation.objects.standing()) & sent
+    assert standing == {row.pk for row in rows if may_accept(row.user or anyone, row)}
 
 
 # --- former names, and who may still act
