@@ -326,8 +326,10 @@ def test_an_older_invitation_gives_nothing(happened: str) -> None:
 
 
 def taken_out(team: Team, who: User | Robot) -> None:
-    member = {"user" if isinstance(who, User) else "robot": who}
-    remove_member(team=team, actor=SYSTEM, **member)
+    if isinstance(who, User):
+        remove_member(team=team, actor=SYSTEM, user=who)
+    else:
+        remove_member(team=team, actor=SYSTEM, robot=who)
 
 
 def team_demoted(team: Team, who: User | Robot) -> None:

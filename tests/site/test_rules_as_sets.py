@@ -453,7 +453,9 @@ def send_invitations(people: Population) -> list[Invitation]:
         EmailAddress.objects.create(user=keeper, email=address, verified=is_confirmed)
     to_whom.append({"email": f"{make.unique('unknown')}@example.com"})
     owner = actor_of(people.users["owner"])
-    asked = [(sender, {"user": reader}) for sender in senders]
+    asked: list[tuple[Actor, dict[str, Any]]] = [
+        (sender, {"user": reader}) for sender in senders
+    ]
     asked += [(owner, who) for who in to_whom]
     years = timedelta(days=1000)
     # Older than any decision on teams, and past their time.
@@ -475,9 +477,12 @@ def send_invitations(people: Population) -> list[Invitation]:
 
 def may_sender_invite(invitation: Invitation) -> bool:
     robot, user = invitation.inviting_robot, invitation.inviter
-    if robot is None and user is None:
+    if user is not None:
+        sender = actor_of(user)
+    elif robot is not None:
+        sender = actor_of_robot(robot)
+    else:
         return True  # a command
-    sender = actor_of(user) if user is not None else actor_of_robot(robot)
     return bool(may_administer(sender, invitation.team.organization.namespace))
 
 
