@@ -5,6 +5,7 @@
     bytes=0-, bytes=500-1499     206 with Content-Range, also if it is everything
     bytes=0-9,5-14               206 with Content-Range: bytes 0-14/2000
     bytes=0-9,50-59              206 multipart/byteranges with two parts
+    bytes=0-9,10-19              the same: podman wants each range that it asked for
     bytes=0-9,5000-              206 with Content-Range: bytes 0-9/2000
     bytes=5000-, bytes=9-3       416 with Content-Range: bytes */2000
     more than RANGES_MAX parts   200, the whole blob
@@ -68,7 +69,8 @@ def ranges_of(
 def parse_ranges(header: str, size_bytes: int) -> list[Span] | None:
     """Return the spans of a Range header, in its order; None means the whole blob.
 
-    Overlapping and adjacent spans become one, at the place of the first of them.
+    Overlapping spans become one, at the place of the first of them. Adjacent ones stay
+    apart: podman takes the n-th part for the n-th range that it asked for.
     Ranges behind the end, and those that end before they begin (BLOB-3), are left out;
     if no range is left, RangeUnsatisfiable is raised.
     """
@@ -187,7 +189,7 @@ def _merge(spans: list[Span]) -> list[Span]:
     merged: list[tuple[int, Span]] = []
     for place in by_start:
         span = spans[place]
-        if merged and span.start <= merged[-1][1].end:
+        if merged and span.start < merged[-1][1].end:
             first_place, before = merged.pop()
             end = max(before.end, span.end)
             place = min(place, first_place)

@@ -15,7 +15,7 @@ from tests.clients.command import AsAnyone, Command
 from tests.clients.greeting import greeting_program
 from tests.clients.real_images import GREETING, greeting_image, write_oci_layout
 from tests.conftest import Cast
-from tests.images import index
+from tests.images import index, some_bytes
 from tests.programs import leave_out
 from tests.registry_client import RegistryClient
 
@@ -146,6 +146,60 @@ def test_podman_builds_pushes_removes_pulls_and_runs(
     podman("pull", PLAIN, name)
     greeted = podman("run", "--rm", "--network=none", *LOW_LIMITS, name)
     assert greeted == GREETING
+
+
+STORAGE = """
+[storage]
+driver = "overlay"
+graphroot = "{root}"
+runroot = "{run}"
+[storage.options]
+pull_options = {{enable_partial_images = "true"}}
+"""
+
+
+def test_podman_fetches_the_files_of_a_layer_by_ranges(
+    tmp_path: Path, run_folder: Path, host: str, api: str, cast: Cast
+) -> None:
+    """A layer of zstd:chunked comes as ranges, each in a part of its own (BLOB-8)."""
+    if os.geteuid() != 0:
+        leave_out("podman is only tried as root")
+    home = tmp_path / "partial"
+    settings = prepare_home(home)
+    root = home / "storage"
+    text = STORAGE.format(root=root, run=run_folder / "run")
+    (home / "storage.conf").write_text(text)
+    podman = Command(
+        "podman", home,
+        f"--tmpdir={run_folder / 'tmp'}",
+        "--cgroup-manager=cgroupfs",
+        "--events-backend=none",
+        CONTAINERS_STORAGE_CONF=str(home / "storage.conf"),
+        **settings,
+    )  # fmt: skip
+    log_in(podman, host, cast.bob, cast)
+    context = home / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY file* /\n")
+    files = {f"file{n:02}": some_bytes(40_000 + n) for n in range(40)}
+    for tag, name in (("v1", "file00"), ("v2", "file07")):
+        files[name] = some_bytes(50_000)
+        for file, content in files.items():
+            (context / file).write_bytes(content)
+        build = ("build", "--isolation=chroot", "--quiet", f"--tag={host}/{api}:{tag}")
+        podman(*build, str(context))
+        podman(
+            "push", PLAIN, "--format=oci", "--compression-format=zstd:chunked",
+            f"{host}/{api}:{tag}",
+        )  # fmt: skip
+    podman("rmi", "--all", "--force")
+    for tag in ("v1", "v2"):
+        done = podman.told("--log-level=debug", "pull", PLAIN, f"{host}/{api}:{tag}")
+        assert "Retrieved partial blob" in done
+    mounted = Path(podman("image", "mount", f"{host}/{api}:v2").strip())
+    found = {path.name: path.read_bytes() for path in mounted.iterdir()}
+    podman("image", "unmount", "--all")
+    assert found == files
 
 
 def test_podman_pulls_what_is_public_and_nothing_else(

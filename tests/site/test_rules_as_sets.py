@@ -515,7 +515,7 @@ def accepts(user: User, invitation: Invitation) -> bool:
 def test_the_listed_invitations_are_those_that_can_be_accepted(
     database: None, people: Population
 ) -> None:
-    """By the link: what may be accepted; in the lists: what is also to that user."""
+    """By the link, what may be accepted; in the lists, what is also theirs (E8)."""
     rows = send_invitations(people)
     sent = {row.pk for row in rows}
     seen = set()
