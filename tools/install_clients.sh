@@ -13,7 +13,7 @@ set -u
 project=$(cd "$(dirname "$0")/.." && pwd)
 tools=$project/.tools
 
-debian_packages='docker.io skopeo podman buildah strace docker-registry chromium fonts-dejavu-core nginx caddy'
+debian_packages='docker.io skopeo podman buildah strace docker-registry chromium-headless-shell fonts-dejavu-core nginx caddy'
 
 say() {
     printf 'clients: %s\n' "$*"

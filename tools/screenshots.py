@@ -57,9 +57,9 @@ SHOTS = (
 
 def main() -> int:
     """Take all of them; the exit status is 1 if one is too large."""
-    program = find_program("chromium")
+    program = find_program("chromium-headless-shell")
     if program is None:
-        print("chromium is not installed (make clients)")
+        print("chromium-headless-shell is not installed (make clients)")
         return 1
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="berth-screenshots-") as folder:

@@ -5,15 +5,17 @@ Content-Security-Policy had nothing to refuse, no request left the site, nothing
 wider than the window, and nothing jumped while the page was built.
 """
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import BrowserContext, Page, Request
 
 LAYOUT_SHIFT_MAX = 0.01  # less than an eye sees
+SETTLE_SECONDS = 60
 # All that differs between light and dark; the page itself is the same.
 ONLY_COLORS = {"runOnly": ["color-contrast"], "resultTypes": ["violations"]}
 
@@ -30,10 +32,18 @@ new PerformanceObserver((list) => {
 """
 
 
+# What a script asks for once the page is loaded, it has asked for two frames later.
+_TWO_FRAMES = """
+new Promise((resolve) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve))))
+"""
+
+
 @dataclass
 class _Seen:
     complaints: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    waiting: set[Request] = field(default_factory=set)  # for an answer
 
 
 _seen: WeakKeyDictionary[Page, _Seen] = WeakKeyDictionary()
@@ -46,7 +56,8 @@ def watch(context: BrowserContext, own_url: str) -> Page:
     seen = _seen[page] = _Seen()
     own = urlsplit(own_url).netloc
 
-    def note_request(request: Any) -> None:
+    def note_request(request: Request) -> None:
+        seen.waiting.add(request)
         parts = urlsplit(request.url)
         if parts.scheme not in {"data", "blob"} and parts.netloc != own:
             seen.foreign.append(request.url)
@@ -58,6 +69,8 @@ def watch(context: BrowserContext, own_url: str) -> Page:
             seen.complaints.append(f"{message.type}: {message.text}")
 
     page.on("request", note_request)
+    page.on("requestfinished", lambda request: seen.waiting.discard(request))
+    page.on("requestfailed", lambda request: seen.waiting.discard(request))
     page.on("console", note_console)
     page.on("pageerror", lambda error: seen.complaints.append(f"uncaught: {error}"))
     return page
@@ -70,7 +83,7 @@ def check_page(page: Page, *, is_ours: bool = True, has_scripts: bool = True) ->
     the policy and the requests are asked. A page that runs no scripts
     (``has_scripts=False``) is not asked by axe, whose own would never end.
     """
-    page.wait_for_load_state("networkidle")
+    settle(page, has_scripts=has_scripts)
     seen = _seen[page]
     refused = page.evaluate("window.refusedByPolicy")
     assert not refused, f"{page.url}: refused by the policy: {refused}"
@@ -96,8 +109,28 @@ def check_page(page: Page, *, is_ours: bool = True, has_scripts: bool = True) ->
     page.emulate_media(color_scheme="dark" if was_dark else "light")
 
 
+def settle(page: Page, *, has_scripts: bool = True) -> None:
+    """Return once the page is loaded and waits for no answer.
+
+    Playwright's own "networkidle" is half a second without a request, on every page.
+    """
+    page.wait_for_load_state("load")
+    seen = _seen[page]
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        if has_scripts:
+            page.evaluate(_TWO_FRAMES)
+        if not seen.waiting:
+            return
+        urls = [request.url for request in seen.waiting]
+        assert time.monotonic() < deadline, f"{page.url} waits for {urls}"
+        page.wait_for_timeout(10)
+
+
 def _check_by_axe(page: Page, options: dict[str, Any]) -> None:
-    found = Axe().run(page, options=options).response["violations"]
+    if not page.evaluate("'axe' in window"):  # to read axe takes longer than to run it
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("(options) => axe.run(options)", options)["violations"]
     assert not found, f"{page.url}:\n" + "\n".join(map(_describe, found))
 
 

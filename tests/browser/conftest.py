@@ -53,7 +53,7 @@ class OpenBrowser(Protocol):
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One Chromium for the run."""
-    program = require_program("chromium")
+    program = require_program("chromium-headless-shell")
     # Playwright's loop runs in this thread, where the tests also ask the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     of_this_thread = connections[DEFAULT_DB_ALIAS]

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from accounts.models import User
 from tests import make
-from tests.browser.checks import check_page
+from tests.browser.checks import check_page, settle
 from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 
@@ -107,7 +107,7 @@ FIRST_LOAD_MAX_BYTES = 150_000
 def test_a_first_load_is_small(open_browser: OpenBrowser, path: str) -> None:
     page = open_browser()
     page.goto(path)
-    page.wait_for_load_state("networkidle")
+    settle(page)
     transferred = page.evaluate(
         """[...performance.getEntriesByType("resource"),
             ...performance.getEntriesByType("navigation")]
