@@ -21,7 +21,7 @@ from accounts.credentials import (
 )
 from accounts.events import AccountEvent, record_user_event
 from accounts.models import User
-from accounts.users import note_new_password
+from accounts.users import record_new_password
 
 SECOND_FACTOR = {
     mfa.authenticator_added: "added",
@@ -39,7 +39,7 @@ def record_sign_in(*, request: HttpRequest, user: User, **signal: Any) -> None:
 @receiver([account.password_changed, account.password_set, account.password_reset])
 def record_password(*, request: HttpRequest, user: User, **signal: Any) -> None:
     """Record a new password, also one set by a mailed link."""
-    note_new_password(user=user, actor=actor_of(user).at(client_address(request)))
+    record_new_password(user=user, actor=actor_of(user).at(client_address(request)))
 
 
 @receiver([account.email_added, account.email_changed, account.email_removed])

@@ -19,7 +19,7 @@ from accounts.tokens import (
     ROBOT_TOKEN_PREFIX,
     hash_token,
     is_token,
-    note_use,
+    record_use,
 )
 
 
@@ -125,7 +125,7 @@ def _authenticate_access_token(secret: str, username: str | None = None) -> Acto
         raise AuthenticationFailed
     if username is not None and not _is_called(token.user, username):
         raise AuthenticationFailed
-    note_use(token)
+    record_use(token)
     return actor_of_access_token(token)
 
 
@@ -146,7 +146,7 @@ def _authenticate_robot(secret: str, username: str | None = None) -> Actor:
     )
     if robot is None or (username is not None and not robot.is_called(username)):
         raise AuthenticationFailed
-    note_use(robot)
+    record_use(robot)
     return actor_of_robot(robot)
 
 

@@ -35,7 +35,7 @@ def lock_members(organization_id: int) -> None:
     rows.get(pk=organization_id)
 
 
-def note_decision(
+def record_decision(
     *, user: User, organization: Organization | None, actor: Actor
 ) -> None:
     """Record that a user's teams were decided on, in the caller's transaction.

@@ -7,7 +7,7 @@ from accounts.actors import Actor
 from accounts.events import AccountEvent, record_account_event
 from accounts.membership_decisions import (
     lock_members,
-    note_decision,
+    record_decision,
     withdraw_without_inviter,
 )
 from accounts.models import (
@@ -92,7 +92,7 @@ def remove_from_organization(
         AccessTokenLimit.objects.filter(
             access_token__user=user, namespace__organization=organization
         ).delete()
-        note_decision(user=user, organization=organization, actor=actor)
+        record_decision(user=user, organization=organization, actor=actor)
         member_leaves.send(
             sender=Organization,
             namespace=organization.namespace,
@@ -103,7 +103,7 @@ def remove_from_organization(
 
 def _note(team: Team, user: User | None, actor: Actor) -> None:
     if user is not None:
-        note_decision(user=user, organization=team.organization, actor=actor)
+        record_decision(user=user, organization=team.organization, actor=actor)
     else:  # a robot gets no invitations, and what it sent may end
         withdraw_without_inviter(team.organization, actor=actor)
 

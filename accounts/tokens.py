@@ -191,7 +191,7 @@ def revoke_access_token(*, token: AccessToken, actor: Actor) -> bool:
     return True
 
 
-def note_use(row: AccessToken | Robot) -> None:
+def record_use(row: AccessToken | Robot) -> None:
     """Record that the token was used, at most once a minute."""
     now = timezone.now()
     if row.last_used_at is None or abs(now - row.last_used_at) > LAST_USE_INTERVAL:

@@ -12,7 +12,7 @@ from accounts.actors import Actor
 from accounts.credentials import end_lesser_credentials, forget_unconfirmed
 from accounts.emails import AddressTaken, is_address_taken
 from accounts.events import AccountEvent, record_account_event, record_user_event
-from accounts.membership_decisions import note_decision
+from accounts.membership_decisions import record_decision
 from accounts.memberships import remove_from_organization
 from accounts.models import Membership, Namespace, Organization, Team, User
 from accounts.models.teams import OWNERS_TEAM
@@ -123,7 +123,7 @@ def suspend_user(*, user: User, actor: Actor) -> None:
 
 def _suspend(user: User, actor: Actor) -> None:
     end_lesser_credentials(user)
-    note_decision(user=user, organization=None, actor=actor)
+    record_decision(user=user, organization=None, actor=actor)
     left = organizations_left_by(user)
     detail = {"without_owner": left} if left else {}
     record_user_event(
@@ -154,7 +154,7 @@ def delete_user(*, user: User, actor: Actor) -> None:
             teams__memberships__user=user
         ).distinct():
             remove_from_organization(organization=organization, user=user, actor=actor)
-        note_decision(user=user, organization=None, actor=actor)
+        record_decision(user=user, organization=None, actor=actor)
         user_suspended.send(sender=User, user=user, actor=actor)
         namespace = Namespace.objects.select_for_update().get(user=user)
         record_account_event(
@@ -173,10 +173,10 @@ def change_password(*, user: User, password: str | None, actor: Actor) -> None:
     user.set_password(password)
     with transaction.atomic():
         user.save(update_fields=["password"])
-        note_new_password(user=user, actor=actor)
+        record_new_password(user=user, actor=actor)
 
 
-def note_new_password(*, user: User, actor: Actor) -> None:
+def record_new_password(*, user: User, actor: Actor) -> None:
     """Record that a password was changed; a one-time password is over with it."""
     forget_unconfirmed(user)
     if user.must_change_password:
@@ -194,7 +194,7 @@ def noting_password(*, user_id: int, actor: Actor) -> Iterator[None]:
         yield
         user = users.get()
         if user.password != before:
-            note_new_password(user=user, actor=actor)
+            record_new_password(user=user, actor=actor)
 
 
 def organizations_left_by(user: User) -> list[str]:

@@ -184,7 +184,7 @@ def with_own_ceiling(actor: Actor) -> Actor:
     return actor if token is None else actor_of_access_token(token)
 
 
-def note_reliance(
+def record_reliance(
     *, repository: RepositoryFacts, blob: LinkedBlob, actor: Actor
 ) -> None:
     """Record that a push found the blob here and will not upload it again."""

@@ -24,7 +24,7 @@ from distribution.models import BlobLink
 from repositories.manifests import (
     MediaTypeDiffers,
     add_image_config,
-    note_push,
+    mark_pushed,
     record_manifest,
     record_push_by_digest,
     store_image_config,
@@ -116,7 +116,7 @@ def put_manifest(
         }
         if is_new and not tags:
             record_push_by_digest(repository=repository, manifest=manifest, actor=actor)
-        if not note_push(repository):
+        if not mark_pushed(repository):
             raise NameUnknown("the repository was deleted or moved at this moment")
         if config is not None:
             add = add_image_config if is_new else store_image_config

@@ -31,7 +31,7 @@ SILENT_AFTER = timedelta(seconds=60)  # three that failed to come are no hiccup
 SCHEDULER = "scheduler"
 
 
-def note_heartbeat(names: Iterable[str]) -> None:
+def record_heartbeat(names: Iterable[str]) -> None:
     """Record that those who take from these queues are there, in one statement."""
     now = timezone.now()
     Heartbeat.objects.bulk_create(
@@ -75,7 +75,7 @@ def _start(names: Iterable[str]) -> None:
 def _beat_for_ever(names: tuple[str, ...]) -> None:
     while True:
         try:
-            note_heartbeat(names)
+            record_heartbeat(names)
         except Error as error:  # the database is away; the next beat tries again
             log.warning("no heartbeat was written (%s)", type(error).__name__)
         finally:

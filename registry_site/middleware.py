@@ -36,8 +36,8 @@ OPEN_TO_ONE_TIME_PASSWORDS = (
 Answer = Callable[[HttpRequest], HttpResponse]
 
 
-def tell_of_unread_body(get_response: Answer) -> Answer:
-    """Say that the connection ends when a request was answered without its body.
+def close_after_unread_body(get_response: Answer) -> Answer:
+    """Announce that the connection closes when a request was answered without its body.
 
     The server hangs up then, and a client without notice would send its next request
     into a closed connection.

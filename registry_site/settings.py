@@ -281,7 +281,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [  # for pages; the protocol goes past it (registry_site/wsgi.py)
-    "registry_site.middleware.tell_of_unread_body",
+    "registry_site.middleware.close_after_unread_body",
     "registry_site.middleware.refuse_unknown_methods",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",

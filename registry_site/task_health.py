@@ -84,7 +84,7 @@ def _past(at: datetime | None, now: datetime) -> datetime | None:
     return None if at is None or at > now + CLOCK_SLACK else at
 
 
-def note_run(task: str, *, problem: str | None = None) -> None:
+def record_run(task: str, *, problem: str | None = None) -> None:
     """Record a success, or with ``problem`` a failure; not each of frequent ones."""
     key = task, problem is None
     with _lock:
@@ -110,10 +110,10 @@ def _is_in_timetable(task: str) -> bool:
 @task_success.connect
 def _task_succeeded(*, sender: Any, **signal: Any) -> None:
     if _is_in_timetable(sender.name):
-        note_run(sender.name)
+        record_run(sender.name)
 
 
 @task_failure.connect
 def _task_failed(*, sender: Any, exception: BaseException, **signal: Any) -> None:
     if _is_in_timetable(sender.name):
-        note_run(sender.name, problem=f"{type(exception).__name__}: {exception}")
+        record_run(sender.name, problem=f"{type(exception).__name__}: {exception}")

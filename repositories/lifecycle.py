@@ -7,7 +7,7 @@
              deleted ──purge──> gone; the garbage collection takes the bytes
 
 Rows are locked in this order: namespaces by their ids, the repository, its grants. A
-push locks the repository's row too (manifests.note_push), so that it comes either
+push locks the repository's row too (manifests.mark_pushed), so that it comes either
 before one of these verbs or after it.
 
 Whether the actor may is the caller's question: decide for *configure* to rename, for

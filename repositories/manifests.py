@@ -144,7 +144,7 @@ def _add_to_indexes(manifest: Manifest, size_bytes: int) -> None:
 def add_image_config(manifest: Manifest, config: ParsedConfig) -> None:
     """Keep what the config of a new image says, of which nothing can be there yet.
 
-    It changes the repository's search entry, so it comes after note_push().
+    It changes the repository's search entry, so it comes after mark_pushed().
     """
     ImageConfig.objects.create(manifest=manifest, **_columns_of(config))
 
@@ -178,8 +178,8 @@ def record_push_by_digest(
     )
 
 
-def note_push(repository: RepositoryFacts) -> bool:
-    """Remember when the repository was last pushed to; False if it is not there.
+def mark_pushed(repository: RepositoryFacts) -> bool:
+    """Record when the repository was last pushed to; False if it is not there.
 
     That is when it was deleted, or moved to another namespace, since the push began.
     Its row is locked for the rest of the caller's transaction, so that neither can

@@ -15,14 +15,14 @@ LABELS_MAX = 100  # of one image
 BATCH_ROWS = 10_000
 
 
-def note_image(config: ImageConfig) -> None:
+def index_image(config: ImageConfig) -> None:
     """Add an image's platform and labels to its repository's."""
     repository_id = config.manifest.repository_id
     _add_platform(repository_id, bit_of(config.os, config.architecture))
     _store_labels(repository_id, [config])
 
 
-def note_new_image(
+def index_new_image(
     *, instance: ImageConfig, created: bool, raw: bool = False, **signal: Any
 ) -> None:
     """Receive post_save of a config, in the transaction of the push.
@@ -30,7 +30,7 @@ def note_new_image(
     With ``raw``, a fixture is loaded: its rows may come before those they refer to.
     """
     if created and not raw:
-        note_image(instance)
+        index_image(instance)
 
 
 def _add_platform(repository_id: int, bit: int) -> None:

@@ -14,7 +14,7 @@ class WebhooksConfig(AppConfig):
         from repositories.pulls.counting import pulls_counted
         from repositories.tag_statuses import statuses_wanted
         from webhooks.delivery.dispatch import dispatch_event
-        from webhooks.delivery.planning import plan_deliveries, tell_of_pulls
+        from webhooks.delivery.planning import plan_deliveries, plan_pulls
         from webhooks.registration import (
             delete_with_namespace,
             disable_of_member,
@@ -27,5 +27,5 @@ class WebhooksConfig(AppConfig):
         member_leaves.connect(disable_of_member, dispatch_uid="webhooks")
         user_suspended.connect(disable_of_user, dispatch_uid="webhooks")
         namespace_leaves.connect(delete_with_namespace, dispatch_uid="webhooks")
-        pulls_counted.connect(tell_of_pulls, dispatch_uid="webhooks")
+        pulls_counted.connect(plan_pulls, dispatch_uid="webhooks")
         statuses_wanted.connect(statuses_of_tags, dispatch_uid="webhooks")

@@ -12,7 +12,7 @@ from accounts.conditions import Conditions
 from distribution.blobs import (
     LinkedBlob,
     find_blob,
-    note_reliance,
+    record_reliance,
     unlink_blob,
     unmark_blob,
 )
@@ -74,7 +74,7 @@ def head_blob(call: Call, digest: str) -> HttpResponseBase:
     """
     parsed, blob = _find(call, digest)
     if not blob.is_shared and not blob.is_of(call.actor) and _may_be_push(call):
-        note_reliance(repository=call.repository, blob=blob, actor=call.actor)
+        record_reliance(repository=call.repository, blob=blob, actor=call.actor)
     if is_not_modified(call.request, etag_of(parsed)):
         return _describe(HttpResponse(status=304), call, parsed)
     blob_store().verify()  # a GET of the same blob would fail

@@ -11,7 +11,7 @@ from distribution.blobs import (
     find_mount_source,
     may_pull_by_itself,
     mount_blob,
-    note_reliance,
+    record_reliance,
     unmark_blob,
     with_own_ceiling,
 )
@@ -173,7 +173,7 @@ def _is_here(call: Call, digest: Digest) -> bool:
     blob = find_blob(call.repository, digest)
     if blob is None or (blob.is_marked and not unmark_blob(blob)):
         return False
-    note_reliance(repository=call.repository, blob=blob, actor=call.actor)
+    record_reliance(repository=call.repository, blob=blob, actor=call.actor)
     return True
 
 

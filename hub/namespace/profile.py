@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from accounts.former_names import Moved
 from accounts.models import User
 from accounts.requests import actor_of_page
-from hub.activity.lately import tell_lately
+from hub.activity.recent import describe_recent
 from hub.drawing.charts import HUES, Segment, bar_segments, small_spark
 from hub.kit.pages import Pages
 from hub.namespace.page import NamespacePage, open_namespace
@@ -77,15 +77,11 @@ def show_namespace(request: HttpRequest, namespace: str) -> HttpResponse:
             "page": listed,
             "rows": [(row, small_spark(pulls[row.pk])) for row in listed],
             "storage": _storage(seen),
-            "lately": tell_lately(
+            "recent": describe_recent(
                 page.namespace,
                 seen,
-                tells_of_people=bool(
-                    page.namespace.organization_id and page.sees_people
-                ),
-                tells_of_robots=bool(
-                    page.namespace.organization_id and page.administers
-                ),
+                with_people=bool(page.namespace.organization_id and page.sees_people),
+                with_robots=bool(page.namespace.organization_id and page.administers),
             ),
             "people": _people(page),
             "visibility": visibility,

@@ -158,7 +158,7 @@ def _relay(ids: list[int], *, is_alone: bool = False) -> int:
         )
         for read in _readers:
             read(events, is_alone=is_alone)
-        _tell_listeners(events, is_alone=is_alone)
+        _notify_listeners(events, is_alone=is_alone)
         crash_point("C26")
         Event.objects.filter(pk__in=[event.pk for event in events]).update(
             is_relayed=True
@@ -166,7 +166,7 @@ def _relay(ids: list[int], *, is_alone: bool = False) -> int:
     return len(events)
 
 
-def _tell_listeners(events: list[Event], *, is_alone: bool) -> None:
+def _notify_listeners(events: list[Event], *, is_alone: bool) -> None:
     """Let others write what follows from these events."""
     if not events:
         return

@@ -340,7 +340,7 @@ def team_deleted(team: Team, who: User | Robot) -> None:
     delete_team(team=team, actor=SYSTEM)
 
 
-def switched_off(team: Team, who: User | Robot) -> None:
+def disabled(team: Team, who: User | Robot) -> None:
     if isinstance(who, User):
         change_user(user=who, actor=SYSTEM, is_active=False)
     else:
@@ -371,7 +371,7 @@ def actor_with_token(who: User | Robot) -> Actor:
 
 @pytest.mark.parametrize(
     "lose",
-    [taken_out, team_demoted, team_deleted, switched_off, deleted, token_replaced],
+    [taken_out, team_demoted, team_deleted, disabled, deleted, token_replaced],
 )
 def test_an_invitation_ends_with_the_right_of_who_sent_it(
     lose: Callable[[Team, User | Robot], None], database: None
@@ -394,7 +394,7 @@ def test_an_invitation_ends_with_the_right_of_who_sent_it(
         withdrawn = Event.objects.filter(
             kind="invitation.withdrawn", namespace=acme.namespace
         )
-        is_paused = lose is switched_off and who is robot
+        is_paused = lose is disabled and who is robot
         assert withdrawn.count() == (0 if is_paused else 1)
         withdrawn.delete()
         if is_paused:  # until it is switched on again, as its token is

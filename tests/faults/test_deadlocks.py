@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.authentication import actor_of
 from distribution.manifests import put_manifest
-from repositories.manifests import note_push
+from repositories.manifests import mark_pushed
 from repositories.models import Manifest, Repository
 from repositories.oci.digests import Digest
 from repositories.oci.documents import parse_manifest
@@ -130,7 +130,7 @@ def meet(alice: RegistryClient, cast: Cast, api: str) -> Callable[[Verb], None]:
                 move(before)
                 met = pool.submit(with_own_connection, lambda: verb(repository, after))
                 time.sleep(0.3)  # so that it takes what is free, and waits for the rest
-                assert note_push(repository.facts)
+                assert mark_pushed(repository.facts)
                 move(after)
             met.result(timeout=40)
 

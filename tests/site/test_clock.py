@@ -20,7 +20,7 @@ from registry_site.celery import app
 from registry_site.heartbeats import is_silent
 from registry_site.models import TaskRun
 from registry_site.scheduler import ClockAwareScheduler
-from registry_site.task_health import TaskHealth, list_tasks, note_run
+from registry_site.task_health import TaskHealth, list_tasks, record_run
 from repositories.models import Event
 from tests import make
 from tests.conftest import Cast
@@ -178,7 +178,7 @@ def test_the_health_of_a_task_is_its_last_success() -> None:
     task = "webhooks.tasks.sweep"
     now = timezone.now()
     TaskRun.objects.filter(task=task).delete()
-    note_run(task)
+    record_run(task)
     fresh = health_of(task)
     assert fresh.succeeded_at is not None and not fresh.is_late and not fresh.is_failing
     runs = TaskRun.objects.filter(task=task)
@@ -187,7 +187,7 @@ def test_the_health_of_a_task_is_its_last_success() -> None:
     runs.update(succeeded_at=now + TWO_DAYS)
     assert health_of(task).succeeded_at is None
     runs.update(succeeded_at=now - timedelta(seconds=30))
-    note_run(task, problem="OperationalError: no space left")
+    record_run(task, problem="OperationalError: no space left")
     failing = health_of(task)
     assert failing.is_failing and failing.problem == "OperationalError: no space left"
     nightly = "distribution.tasks.collect_garbage"

@@ -9,7 +9,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.models import User
-from registry_site.heartbeats import note_heartbeat
+from registry_site.heartbeats import record_heartbeat
 from registry_site.models import Heartbeat
 from repositories.models import Repository
 from tests import make
@@ -53,8 +53,8 @@ def test_they_say_how_long_ago_worker_and_scheduler_were_heard_of(
     secret = make.access_token(administrator)
     Heartbeat.objects.all().delete()
     try:
-        note_heartbeat(["deliveries", "scheduler"])
-        note_heartbeat(["deliveries"])  # a second worker of the same queue
+        record_heartbeat(["deliveries", "scheduler"])
+        record_heartbeat(["deliveries"])  # a second worker of the same queue
         Heartbeat.objects.filter(name="scheduler").update(
             heard_at=timezone.now() - timedelta(minutes=4)
         )

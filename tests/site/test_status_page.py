@@ -11,7 +11,7 @@ from accounts.models import Organization, Robot, User
 from distribution.garbage import Share, held_collection, hold_collection
 from distribution.models import HeldCollection, Upload
 from registry_site.celery import app
-from registry_site.heartbeats import SCHEDULER, note_heartbeat
+from registry_site.heartbeats import SCHEDULER, record_heartbeat
 from registry_site.models import Heartbeat, TaskRun
 from repositories.models import Event, Manifest, Repository, Tag
 from tests import make
@@ -87,7 +87,7 @@ def test_the_verdict_names_what_is_late_and_what_failed(
 ) -> None:
     """Not whether a process lives, but whether its work gets done (E4)."""
     now = timezone.now()
-    note_heartbeat([*app.amqp.queues, SCHEDULER])
+    record_heartbeat([*app.amqp.queues, SCHEDULER])
     entries: list[dict[str, Any]] = list(app.conf.beat_schedule.values())
     for entry in entries:
         TaskRun.objects.update_or_create(

@@ -28,7 +28,7 @@ from webhooks.delivery.scheduler import (
     SLOTS_MAX,
     THREADS,
     WEBHOOK_MAX,
-    Lane,
+    QueueClass,
     Scheduler,
     Slot,
     Target,
@@ -141,7 +141,7 @@ def test_a_listener_that_fails_does_not_undo_a_push(private_api: Repository) -> 
     assert private_api.is_public
 
 
-# --- lanes
+# --- queue classes
 
 QUICK = 0.01
 HUNG = 10.0
@@ -292,7 +292,7 @@ def test_webhooks_take_turns_however_much_waits_for_each(
 ) -> None:
     """One that hung once too often is not behind all that waits for a hundred."""
     under_way = []
-    for number in range(ROOM[Lane.SLOW] + 10):
+    for number in range(ROOM[QueueClass.SLOW] + 10):
         target = hook(number, has_succeeded=False, is_failing=True)
         slot = acquired(scheduler, number * 1000, target)
         for other in range(1, 100):
@@ -301,7 +301,7 @@ def test_webhooks_take_turns_however_much_waits_for_each(
         job, _ = scheduler.finish(slot, HUNG)
         if job is not None:
             under_way.append(job.slot)
-    assert len(under_way) == ROOM[Lane.SLOW]
+    assert len(under_way) == ROOM[QueueClass.SLOW]
     served = []
     for _ in range(40):
         clock.now += HUNG
@@ -309,7 +309,9 @@ def test_webhooks_take_turns_however_much_waits_for_each(
         assert job is not None
         served.append(job.slot.webhook_id)
         under_way.append(job.slot)
-    assert set(served[:10]) == set(range(ROOM[Lane.SLOW], ROOM[Lane.SLOW] + 10))
+    assert set(served[:10]) == set(
+        range(ROOM[QueueClass.SLOW], ROOM[QueueClass.SLOW] + 10)
+    )
     assert all(n not in served[at + 1 : at + 11] for at, n in enumerate(served))
 
 
@@ -336,7 +338,7 @@ def test_a_hundred_that_worked_and_then_hang_leave_room(
         for number in range(20):
             slot = acquired(scheduler, 400_000, hook(200 + number))
             finish(scheduler, slot)
-    assert len(hanging) <= ROOM[Lane.SLOW]
+    assert len(hanging) <= ROOM[QueueClass.SLOW]
 
 
 CHEAP = CHEAP_SECONDS / 10
@@ -348,13 +350,16 @@ def test_few_render_templates_that_are_new(scheduler: Scheduler) -> None:
     templates = [hook(number, has_template=True) for number in range(100)]
     places = [scheduler.acquire(target.webhook_id, target) for target in templates]
     rendering = [place for place in places if place is not None]
-    assert {place.lane for place in rendering} == {Lane.COSTLY}
-    assert len(rendering) == ROOM[Lane.COSTLY]
+    assert {place.queue_class for place in rendering} == {QueueClass.COSTLY}
+    assert len(rendering) == ROOM[QueueClass.COSTLY]
     assert scheduler.acquire(1000, hook(1000)), "others have all the room there is"
     following = scheduler.render(rendering[0], CHEAP)
-    assert following == ROOM[Lane.COSTLY]
-    assert rendering[0].lane is Lane.QUICK
-    assert acquired(scheduler, following, templates[following]).lane is Lane.COSTLY
+    assert following == ROOM[QueueClass.COSTLY]
+    assert rendering[0].queue_class is QueueClass.QUICK
+    assert (
+        acquired(scheduler, following, templates[following]).queue_class
+        is QueueClass.COSTLY
+    )
     assert scheduler.acquire(99, templates[99]) is None
 
 
@@ -365,19 +370,19 @@ def test_a_costly_template_is_costly_for_a_while(scheduler: Scheduler) -> None:
     scheduler.render(place, CHEAP)
     assert finish(scheduler, place) == []
     place = acquired(scheduler, 2, target)
-    assert place.lane is Lane.QUICK, "it was cheap"
+    assert place.queue_class is QueueClass.QUICK, "it was cheap"
     scheduler.render(place, COSTLY)
     assert finish(scheduler, place) == []
     for number in range(COSTLY_RENDERS):
         place = acquired(scheduler, 3 + number, target)
-        assert place.lane is Lane.COSTLY
+        assert place.queue_class is QueueClass.COSTLY
         assert scheduler.acquire(1000, target) is None, "one at a time"
         scheduler.render(place, CHEAP)
         job, _ = scheduler.finish(place, None)
         assert job is not None
         scheduler.render(job.slot, None)  # it was rendered before: a retry
         scheduler.release(job.slot)
-    assert acquired(scheduler, 2000, target).lane is Lane.QUICK
+    assert acquired(scheduler, 2000, target).queue_class is QueueClass.QUICK
 
 
 def test_a_failure_that_comes_at_once_is_no_reason_to_wait(
@@ -390,7 +395,7 @@ def test_a_failure_that_comes_at_once_is_no_reason_to_wait(
     for number in range(100, 200):
         for other in range(10):
             scheduler.acquire(number * 1000 + other, hook(number))
-    assert acquired(scheduler, 2, failed).lane == Lane.QUICK
+    assert acquired(scheduler, 2, failed).queue_class == QueueClass.QUICK
 
 
 def hang_twice(scheduler: Scheduler, clock: Clock, numbers: range) -> None:
@@ -411,9 +416,9 @@ def test_one_that_hung_once_is_not_behind_those_that_always_hang(
     clock.now += HUNG
     finish(scheduler, once, HUNG)
     again = acquired(scheduler, 2, hook(1))
-    assert again.lane == Lane.TRIAL
+    assert again.queue_class == QueueClass.TRIAL
     finish(scheduler, again, QUICK)
-    assert acquired(scheduler, 3, hook(1)).lane == Lane.QUICK
+    assert acquired(scheduler, 3, hook(1)).queue_class == QueueClass.QUICK
 
 
 def test_what_hung_together_counts_once(scheduler: Scheduler, clock: Clock) -> None:
@@ -422,7 +427,7 @@ def test_what_hung_together_counts_once(scheduler: Scheduler, clock: Clock) -> N
     for slot in under_way:
         finish(scheduler, slot, HUNG)
         clock.now += 0.01
-    assert acquired(scheduler, 1, hook(1)).lane == Lane.TRIAL
+    assert acquired(scheduler, 1, hook(1)).queue_class == QueueClass.TRIAL
 
 
 def test_the_lane_is_that_of_the_moment_at_which_a_place_is_free(
@@ -431,11 +436,11 @@ def test_the_lane_is_that_of_the_moment_at_which_a_place_is_free(
     """What was slow when it had to wait, and quick since, is not in its way."""
     hang_twice(scheduler, clock, range(1, 2))
     slot = acquired(scheduler, 1, hook(1))
-    assert slot.lane == Lane.SLOW
+    assert slot.queue_class == QueueClass.SLOW
     scheduler.acquire(2, hook(1))
     job, _ = scheduler.finish(slot, QUICK)
     assert job is not None
-    assert job.slot.lane == Lane.QUICK
+    assert job.slot.queue_class == QueueClass.QUICK
 
 
 def test_a_path_that_hangs_does_not_block_another_of_its_host(
@@ -463,9 +468,9 @@ def test_those_that_wait_for_their_host_do_not_hide_others(
         scheduler.acquire(1000 + number, new(1000 + number, "busy"))
     others = [
         acquired(scheduler, 5000 + n, new(5000 + n))
-        for n in range(ROOM[Lane.TRIAL] - HOST_UNSURE_MAX)
+        for n in range(ROOM[QueueClass.TRIAL] - HOST_UNSURE_MAX)
     ]
-    assert scheduler.acquire(9000, new(9000)) is None, "the lane is full"
+    assert scheduler.acquire(9000, new(9000)) is None, "the queue class is full"
     going = [finish(scheduler, slot, None) for slot in others[:3]]
     assert [9000] in going
     assert finish(scheduler, slots[0], None) != []
@@ -477,7 +482,7 @@ def test_those_that_work_always_find_room(scheduler: Scheduler, clock: Clock) ->
     hang_many = range(1000, 1000 + THREADS)
     for number in hang_many:
         scheduler.acquire(number, hook(number, has_succeeded=True, is_failing=True))
-    free = SLOTS_MAX - ROOM[Lane.TRIAL] - ROOM[Lane.SLOW]
+    free = SLOTS_MAX - ROOM[QueueClass.TRIAL] - ROOM[QueueClass.SLOW]
     assert free >= 32
     for number in range(free):
         assert scheduler.acquire(5000 + number, hook(5000 + number))
@@ -491,7 +496,7 @@ def test_some_threads_are_left_to_relay_and_to_sweep(scheduler: Scheduler) -> No
 
 def test_another_host_is_another_receiver(scheduler: Scheduler, clock: Clock) -> None:
     hang_twice(scheduler, clock, range(1, 2))
-    assert acquired(scheduler, 1, hook(1, "elsewhere")).lane == Lane.TRIAL
+    assert acquired(scheduler, 1, hook(1, "elsewhere")).queue_class == QueueClass.TRIAL
 
 
 def test_memory_has_its_bounds_and_is_shared_fairly(

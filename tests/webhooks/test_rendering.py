@@ -20,7 +20,7 @@ from tests.webhooks.receivers import Receiver
 from webhooks.delivery import attempts, planning
 from webhooks.delivery.attempts import deliver
 from webhooks.delivery.redelivery import redeliver
-from webhooks.delivery.scheduler import ROOM, Lane, Scheduler
+from webhooks.delivery.scheduler import ROOM, QueueClass, Scheduler
 from webhooks.failures import FailureReason
 from webhooks.formats import FORMATS
 from webhooks.formats.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_json
@@ -168,7 +168,7 @@ def test_templates_that_are_new_leave_room_for_others(
             format="custom",
             options={"template": '{"tag": "{{ tag }}"}'},
         )[0]
-        for _ in range(ROOM[Lane.COSTLY] + 4)
+        for _ in range(ROOM[QueueClass.COSTLY] + 4)
     ]
     usual, _ = make.webhook(url, repository=private_api)
     alice.push(f"{private_api.full_name}:v1", images.image())
@@ -198,7 +198,7 @@ def test_templates_that_are_new_leave_room_for_others(
     ]
     for thread in threads:
         thread.start()
-    for _ in range(ROOM[Lane.COSTLY]):
+    for _ in range(ROOM[QueueClass.COSTLY]):
         assert rendering.acquire(timeout=60)
     [sent] = attempted(usual)
     assert sent.status == Delivery.Status.DELIVERED
@@ -208,7 +208,7 @@ def test_templates_that_are_new_leave_room_for_others(
     while following:
         deliver(delivery_id=following.pop())
     assert {row.status for row in rows.all()} == {Delivery.Status.DELIVERED}
-    assert counts == [0, ROOM[Lane.COSTLY]]
+    assert counts == [0, ROOM[QueueClass.COSTLY]]
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def new_delivery(webhook: Webhook, event: Event, *, now: datetime) -> Delivery:
     )
 
 
-def tell_of_pulls(
+def plan_pulls(
     *, pulls: Mapping[Fetch, int], fetched_at: datetime, **signal: Any
 ) -> None:
     """Make the deliveries of a batch of pulls; one that counts for no tag has none.

@@ -6,7 +6,7 @@ quick answer lets one more go beside it, up to WEBHOOK_MAX; they share a few slo
 when nothing is left to send, it begins with one again. What counts is the time: an
 error that comes at once blocks no other delivery.
 
-    lane     which webhooks are in it                            slots
+    class    which webhooks are in it                            slots
     quick    the last answer was quick                           all of them
     trial    nothing is known, or the last answer was slow       104
     slow     two or more were slow, one after the other          16
@@ -14,13 +14,13 @@ error that comes at once blocks no other delivery.
     more     what goes beside another of the same webhook        16
 
 A hundred webhooks that worked and hang from now on hold a hundred slots and those of
-the last lane; the others still find room. To one host go HOST_MAX, and of those that
+the last class; the others still find room. To one host go HOST_MAX, and of those that
 are not known to be quick HOST_UNSURE_MAX, because many webhooks may share an address
 with receivers that hang.
 
 Rendering a template keeps the interpreter busy, and every other thread waits. So a
-webhook with a new template renders in the costly lane, and so does one whose template
-was costly, for its next COSTLY_RENDERS. Its receiver is called in the lane that it has
+webhook with a new template renders in the costly class, and so does one whose template
+was costly, for its next COSTLY_RENDERS. Its receiver is called in the class that it has
 otherwise, once there is room. Berth's own formats are cheap and never go there.
 
 A delivery that finds no room waits with its webhook, and the next thread that is free
@@ -45,12 +45,12 @@ HOST_MAX = 64
 HOST_UNSURE_MAX = 32
 REMEMBERED_MAX = 10_000  # deliveries that wait; the sweep brings more
 KNOWN_MAX = 10_000  # webhooks with nothing to send whose last answers are remembered
-LOOKS_MAX = 100  # at webhooks of a lane, whose host may have no room
+LOOKS_MAX = 100  # at webhooks of a queue class, whose host may have no room
 HANDED_MAX = 16
 HANDED_SECONDS = 5.0  # by then the message was lost, and the sweep comes
 
 
-class Lane(StrEnum):
+class QueueClass(StrEnum):
     QUICK = "quick"
     TRIAL = "trial"
     SLOW = "slow"
@@ -59,11 +59,11 @@ class Lane(StrEnum):
 
 
 ROOM = {
-    Lane.QUICK: SLOTS_MAX,
-    Lane.TRIAL: 104,
-    Lane.SLOW: 16,
-    Lane.COSTLY: 4,
-    Lane.MORE: 16,
+    QueueClass.QUICK: SLOTS_MAX,
+    QueueClass.TRIAL: 104,
+    QueueClass.SLOW: 16,
+    QueueClass.COSTLY: 4,
+    QueueClass.MORE: 16,
 }
 
 
@@ -84,7 +84,7 @@ class Slot:
 
     webhook_id: int
     host: str
-    lane: Lane
+    queue_class: QueueClass
     since: float
 
 
@@ -104,29 +104,30 @@ class _Hook:
     host: str
     is_proven: bool
     slow_count: int  # one after the other
-    costly_renders: int  # that are still to come in the lane of the costly
+    costly_renders: int  # that are still to come in the queue class of the costly
     slow_at: float = float("-inf")
     window: int = 1  # may be under way at once
     started: list[float] = field(default_factory=list)  # the oldest first
     waiting: "OrderedDict[int, None]" = field(default_factory=OrderedDict)
-    line: Lane | None = None
+    line: QueueClass | None = None
 
     @property
-    def standing(self) -> Lane:
+    def standing(self) -> QueueClass:
         if self.slow_count > 1:
-            return Lane.SLOW
-        return Lane.QUICK if self.is_proven and not self.slow_count else Lane.TRIAL
+            return QueueClass.SLOW
+        is_quick = self.is_proven and not self.slow_count
+        return QueueClass.QUICK if is_quick else QueueClass.TRIAL
 
-    def next_lane(self, now: float) -> Lane | None:
+    def next_class(self, now: float) -> QueueClass | None:
         """Return where its next delivery belongs; None while it has to wait."""
         if not self.started:
-            return Lane.COSTLY if self.costly_renders else self.standing
+            return QueueClass.COSTLY if self.costly_renders else self.standing
         is_late = now - self.started[0] >= QUICK_SECONDS
         if is_late or self.costly_renders or len(self.started) >= self.window:
             return None
-        return Lane.MORE
+        return QueueClass.MORE
 
-    def note_payload(self, took_seconds: float) -> None:
+    def record_payload(self, took_seconds: float) -> None:
         """Learn from a payload that was rendered."""
         if took_seconds >= CHEAP_SECONDS:
             self.costly_renders = COSTLY_RENDERS
@@ -152,15 +153,15 @@ class Scheduler:
         self._lock = threading.Lock()
         self._hooks: dict[int, _Hook] = {}
         self._idle: OrderedDict[int, None] = OrderedDict()  # the longest first
-        self._slots: Counter[Lane] = Counter()
+        self._slots: Counter[QueueClass] = Counter()
         self._hosts: Counter[str] = Counter()
         self._unsure_hosts: Counter[str] = Counter()
         self._waiting: dict[int, _Hook] = {}
         # Those that wait for room, and not for an answer of their own.
-        self._lines: dict[Lane, OrderedDict[int, _Hook]] = {
-            lane: OrderedDict() for lane in Lane
+        self._lines: dict[QueueClass, OrderedDict[int, _Hook]] = {
+            kind: OrderedDict() for kind in QueueClass
         }
-        self._rotation = deque(Lane)
+        self._rotation = deque(QueueClass)
         self._handed: OrderedDict[int, float] = OrderedDict()  # the longest ago first
         self._is_closed = False
 
@@ -169,17 +170,17 @@ class Scheduler:
         with self._lock:
             hook = self._hook_of(target)
             self._handed.pop(target.webhook_id, None)
-            lane = self._lane_with_room(hook)
-            if lane is None:
+            kind = self._class_with_room(hook)
+            if kind is None:
                 self._remember(delivery_id, hook)
                 self._requeue(hook)
                 return None
             if self._waiting.pop(delivery_id, None):
                 del hook.waiting[delivery_id]
-            return self._take(hook, lane)
+            return self._take(hook, kind)
 
     def render(self, slot: Slot, took_seconds: float | None) -> int | None:
-        """Learn from a payload and let its receiver be asked in the lane for that.
+        """Learn from a payload and let its receiver be called in its class.
 
         ``took_seconds`` are the processor's, None for a payload that was there already.
         Return a delivery for which there is room now; it needs a thread of its own.
@@ -187,12 +188,12 @@ class Scheduler:
         with self._lock:
             hook = self._hooks[slot.webhook_id]
             if took_seconds is not None:
-                hook.note_payload(took_seconds)
-            if slot.lane is not Lane.COSTLY:
+                hook.record_payload(took_seconds)
+            if slot.queue_class is not QueueClass.COSTLY:
                 return None
             self._count(slot, -1)
             if self._has_room(hook.standing) and self._may_call(hook, hook.standing):
-                slot.lane = hook.standing
+                slot.queue_class = hook.standing
             self._count(slot, 1)
             return None if self._is_closed else self._hand_on()
 
@@ -221,16 +222,16 @@ class Scheduler:
             if following is None:
                 return None, None
             delivery_id = self._pop(following)
-            lane = following.line
-            assert lane is not None, "it waited in the queue"
-            job = Job(delivery_id, self._take(following, lane))
+            kind = following.line
+            assert kind is not None, "it waited in the queue"
+            job = Job(delivery_id, self._take(following, kind))
             return job, self._hand_on()
 
     def holds(self, delivery_id: int) -> bool:
         """Return whether the delivery is remembered and has to wait for its turn."""
         with self._lock:
             hook = self._waiting.get(delivery_id)
-            return hook is not None and self._lane_with_room(hook) is None
+            return hook is not None and self._class_with_room(hook) is None
 
     def waiting_webhooks(self) -> set[int]:
         """Return the webhooks of which a delivery is remembered."""
@@ -258,22 +259,22 @@ class Scheduler:
             hook.host, hook.is_proven, hook.slow_count = target.host, False, 0
         return hook
 
-    def _lane_with_room(self, hook: _Hook) -> Lane | None:
-        lane = hook.next_lane(self._clock())
-        if lane is None or not (self._has_room(lane) and self._may_call(hook, lane)):
+    def _class_with_room(self, hook: _Hook) -> QueueClass | None:
+        kind = hook.next_class(self._clock())
+        if kind is None or not (self._has_room(kind) and self._may_call(hook, kind)):
             return None
-        return lane
+        return kind
 
-    def _has_room(self, lane: Lane) -> bool:
-        return self._slots[lane] < ROOM[lane] and self._slots.total() < SLOTS_MAX
+    def _has_room(self, kind: QueueClass) -> bool:
+        return self._slots[kind] < ROOM[kind] and self._slots.total() < SLOTS_MAX
 
-    def _may_call(self, hook: _Hook, lane: Lane) -> bool:
-        if _is_unsure(lane) and self._unsure_hosts[hook.host] >= HOST_UNSURE_MAX:
+    def _may_call(self, hook: _Hook, kind: QueueClass) -> bool:
+        if _is_unsure(kind) and self._unsure_hosts[hook.host] >= HOST_UNSURE_MAX:
             return False
         return self._hosts[hook.host] < HOST_MAX
 
-    def _take(self, hook: _Hook, lane: Lane) -> Slot:
-        slot = Slot(hook.webhook_id, hook.host, lane, self._clock())
+    def _take(self, hook: _Hook, kind: QueueClass) -> Slot:
+        slot = Slot(hook.webhook_id, hook.host, kind, self._clock())
         hook.started.append(slot.since)
         self._count(slot, 1)
         if hook.line is not None:  # its turn is over
@@ -289,9 +290,9 @@ class Scheduler:
         return hook
 
     def _count(self, slot: Slot, change: int) -> None:
-        self._slots[slot.lane] += change
+        self._slots[slot.queue_class] += change
         counters = [self._hosts]
-        if _is_unsure(slot.lane):
+        if _is_unsure(slot.queue_class):
             counters.append(self._unsure_hosts)
         for hosts in counters:
             hosts[slot.host] += change
@@ -328,18 +329,18 @@ class Scheduler:
         return delivery_id
 
     def _pick(self, but_not: Container[int] = ()) -> _Hook | None:
-        """Return whose turn it is; the lanes take turns, and the webhooks in each."""
-        for lane in list(self._rotation):
-            line = self._lines[lane]
+        """Return whose turn it is; the classes take turns, and the webhooks in each."""
+        for kind in list(self._rotation):
+            line = self._lines[kind]
             for _ in range(min(len(line), LOOKS_MAX)):
-                if not self._has_room(lane):
+                if not self._has_room(kind):
                     break
                 hook = next(iter(line.values()))
-                if hook.next_lane(self._clock()) is not lane:  # it hangs already
+                if hook.next_class(self._clock()) is not kind:  # it hangs already
                     self._requeue(hook)
-                elif hook.webhook_id not in but_not and self._may_call(hook, lane):
-                    self._rotation.remove(lane)
-                    self._rotation.append(lane)
+                elif hook.webhook_id not in but_not and self._may_call(hook, kind):
+                    self._rotation.remove(kind)
+                    self._rotation.append(kind)
                     return hook
                 else:
                     line.move_to_end(hook.webhook_id)
@@ -352,7 +353,7 @@ class Scheduler:
 
     def _requeue(self, hook: _Hook) -> None:
         """Put a webhook into the line that it belongs to now, or let it rest."""
-        line = hook.next_lane(self._clock()) if hook.waiting else None
+        line = hook.next_class(self._clock()) if hook.waiting else None
         if line is not hook.line:
             if hook.line is not None:
                 del self._lines[hook.line][hook.webhook_id]
@@ -370,5 +371,5 @@ class Scheduler:
             del self._hooks[forgotten]
 
 
-def _is_unsure(lane: Lane) -> bool:
-    return lane in {Lane.TRIAL, Lane.SLOW}
+def _is_unsure(kind: QueueClass) -> bool:
+    return kind in {QueueClass.TRIAL, QueueClass.SLOW}

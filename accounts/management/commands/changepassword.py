@@ -8,7 +8,7 @@ from django.contrib.auth.management.commands import changepassword
 from accounts.actors import COMMAND_LINE
 from accounts.credentials import forget_unconfirmed
 from accounts.models import User
-from accounts.users import note_new_password
+from accounts.users import record_new_password
 
 
 class Command(changepassword.Command):
@@ -23,5 +23,5 @@ class Command(changepassword.Command):
         user = users.get()
         if user.password != before:  # no transaction: someone is typing in between
             forget_unconfirmed(user)
-            note_new_password(user=user, actor=COMMAND_LINE)
+            record_new_password(user=user, actor=COMMAND_LINE)
         return said

@@ -17,12 +17,12 @@ _OF_REPOSITORIES = {kind for kind, sentence in SENTENCES.items() if sentence.sho
 }
 
 
-def tell_lately(
+def describe_recent(
     namespace: Namespace,
     seen: "QuerySet[Repository]",
     *,
-    tells_of_people: bool,
-    tells_of_robots: bool,
+    with_people: bool,
+    with_robots: bool,
 ) -> list[ActivityItem]:
     """Describe visible events; those of people and robots only to members.
 
@@ -31,9 +31,9 @@ def tell_lately(
     """
     newest = Event.objects.of_namespace(namespace).order_by("-pk").values("pk")
     wanted = Q(kind__in=_OF_REPOSITORIES, repository__in=seen.values("pk"))
-    if tells_of_people:
+    if with_people:
         wanted |= Q(kind__in=_OF_PEOPLE)
-    if tells_of_robots:
+    if with_robots:
         wanted |= Q(kind__in=_OF_ROBOTS)
     events = (
         Event.objects.filter(wanted, pk__in=newest[:LOOKED_AT])
