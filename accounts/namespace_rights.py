@@ -33,7 +33,7 @@ CREATING_STANDINGS: Standings = frozenset({OWNER, *CREATING})
 def may_administer(
     actor: Actor, namespace: Namespace, standings: Standings | None = None
 ) -> Decision:
-    """Say whether the actor may change people, teams, robots and defaults there.
+    """Decide whether the actor may change people, teams, robots and defaults there.
 
     Who asks more than one question passes standings_of, and asks the database once.
     """
@@ -110,7 +110,7 @@ def organizations_of(actor: Actor) -> QuerySet[Organization]:
 def may_see_people(
     actor: Actor, namespace: Namespace, standings: Standings | None = None
 ) -> Decision:
-    """Say whether the actor may see the teams: those who are in one of them.
+    """Decide whether the actor may see the teams: those who are in one of them.
 
     People who administer the namespace are among them, or own it.
     """
@@ -137,7 +137,7 @@ def may_take_out(
     member: str,
     standings: Standings | None = None,
 ) -> Decision:
-    """Say whether the actor may take a login out of teams; people may leave.
+    """Decide whether the actor may take a login out of teams; people may leave.
 
     Those who do not see the teams get the same answer for their own name.
     """

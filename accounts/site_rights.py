@@ -15,7 +15,7 @@ from accounts.namespace_rights import live_rows
 
 
 def may_administer_site(actor: Actor) -> Decision:
-    """Say whether the actor administers the site. At most one query."""
+    """Decide whether the actor administers the site. At most one query."""
     if administering_user(actor).exists():
         return Decision(True, lambda: f"{actor} administers this site")
     return Decision(False, lambda: f"{actor} does not administer this site")

@@ -23,7 +23,7 @@ def explain_refusal(
     name: RepositoryName,
     repository: RepositoryFacts | None,
 ) -> str:
-    """Say why the actor may not do this, "" if there is nothing to say.
+    """Explain why the actor may not do this, "" if there is nothing to say.
 
     A registry token names the access token it was made with, but not its scope,
     so it is looked up; this is asked only on the way to a refusal.

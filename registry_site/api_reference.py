@@ -138,7 +138,7 @@ class _Kinds:
         return "enum" not in schema and self._listed(schema) is None
 
     def name_content(self, described: Mapping[str, Any]) -> SafeString:
-        """Say what a body consists of; its media type if that is not JSON."""
+        """Describe what a body consists of; its media type if that is not JSON."""
         content = described.get("content", {})
         if JSON in content:
             return self.name(content[JSON].get("schema", {}))
@@ -179,7 +179,7 @@ class _Kinds:
 
 
 def _notes(schema: Mapping[str, Any]) -> SafeString:
-    """Say in a line what else holds for a value."""
+    """Describe in a line what else holds for a value."""
     inner = schema.get("schema", schema)
     limits = {
         _("at least {}"): inner.get("minimum"),

@@ -63,7 +63,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def unknown_host(request: HttpRequest) -> HttpResponse:
-    """Say what this registry is called, to a request that calls it otherwise."""
+    """Describe what this registry is called, to a request that calls it otherwise."""
     if is_for_program(request):
         message = f"this registry is {settings.BERTH_URL} (the setting BERTH_URL)"
         return api_error(400, "unknown_host", message)
@@ -71,18 +71,18 @@ def unknown_host(request: HttpRequest) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Say why; a view that refuses gives the reason (hub/kit/pages.py)."""
+    """Show the reason, which the view that refuses gives (hub/kit/pages.py)."""
     return render(request, "403.html", {"reason": str(exception)}, status=403)
 
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Say that a form came without its token: from elsewhere, or too late."""
+    """Report that a form came without its token: from elsewhere, or too late."""
     log.warning("%s %s: %s", request.method, request.path, reason)
     return render(request, "403_csrf.html", status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Say so, unless it was nearly right: a slash too much, or a client's name.
+    """Answer 404, unless it was nearly right: a slash too much, or a client's name.
 
     /java is /library/java, as it is for docker (D-13).
     """
@@ -122,7 +122,7 @@ def _without_slash(request: HttpRequest) -> str | None:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that Berth failed; without a query, for the database may be what failed."""
+    """Report that Berth failed, without a query: perhaps the database failed."""
     response = outage(request, sys.exc_info()[1])
     if response is not None:
         return response

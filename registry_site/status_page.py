@@ -107,7 +107,7 @@ def _store_warnings(state: str) -> list[str]:
 
 
 def _disk_warnings(store_state: str) -> list[str]:
-    """Say what a full disk stops, once for each disk."""
+    """Describe what a full disk stops, once for each disk."""
     stops = {
         "blobs": _("pushes are refused, and pulls continue"),
         "database": _("all changes are refused; pulls and pages continue"),
@@ -209,7 +209,7 @@ def _warnings(
     due_since: datetime | None,
     now: datetime,
 ) -> list[str]:
-    """Say in plain words what is wrong with those who work in the background."""
+    """Describe in plain words what is wrong with those who work in the background."""
     words = {
         "deliveries": _("webhooks"),
         "statistics": _("statistics"),

@@ -62,7 +62,9 @@ WORDS = {
 # How the first line of a docstring does not begin.
 OPENINGS = r"(?:What|Who|Whose|Whether|Which|That|Those|Where|Why|When)\b"
 # A function's begins with a verb in the imperative; ruff's D401 finds other forms.
-NO_VERBS = r"(?:The|An?|This|These|It|Its|One|Of|If|Is|All|Every|Each|No|How|As)\b"
+NO_VERBS = (
+    r"(?:Say|Tell|The|An?|This|These|It|Its|One|Of|If|Is|All|Every|Each|No|How|As)\b"
+)
 
 
 PATTERNS = {

@@ -18,7 +18,7 @@ def may_hook_namespace(actor: Actor, namespace: Namespace) -> Decision:
 
 
 def may_hook_site(actor: Actor) -> Decision:
-    """Say whether the actor administers the site, with nothing that narrows it."""
+    """Decide whether the actor administers the site, with nothing that narrows it."""
     if Action.HOOK not in actor.ceiling.actions:
         return Decision(False, lambda: "the token does not allow managing webhooks")
     return may_administer_site(actor)

@@ -27,7 +27,7 @@ class ApiSchema(AutoSchema):
         return list(self.view.filter_backends)
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
-        """Say that a body has no other fields, since others are refused."""
+        """Report that a body has no other fields, since others are refused."""
         schema: Any = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
             serializer, direction
         )
@@ -36,7 +36,7 @@ class ApiSchema(AutoSchema):
         return schema
 
     def get_auth(self) -> list[dict[str, Any]]:
-        """Say that signing in is optional where those who did not may read."""
+        """Report that signing in is optional where those who did not may read."""
         auth: list[dict[str, Any]] = super().get_auth()
         flag = "for_anonymous" if self.method == "GET" else "takes_from_anonymous"
         is_open = getattr(self.view, flag, False)

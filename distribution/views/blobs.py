@@ -68,7 +68,7 @@ def get_blob(call: Call, digest: str) -> HttpResponseBase:
 
 @endpoint(Action.PULL, absent=BlobUnknown)
 def head_blob(call: Call, digest: str) -> HttpResponseBase:
-    """Say what a GET would send; Range is ignored and nothing is opened (H-5).
+    """Describe what a GET would send; Range is ignored and nothing is opened (H-5).
 
     From a client that can push, it asks whether an upload can be skipped.
     """

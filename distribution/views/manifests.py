@@ -69,7 +69,7 @@ def get_manifest(call: Call, reference: str) -> HttpResponseBase:
 
 @endpoint(Action.PULL, absent=ManifestUnknown)
 def head_manifest(call: Call, reference: str) -> HttpResponseBase:
-    """Say what a GET would send, without reading it (end-3, MAN-15)."""
+    """Describe what a GET would send, without reading it (end-3, MAN-15)."""
     found = _find(call, reference, with_payload=False)
     if is_not_modified(call.request, etag_of(found.digest)):
         return _describe(HttpResponse(status=304), found)

@@ -6,5 +6,5 @@ from distribution.endpoints import signed_in, text_response
 
 @signed_in()
 def ping(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """Say that this is a registry, and that the credentials are good (end-1)."""
+    """Answer that this is a registry, and that the credentials are good (end-1)."""
     return text_response(b"{}", "application/json")

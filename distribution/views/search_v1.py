@@ -24,7 +24,7 @@ PAGE_NUMBER_MAX = 100_000
 
 @open_to_all
 def ping(request: HttpRequest) -> HttpResponse:
-    """Say that this is a registry of its own; docker asks before it searches."""
+    """Answer that this is a registry of its own; docker asks before it searches."""
     response = text_response(b'{"standalone":true}', "application/json")
     response["X-Docker-Registry-Standalone"] = "true"
     return response

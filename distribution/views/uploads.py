@@ -153,7 +153,7 @@ def put_upload(call: Call, uuid: str) -> Receiving[HttpResponse]:
 
 @endpoint(Action.PUSH, absent=BlobUploadUnknown)
 def get_upload(call: Call, uuid: str) -> HttpResponse:
-    """Say how much has arrived permanently (end-13)."""
+    """Report how much has arrived permanently (end-13)."""
     return _progress(call.name, _find(call, uuid), 204)
 
 

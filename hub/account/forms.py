@@ -41,7 +41,7 @@ class SignInForm(LoginForm):  # type: ignore[misc]  # allauth is untyped
 
 
 def _shape(form: forms.Form) -> None:
-    """Say what a username is for, and let labels do the work of placeholders."""
+    """Describe what a username is for, and let labels do the work of placeholders."""
     username = form.fields["username"]
     username.help_text = _NAME_HINT
     username.widget.attrs |= _MACHINE_WORD

@@ -134,7 +134,7 @@ def security(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def remove_email(request: HttpRequest) -> HttpResponse:
-    """Ask before an email address is removed."""
+    """Confirm before an email address is removed."""
     user = signed_in_user(request)
     row = EmailAddress.objects.filter(user=user, email=given(request, "email")).first()
     if row is None:
@@ -155,7 +155,7 @@ def remove_email(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def end_sessions(request: HttpRequest) -> HttpResponse:
-    """Ask before all other sessions are ended."""
+    """Confirm before all other sessions are ended."""
     signed_in_user(request)
     return confirmation_page(
         request,
@@ -170,7 +170,7 @@ def end_sessions(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def remove_link(request: HttpRequest) -> HttpResponse:
-    """Ask before a linked account is removed."""
+    """Confirm before a linked account is removed."""
     user = signed_in_user(request)
     row = SocialAccount.objects.filter(
         user=user, pk=number_in(given(request, "account"))

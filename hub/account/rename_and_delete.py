@@ -78,7 +78,7 @@ def rename(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HttpRequest) -> HttpResponse:
-    """Say what is deleted, and do it once the owner has confirmed it.
+    """Describe what is deleted, and do it once the owner has confirmed it.
 
     The password, or another way to sign in, is asked for first.
     """

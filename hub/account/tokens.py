@@ -60,7 +60,7 @@ def access_tokens(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
-    """Ask, and then end a token permanently."""
+    """Confirm, then end a token permanently."""
     user = signed_in_user(request)
     token = AccessToken.objects.filter(user=user, pk=token_id, revoked_at=None).first()
     if token is None:

@@ -44,7 +44,7 @@ def show_defaults(request: HttpRequest, namespace: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove_rule(request: HttpRequest, namespace: str, default: int) -> HttpResponse:
-    """Ask, and then remove a rule; the roles that it gave stay."""
+    """Confirm, then remove a rule; the roles that it gave stay."""
     page = open_organization(request, namespace)
     rule = (
         DefaultPermission.objects.with_names()

@@ -46,7 +46,7 @@ def show_one(request: HttpRequest, namespace: str, repository: int) -> HttpRespo
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def purge(request: HttpRequest, namespace: str, repository: int) -> HttpResponse:
-    """Ask, and then delete it permanently."""
+    """Confirm, then delete it permanently."""
     signed_in_user(request)
     page, row = _open(request, namespace, repository)
     back_url = page.address("deleted")

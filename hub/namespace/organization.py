@@ -64,7 +64,7 @@ def rename(request: HttpRequest, namespace: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HttpRequest, namespace: str) -> HttpResponse:
-    """Ask, and then delete it; refused while there are repositories."""
+    """Confirm, then delete it; refused while there are repositories."""
     page = open_organization(request, namespace)
     has_repositories = _has_repositories(page)
     if request.method == "POST" and not has_repositories:

@@ -47,7 +47,7 @@ class NamespacePage:
         )
 
     def may_take_out(self, member: str) -> Decision:
-        """Say whether the actor may take this login out of teams."""
+        """Decide whether the actor may take this login out of teams."""
         return may_take_out(self.actor, self.namespace, member, self.standings)
 
     @property

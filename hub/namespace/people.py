@@ -67,7 +67,7 @@ def show_people(request: HttpRequest, namespace: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove_person(request: HttpRequest, namespace: str) -> HttpResponse:
-    """Ask, and then take every right here from a person, or leave oneself."""
+    """Confirm, then take every right here from a person, or leave oneself."""
     page = open_namespace(request, namespace)
     name = given(request, "person")
     organization = page.organization

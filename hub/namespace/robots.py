@@ -87,7 +87,7 @@ def show_robot(request: HttpRequest, namespace: str, robot: str) -> HttpResponse
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def renew_token(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
-    """Ask, and then replace the robot's token and show the new one, once."""
+    """Confirm, then replace the robot's token and show the new one, once."""
     page = open_administered(request, namespace)
     row = find_robot(page.namespace, robot)
     if request.method != "POST":
@@ -139,7 +139,7 @@ def change_expiry(request: HttpRequest, namespace: str, robot: str) -> HttpRespo
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove_robot(request: HttpRequest, namespace: str, robot: str) -> HttpResponse:
-    """Ask, and then delete a robot with its roles."""
+    """Confirm, then delete a robot with its roles."""
     page = open_administered(request, namespace)
     row = find_robot(page.namespace, robot)
     if request.method == "POST":

@@ -149,7 +149,7 @@ def _join(page: NamespacePage, row: Team, form: JoinForm) -> HttpResponse | None
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def leave_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
-    """Ask, and then take a member out of a team, or oneself."""
+    """Confirm, then take a member out of a team, or oneself."""
     page = open_namespace(request, namespace)
     name = given(request, "member")
     require(page.may_take_out(name), page.actor)
@@ -173,7 +173,7 @@ def leave_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse:
-    """Ask, and then delete a team with its roles."""
+    """Confirm, then delete a team with its roles."""
     page = open_organization(request, namespace)
     row = find_team(page.organization, team)
     if request.method == "POST":
@@ -198,7 +198,7 @@ def remove_team(request: HttpRequest, namespace: str, team: str) -> HttpResponse
 def withdraw_invitation(
     request: HttpRequest, namespace: str, invitation: int
 ) -> HttpResponse:
-    """Ask, and then withdraw an invitation; the mailed link expires at once."""
+    """Confirm, then withdraw an invitation; the mailed link expires at once."""
     page = open_organization(request, namespace)
     row = find_invitation(page.organization, invitation)
     if request.method != "POST":
@@ -222,7 +222,7 @@ def withdraw_invitation(
 def _ask_about_member(
     page: NamespacePage, team: Team, who: User | Robot
 ) -> HttpResponse:
-    """Ask, with what the member has through the team; the rest stays."""
+    """Confirm, with what the member has through the team; the rest stays."""
     names = {"who": who.username, "team": team.name}
     is_own = who.username == page.actor.name
     return confirmation_page(

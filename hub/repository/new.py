@@ -59,7 +59,7 @@ def new_repository(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def check_name(request: HttpRequest) -> HttpResponse:
-    """Say whether the name is free, and what the repository would look like."""
+    """Show whether the name is free, and what the repository would look like."""
     signed_in_user(request)
     actor = actor_of_page(request)
     typed = request.GET.copy()

@@ -135,7 +135,7 @@ def _growth(before: list[DayOfPulls], lately: list[DayOfPulls]) -> Growth | None
 
 
 def _trend(days: list[DayOfPulls]) -> str:
-    """Say in words what the picture shows, for those who do not see it."""
+    """Describe in words what the picture shows, for those who do not see it."""
     if not days:
         return ""
     total = sum(day.pull_count for day in days)

@@ -198,7 +198,7 @@ def show_deleted(
     *,
     status: int = 410,
 ) -> HttpResponse:
-    """Say what is left of a repository, to those who may restore it."""
+    """Describe what is left of a repository, to those who may restore it."""
     is_taken = Repository.objects.filter(
         namespace=repository.namespace_id, name=repository.name, deleted_at=None
     ).exists()

@@ -108,7 +108,7 @@ def put_tag(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
 def delete_manifest(
     request: HttpRequest, namespace: str, name: str, digest: str
 ) -> HttpResponse:
-    """Ask, and then delete a manifest with its tags; the actor may delete each."""
+    """Confirm, then delete a manifest with its tags; the actor may delete each."""
     page = open_page(request, namespace, name)
     page.require(Action.DELETE)
     if request.method != "POST":

@@ -116,7 +116,7 @@ def count_fetches(
 def _with_their_tags(
     pulls: Mapping[Fetch, int], tags: Mapping[tuple[int, str], Mapping[str, int]]
 ) -> Counter[Fetch]:
-    """Say which tag was pulled, also by those who ask for its digest first.
+    """Return which tag was pulled, also by those who ask for its digest first.
 
     containerd and Kubernetes do. Where several tags point to the digest, it is unknown.
     """

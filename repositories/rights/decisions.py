@@ -79,7 +79,7 @@ def decide(
     *,
     holds: bool = False,
 ) -> Decision:
-    """Say whether the actor may do this, and why. At most one query.
+    """Decide whether the actor may do this, and why. At most one query.
 
     With ``holds``, for a caller in a transaction, what gives the right cannot be taken
     away before that transaction ends (rights_of).
@@ -108,7 +108,7 @@ def decide_tags(
     *,
     holds: bool = False,
 ) -> list[Decision]:
-    """Say for each tag whether the actor may do the action to it. One query.
+    """Decide for each tag whether the actor may do the action to it. One query.
 
     The actions are push, overwrite and delete; visibility gives none of them. Holds as
     decide does.
@@ -142,7 +142,7 @@ def decide_by(
 
 
 def may_create(actor: Actor, namespace: Namespace) -> Decision:
-    """Say whether the actor may create a repository in the namespace, and why."""
+    """Decide whether the actor may create a repository in the namespace, and why."""
     ceiling = actor.ceiling
     if Action.PUSH not in ceiling.actions or not ceiling.covers(
         repository_id=None, namespace_id=namespace.pk
@@ -295,7 +295,7 @@ def _union(arms: tuple[Arm, ...], kind: str, *, holds: bool) -> str:
 
 
 def explain_token(actor: Actor, action: Action, full_name: str) -> str:
-    """Say why the token used does not let the action through."""
+    """Explain why the token used does not let the action through."""
     name = actor.ceiling.token_name
     token = f"the token *{name}*" if name else "the token"
     if action not in actor.ceiling.actions:

@@ -128,14 +128,14 @@ class _Hook:
         return QueueClass.MORE
 
     def record_payload(self, took_seconds: float) -> None:
-        """Learn from a payload that was rendered."""
+        """Record the cost of a payload that was rendered."""
         if took_seconds >= CHEAP_SECONDS:
             self.costly_renders = COSTLY_RENDERS
         elif self.costly_renders:
             self.costly_renders -= 1
 
     def note(self, slot: Slot, took_seconds: float, now: float) -> None:
-        """Learn from an answer."""
+        """Record how quick an answer was."""
         if took_seconds < QUICK_SECONDS:
             self.is_proven, self.slow_count = True, 0
             self.window = min(self.window + 1, WEBHOOK_MAX)
@@ -180,7 +180,7 @@ class Scheduler:
             return self._take(hook, kind)
 
     def render(self, slot: Slot, took_seconds: float | None) -> int | None:
-        """Learn from a payload and let its receiver be called in its class.
+        """Record the cost of a payload and let its receiver be called in its class.
 
         ``took_seconds`` are the processor's, None for a payload that was there already.
         Return a delivery for which there is room now; it needs a thread of its own.

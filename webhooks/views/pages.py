@@ -155,7 +155,7 @@ def delete(
     namespace: str | None = None,
     name: str | None = None,
 ) -> HttpResponse:
-    """Ask, and then delete a webhook with its log."""
+    """Confirm, then delete a webhook with its log."""
     here = open_place(request, namespace, name)
     actor, place = here.actor, here.place
     webhook = find_webhook(place, int(webhook_id))
