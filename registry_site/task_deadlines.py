@@ -8,6 +8,7 @@ table does. One that hangs in the operating system sees it when that answers.
 
 The limit is the task's ``soft_time_limit``, else CELERY_TASK_SOFT_TIME_LIMIT. In a pool
 of processes nothing runs in the process that watches, and Celery's own limits hold.
+Why not a pool of processes: docs/decisions/0014-time-limits-in-threads.md.
 """
 
 import ctypes
