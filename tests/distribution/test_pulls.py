@@ -11,7 +11,12 @@ import pytest
 from django.utils import timezone
 
 from distribution.clients import KINDS, client_kind
-from distribution.pulls import COUNT_INTERVAL_SECONDS, PullLog, count_closed
+from distribution.pulls import (
+    COUNT_INTERVAL_SECONDS,
+    PullLog,
+    count_abandoned,
+    count_closed,
+)
 from repositories.models import Repository
 from tests import make
 from tests.api.conftest import ApiClient
@@ -186,3 +191,19 @@ def test_a_line_that_a_full_disk_cut_spoils_no_other(
     assert count_closed(tmp_path) == 1
     private_api.refresh_from_db()
     assert private_api.pull_count == 2
+
+
+def test_a_worker_leaves_the_file_of_a_server_that_runs(
+    private_api: Repository, tmp_path: Path
+) -> None:
+    """The server's lock on its file says that it runs; the system ends it with it."""
+    pulls = PullLog(tmp_path)
+    pulls._thread = threading.current_thread()  # nobody else counts here
+    pulls.note(repository_id=private_api.pk, digest=DIGEST, tag="v1", client="docker")
+    assert count_abandoned(tmp_path) == 0
+    assert [path.suffix for path in tmp_path.iterdir()] == [".open"]
+    assert pulls._descriptor is not None
+    os.close(pulls._descriptor)
+    assert count_abandoned(tmp_path) == 1
+    private_api.refresh_from_db()
+    assert private_api.pull_count == 1

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.template import Context, Template
@@ -43,6 +44,26 @@ def test_a_component_begins_with_what_it_wants(path: object) -> None:
     text = path.read_text()  # type: ignore[attr-defined]
     assert text.startswith("{% comment %}")
     assert "ariables" in text.partition("{% endcomment %}")[0]
+
+
+def test_every_form_that_posts_has_a_csrf_token() -> None:
+    """In the form itself or in a template that it includes."""
+    forms = [
+        (path.name, form)
+        for path in TEMPLATES
+        for form in re.findall(r"<form\b.*?(?:</form>|\Z)", path.read_text(), re.DOTALL)
+        if 'method="post"' in form
+    ]
+    without = []
+    for name, form in forms:
+        included = re.findall(r"{% include \"([^\"]+)\"", form)
+        texts = (PROJECT_FOLDER / "templates" / each for each in included)
+        if not any(
+            "{% csrf_token %}" in t for t in (form, *map(Path.read_text, texts))
+        ):
+            without.append(name)
+    assert forms
+    assert not without
 
 
 def test_the_first_load_is_small() -> None:
