@@ -16,6 +16,7 @@ become *stored* objects when their digest is known. A stored object never change
 One contract suite (tests/distribution/storage) runs over every store.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -68,6 +69,11 @@ class FileSpan:
     path: str
     start: int
     end: int
+    descriptor: int  # of the same file, until the iterator is closed
+
+    def read_into(self, buffer: bytearray) -> int:
+        """Read from ``start``; return how many bytes there were, or raise OSError."""
+        return os.preadv(self.descriptor, [buffer], self.start)
 
 
 class StagedWriter(ABC):

@@ -206,7 +206,7 @@ class FilesystemStore(BlobStore):
             os.close(descriptor)
             raise ObjectMissing(f"{key} has {size_found} bytes and not {size_bytes}")
         pieces = _FilePieces(descriptor, start, length)
-        pieces.file_span = FileSpan(path, start, start + length)
+        pieces.file_span = FileSpan(path, start, start + length, descriptor)
         return pieces
 
     def size_of(self, key: str) -> int | None:

@@ -9,6 +9,8 @@ the worker (Linux, TCP_INFO) and shuts those down that
 * are the idlest of an address that has more than BERTH_CONNECTIONS_PER_ADDRESS. A
   connection that is in use is never one of them, nor is one of a trusted proxy.
 
+It also reports to whole_files.py which connections may still have an answer in memory.
+
 Headers and the pause between two requests have a deadline in hyper
 (BERTH_REQUEST_SECONDS), bodies in bodies.py.
 """
@@ -30,11 +32,14 @@ from pathlib import Path
 
 from django.conf import settings
 
+from registry_site.server.whole_files import client_name, whole_files
+
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 LISTEN_SECONDS = 0.05  # until the worker listens
 IDLE_SECONDS = 3.0  # without a byte in either direction; less is in use
+DRAINED_SECONDS = 1.0  # without a byte and with none waiting: the answer is out
 UNSENT_BYTES = 256 * 1024
 _TCP_INFO_BYTES = 160
 _ESTABLISHED = 1
@@ -48,6 +53,11 @@ class Traffic:
     received_bytes: int
     waiting_bytes: int  # that it has not taken yet
     silent_seconds: float  # since data came or went
+
+    @property
+    def may_have_more_to_send(self) -> bool:
+        """Return whether the server may have bytes that the kernel has not got yet."""
+        return self.waiting_bytes > 0 or self.silent_seconds < DRAINED_SECONDS
 
 
 @dataclass(slots=True)
@@ -65,6 +75,7 @@ class Connections:
 
     def start(self) -> None:
         if sys.platform == "linux":
+            whole_files.is_watched = True
             threading.Thread(
                 target=self._watch, name="connections", daemon=True
             ).start()
@@ -108,9 +119,15 @@ class Connections:
         seen: set[int] = set()
         idle: dict[str, list[tuple[float, int]]] = defaultdict(list)
         counts: dict[str, int] = defaultdict(int)
+        busy: set[str] = set()
         for descriptor in _descriptors():
             with suppress(OSError), _borrowed(descriptor) as connection:
-                traffic = self._traffic_of(connection)
+                if not self._is_of_a_client(connection):
+                    continue
+                client = client_name(*connection.getpeername()[:2])
+                traffic = _read_tcp_info(connection)
+                if traffic is None or traffic.may_have_more_to_send:
+                    busy.add(client)
                 if traffic is None:
                     continue
                 key = os.fstat(connection.fileno()).st_ino
@@ -122,6 +139,7 @@ class Connections:
                 counts[address] += 1
                 if traffic.silent_seconds > IDLE_SECONDS:
                     idle[address].append((traffic.silent_seconds, descriptor))
+        whole_files.release(busy, now)
         self._windows = {k: w for k, w in self._windows.items() if k in seen}
         for address, count in counts.items():
             excess = count - settings.BERTH_CONNECTIONS_PER_ADDRESS
@@ -130,13 +148,12 @@ class Connections:
                     address, sorted(idle[address], reverse=True)[:excess]
                 )
 
-    def _traffic_of(self, connection: socket.socket) -> Traffic | None:
-        """Return what the kernel says of a client's connection; None of all else."""
-        if connection.family not in {socket.AF_INET, socket.AF_INET6}:
-            return None
-        if connection.getsockname()[1] != self._port:
-            return None
-        return _read_tcp_info(connection)
+    def _is_of_a_client(self, connection: socket.socket) -> bool:
+        """Return whether it came in by the port, or is the socket that listens."""
+        return (
+            connection.family in {socket.AF_INET, socket.AF_INET6}
+            and connection.getsockname()[1] == self._port
+        )
 
     def _is_too_slow(self, key: int, traffic: Traffic, now: float) -> bool:
         """Return whether a client took too little in the time that it had for it."""
@@ -155,9 +172,9 @@ class Connections:
         for _, descriptor in idlest:
             # Its number may be another connection's already, so look again.
             with suppress(OSError), _borrowed(descriptor) as connection:
-                traffic = self._traffic_of(connection)
                 if (
-                    traffic is not None
+                    self._is_of_a_client(connection)
+                    and (traffic := _read_tcp_info(connection)) is not None
                     and traffic.silent_seconds > IDLE_SECONDS
                     and connection.getpeername()[0] == address
                 ):

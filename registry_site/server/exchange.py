@@ -22,6 +22,7 @@ from distribution.wsgi import ProtocolRequest
 from registry_site.server import replies
 from registry_site.server.bodies import BodyReader, TooSlow
 from registry_site.server.environ import Environ, has_body, make_environ
+from registry_site.server.whole_files import client_name
 from registry_site.wsgi import answer_page, is_protocol_path
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,11 @@ def _send_protocol(
     proto: Any, request: ProtocolRequest, response: HttpResponseBase
 ) -> None:
     lingers = protocol_routes.complete(request, response)
-    replies.send_response(proto, request.method, response, lingers=lingers)
+    environ = request.environ
+    client = client_name(environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
+    replies.send_response(
+        proto, request.method, response, client=client, lingers=lingers
+    )
 
 
 class _StreamedBody:

@@ -1,7 +1,8 @@
 """Sends answers, none of which holds a thread of the pool while the client reads.
 
 bytes at hand    go to Granian in one piece
-files            are read by Granian as the client reads
+small files      likewise, while whole_files.py has room for them
+other files      are read by Granian as the client reads
 streams          come from a thread of their own through a pipe, which fills up when
                  the client is slow; there are few of them, such as exports
 """
@@ -19,8 +20,10 @@ from django.db import connections
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
+from distribution.storage.base import FileSpan
 from distribution.wsgi import LINGER_SECONDS
 from registry_site.server.deadlines import deadlines
+from registry_site.server.whole_files import buffers, whole_files
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +44,16 @@ def send_text(proto: Any, status: int, text: str) -> None:
 
 
 def send_response(
-    proto: Any, method: str | None, response: HttpResponseBase, *, lingers: bool
+    proto: Any,
+    method: str | None,
+    response: HttpResponseBase,
+    *,
+    client: str,
+    lingers: bool,
 ) -> None:
-    """Send a response of the protocol."""
+    """Send a response of the protocol to a client, which whole_files.py named."""
     headers = list(response.items())
-    span = getattr(response, "file_span", None)
+    span: FileSpan | None = getattr(response, "file_span", None)
     if isinstance(response, HttpResponse):
         if lingers:
             _send_and_linger(proto, response.status_code, headers, response.content)
@@ -57,13 +65,10 @@ def send_response(
         response.close()
         proto.response_empty(response.status_code, headers)
     elif span is not None:
-        response.close()
-        if span.start == span.end:
-            proto.response_empty(response.status_code, headers)
-        else:
-            proto.response_file_range(
-                response.status_code, headers, span.path, span.start, span.end
-            )
+        try:
+            _send_file(proto, response.status_code, headers, span, client)
+        finally:
+            response.close()
     else:
         _send_stream(proto, response.status_code, headers, response)
 
@@ -97,6 +102,32 @@ def _send_and_linger(proto: Any, status: int, headers: Headers, body: bytes) -> 
     transport.send_bytes(body)
     # The stream ends when no one has the transport any more.
     deadlines.enter(LINGER_SECONDS, lambda held=transport: None)  # type: ignore[misc]
+
+
+# --- files
+
+
+def _send_file(
+    proto: Any, status: int, headers: Headers, span: FileSpan, client: str
+) -> None:
+    size_bytes = span.end - span.start
+    if not size_bytes:
+        proto.response_empty(status, headers)
+        return
+    if whole_files.enter(client, size_bytes):
+        with buffers.borrow(size_bytes) as buffer:
+            if _is_read_whole(span, buffer):
+                proto.response_bytes(status, headers, buffer)
+                return
+    proto.response_file_range(status, headers, span.path, span.start, span.end)
+
+
+def _is_read_whole(span: FileSpan, buffer: bytearray) -> bool:
+    """Read the file; False if that fails, as Granian will, which cuts the answer."""
+    try:
+        return span.read_into(buffer) == len(buffer)
+    except OSError:
+        return False
 
 
 # --- streams
