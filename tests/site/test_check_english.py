@@ -13,6 +13,7 @@ FAULTS = [
     ("a.html", "<p>\n{% translate 'Somebody else' %} <b>nobody</b></p>", [2, 2]),
     ("a.html", '{% include "b.html" with text=_("Try anew.") %}', [1]),
     ("a.py", 'def f():\n    """What it returns."""\n', [2]),
+    ("a.py", 'def f():\n    """Say whether it returns."""\n', [2]),
     (
         "a.py",
         'def f():\n    """Return a row.\n\n    None as long as it waits.\n    """',

@@ -4,7 +4,9 @@ import re
 from html import unescape
 
 import pytest
+from django.utils import timezone
 
+from accounts.models import Robot
 from repositories.models import Grant, Repository
 from tests import make
 from tests.conftest import Cast
@@ -87,6 +89,9 @@ def test_an_answer_names_what_one_has_and_what_is_missing(
     gone = make.user("gone", is_active=False)
     make.grant(repository, gone, "write")
     robot, _ = make.robot(cast.acme.namespace)
+    off, over = (make.robot(cast.acme.namespace)[0] for _ in range(2))
+    Robot.objects.filter(pk=off.pk).update(is_active=False)
+    Robot.objects.filter(pk=over.pk).update(expires_at=timezone.now())
     name = repository.full_name
     needs = "push needs write"
     table = [
@@ -106,6 +111,8 @@ def test_an_answer_names_what_one_has_and_what_is_missing(
         ),
         (robot, "pull", "", f"has no role on {name}; pull needs read"),
         (gone, "push", "", f"{gone.username} is suspended"),
+        (off, "push", "", f"{off.username} is disabled"),
+        (over, "push", "", f"{over.username} has expired"),
         ("nobody-x", "push", "", "There is no user or robot named nobody-x here."),
         ("other+robot", "pull", "", "no user or robot named other+robot here."),
         ("<b>", "push", "", "no user or robot named <b> here."),
