@@ -5,6 +5,7 @@
 #   programs in Go       into .tools/bin, at the versions below, where there is Go
 #   a current docker     into .tools/docker, so that Debian's docker stays the usual one
 #   clients in Python    into .tools/python, as requirements/clients.txt pins them
+#   Jib                  into .tools/maven, as tests/clients/java/pom.xml pins it
 #
 # What cannot be had is said and left out; the tests skip it, or fail it with CI=true.
 # Running this again installs only what is missing or has another version.
@@ -14,6 +15,9 @@ project=$(cd "$(dirname "$0")/.." && pwd)
 tools=$project/.tools
 
 debian_packages='docker.io skopeo podman buildah strace docker-registry chromium-headless-shell fonts-dejavu-core nginx caddy'
+if ! command -v mvn >/dev/null || ! command -v javac >/dev/null; then
+    debian_packages="$debian_packages default-jdk-headless maven"
+fi
 
 say() {
     printf 'clients: %s\n' "$*"
@@ -172,7 +176,36 @@ install_python_clients() {
     fi
 }
 
+# --- Jib, a plugin of Maven
+
+install_jib() { # with all that it needs, so that the test asks no server for it
+    java=$project/tests/clients/java
+    wanted=$(cat "$java/pom.xml" "$java"/src/main/java/*/*.java | cksum)
+    stamp=$tools/stamps/jib
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        say 'Jib is installed'
+        return
+    fi
+    if ! command -v mvn >/dev/null; then
+        say 'no Maven here: Jib is left out'
+        return
+    fi
+    mkdir -p "$tools/stamps"
+    rm -rf "$stamp" "$tools/java"
+    started=$(date +%s)
+    if mvn --batch-mode --quiet -f "$java/pom.xml" "-Dmaven.repo.local=$tools/maven" \
+        "-DbuildFolder=$tools/java" \
+        -Djib.from.image=scratch -Djib.to.image=hello compile jib:buildTar; then
+        rm -rf "$tools"/java/jib-*
+        printf '%s\n' "$wanted" >"$stamp"
+        say "installed Jib in $(($(date +%s) - started)) s"
+    else
+        say 'could not install Jib'
+    fi
+}
+
 install_debian_packages
 install_python_clients
+install_jib
 install_go_programs
 exit 0

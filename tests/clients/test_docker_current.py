@@ -67,6 +67,42 @@ def test_build_with_attestations_push_pull_and_search(
     assert public_api.full_name in [word.removeprefix(f"{host}/") for word in found]
 
 
+def test_a_build_finds_its_cache_in_the_registry(
+    current_engine: DockerEngine,
+    tmp_path: Path,
+    host: str,
+    api: str,
+    other: str,
+    cast: Cast,
+    bob: RegistryClient,
+) -> None:
+    """BuildKit stores the layers of every stage, and builds from them."""
+    docker = logged_in(current_engine, tmp_path, host, cast, cast.bob)
+    buildx = buildx_for(docker)
+    context = docker.folder / "context"
+    context.mkdir()
+    (context / "cargo").write_bytes(some_bytes(100_000))
+    (context / "Dockerfile").write_text(
+        "FROM scratch AS first\nCOPY cargo /first\n"
+        "FROM scratch\nCOPY --from=first /first /cargo\n"
+    )
+    cache = f"type=registry,ref={host}/{other}:cache"
+    build = (
+        "build", "--progress=plain", "--provenance=false", "--push",
+        f"--tag={host}/{api}:v1", str(context),
+    )  # fmt: skip
+    buildx(*build, f"--cache-to={cache},mode=max")
+    pushed = bob.get(f"/v2/{api}/manifests/v1").json()
+    stored = bob.get(f"/v2/{other}/manifests/cache").json()
+    listed = stored.get("manifests") or stored["layers"]
+    assert sum("tar" in layer["mediaType"] for layer in listed) == 2
+    buildx("prune", "--all", "--force")
+    log = buildx.told(*build, f"--cache-from={cache}")
+    assert f"importing cache manifest from {host}/{other}:cache" in log
+    assert "CACHED" in log
+    assert bob.get(f"/v2/{api}/manifests/v1").json()["layers"] == pushed["layers"]
+
+
 def check_attested(bob: RegistryClient, name: str, tag: str) -> str:
     """Return the digest of a tag that is an index of an image and its provenance."""
     response = bob.get(f"/v2/{name}/manifests/{tag}")
