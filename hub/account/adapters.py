@@ -86,6 +86,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return may_sign_up(request)
 
+    def is_safe_url(self, url: str) -> bool:
+        """Return whether to go to this address; one that cannot be read is not safe."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:  # an address such as http://[::1
+            return False
+
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
         """Send the invited user back to the invitation."""
         if _followed(request).exists():

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -255,6 +256,41 @@ def test_a_wrong_password_says_no_more_than_a_wrong_name(
     assert not is_signed_in(visitor)
 
 
+# What is no address of any form, and urlsplit refuses some.
+UNREADABLE = (
+    "http://[::1",
+    "//[",
+    "http://[evil]/",
+    "http://a]b/",
+    "//a[b]c",
+    "http:\u2100",
+)
+
+
+def test_every_page_takes_a_way_back_that_is_no_address(
+    visitor: PageClient, judy: User
+) -> None:
+    """It leads home instead (B8)."""
+
+    def visit(*paths: str) -> None:
+        for path, target in product(paths, UNREADABLE):
+            page = visitor.get(path, params={"next": target})
+            assert page.status_code in {200, 302}, (path, target)
+            assert target not in page.headers.get("Location", "")
+
+    def sign_in() -> None:
+        visitor.post(LOGIN, {"login": judy.username, "password": PASSWORD})
+        assert is_signed_in(visitor)
+
+    visit(LOGIN, SIGNUP, "/accounts/password/reset/", "/accounts/logout/")
+    for target in UNREADABLE:
+        sign_in()
+        done = visitor.post("/accounts/logout/", {"next": target})
+        assert done.status_code == 302, target
+    sign_in()
+    visit("/accounts/reauthenticate/", "/accounts/logout/", "/settings/tokens")
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -265,6 +301,7 @@ def test_a_wrong_password_says_no_more_than_a_wrong_name(
         "https:evil.example",
         "/ok\r\nX-Header: injected",
         "http://localhost@evil.example",
+        *UNREADABLE,
     ],
 )
 def test_signing_in_leads_to_this_site_only(
