@@ -15,7 +15,7 @@ class WebhooksConfig(AppConfig):
         from repositories.tag_statuses import statuses_wanted
         from webhooks.delivery.dispatch import dispatch_event
         from webhooks.delivery.planning import plan_deliveries, plan_pulls
-        from webhooks.registration import (
+        from webhooks.disabling import (
             delete_with_namespace,
             disable_of_member,
             disable_of_user,

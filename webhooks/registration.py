@@ -10,20 +10,19 @@ from uuid import uuid4
 
 import httpx
 from django.db import transaction
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.actors import ANONYMOUS, Actor
-from accounts.models import Namespace, User
+from accounts.actors import Actor
+from accounts.models import Namespace
 from accounts.rates import take
 from database.locking import retry_deadlocks
 from repositories.models import Repository
+from webhooks.disabling import delete_with_logs
 from webhooks.events import WebhookEvent, record_webhook_event
-from webhooks.failures import FailureReason
 from webhooks.formats import CUSTOM, FORMATS
 from webhooks.formats.custom import TemplateInvalid, check_template
 from webhooks.message import EventName
-from webhooks.models import Delivery, Webhook
+from webhooks.models import Webhook
 from webhooks.rendering import PayloadInvalid, render_payload, sample_message
 from webhooks.sealing import SealBroken, seal
 from webhooks.signing import SecretInvalid, check_secret, make_secret
@@ -31,7 +30,6 @@ from webhooks.targets import TargetInvalid, check_headers, parse_target
 
 OVERLAP = timedelta(hours=24)  # for which a former secret signs, too
 WEBHOOKS_MAX = 50  # in one place
-DELETED_AT_ONCE = 500  # rows of one statement
 
 
 class WebhookInvalid(ValueError):
@@ -163,79 +161,8 @@ def rotate_secret(*, webhook: Webhook, actor: Actor) -> str:
 def delete_webhook(*, webhook: Webhook, actor: Actor) -> None:
     """Delete a webhook with its log; what is waiting for it is not sent any more."""
     with transaction.atomic():
-        _delete_with_logs(Webhook.objects.filter(pk=webhook.pk))
+        delete_with_logs(Webhook.objects.filter(pk=webhook.pk))
         record_webhook_event(kind=WebhookEvent.DELETED, webhook=webhook, actor=actor)
-
-
-def delete_with_namespace(*, namespace: Namespace, **signal: Any) -> None:
-    """Delete the webhooks of a namespace that is being deleted, in its transaction."""
-    _delete_with_logs(Webhook.objects.filter(namespace=namespace))
-
-
-def _delete_with_logs(webhooks: QuerySet[Webhook]) -> None:
-    """Delete rows that the relay and the worker continue writing to in the meantime.
-
-    Once a webhook's row is locked no one makes a delivery for it, and once that one's
-    is no one makes an attempt; a worker that wanted to finds no row.
-    """
-    for row in webhooks.select_for_update(of=("self",)).order_by("pk"):
-        deliveries = Delivery.objects.filter(webhook=row).order_by("pk")
-        while batch := list(deliveries.select_for_update()[:DELETED_AT_ONCE]):
-            Delivery.objects.filter(pk__in=[one.pk for one in batch]).delete()
-        row.delete()
-
-
-def disable_webhook(*, webhook_id: int, reason: str) -> bool:
-    """Stop a webhook for a reason of Berth's own, with an event in the audit log.
-
-    What was waiting for it failed, and can be sent again. False if it was off already.
-    Runs in the caller's transaction.
-    """
-    stopped = Webhook.objects.filter(pk=webhook_id, is_active=True).update(
-        is_active=False, disabled_reason=reason[:300]
-    )
-    if not stopped:
-        return False
-    webhook = Webhook.objects.select_related("namespace", "repository__namespace").get(
-        pk=webhook_id
-    )
-    Delivery.objects.filter(
-        webhook=webhook, status=Delivery.Status.WAITING, is_test=False
-    ).update(
-        status=Delivery.Status.FAILED,
-        problem=FailureReason.DISABLED,
-        reason=f"the webhook was disabled: {reason}"[:500],
-        finished_at=timezone.now(),
-    )
-    record_webhook_event(
-        kind=WebhookEvent.DISABLED,
-        webhook=webhook,
-        actor=ANONYMOUS,
-        detail={"reason": reason},
-    )
-    return True
-
-
-def disable_of_member(*, namespace: Namespace, user: User, **signal: Any) -> None:
-    """Stop the webhooks in a namespace that lead where a user who leaves decided."""
-    there = Q(namespace=namespace) | Q(repository__namespace=namespace)
-    reason = f"{user.username}, who set its URL, no longer has access here"
-    _disable_all(Webhook.objects.filter(there, owner=user), reason)
-
-
-def disable_of_user(*, user: User, **signal: Any) -> None:
-    """Stop the webhooks of a suspended user, wherever they are."""
-    reason = f"{user.username}, who set its URL, is suspended"
-    _disable_all(Webhook.objects.filter(owner=user), reason)
-
-
-def _disable_all(webhooks: QuerySet[Webhook], reason: str) -> None:
-    ids = webhooks.filter(is_active=True).order_by("pk").values_list("pk", flat=True)
-    for webhook_id in list(ids):
-        disable_webhook(
-            webhook_id=webhook_id,
-            reason=f"{reason}; check its URL before you enable it",
-        )
 
 
 _COLUMNS = (

@@ -15,7 +15,7 @@ from tests.browser.conftest import WIDTHS, OpenBrowser
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
-from webhooks.registration import disable_webhook
+from webhooks.disabling import disable_webhook
 
 CANARY = "<img src=x onerror=\"document.title='broken'\">"
 

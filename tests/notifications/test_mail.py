@@ -28,7 +28,7 @@ from tests import make
 from tests.conftest import Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
-from webhooks.registration import disable_webhook
+from webhooks.disabling import disable_webhook
 
 BACKEND = "django.core.mail.backends."
 

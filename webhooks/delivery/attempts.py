@@ -35,12 +35,12 @@ from database.locking import retry_deadlocks
 from webhooks.delivery.dispatch import dispatch_delivery, publish_deliveries
 from webhooks.delivery.retry import TRIES_MAX, wait_seconds
 from webhooks.delivery.scheduler import Scheduler, Slot, Target
+from webhooks.disabling import disable_webhook
 from webhooks.failures import FailureReason
 from webhooks.formats import CUSTOM
 from webhooks.http import client
 from webhooks.http.client import Outcome
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.registration import disable_webhook
 from webhooks.rendering import PayloadInvalid, render_delivery
 from webhooks.sealing import SealBroken
 from webhooks.signing import signature_headers
