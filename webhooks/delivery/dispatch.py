@@ -18,16 +18,12 @@ from amqp.exceptions import AMQPError
 from celery import current_app
 from django.db import DatabaseError, connection
 from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from repositories.models import Event
 from webhooks.message import NAMES_OF_KINDS
 from webhooks.models import Webhook
 
 logger = logging.getLogger(__name__)
-
-# Whatever the transport, and whatever it says when it cannot take a message.
-BROKER_ERRORS = (KombuError, AMQPError, RedisError, OSError)
 
 RELAY = "webhooks.tasks.relay_event"
 DELIVER = "webhooks.tasks.deliver"
@@ -39,7 +35,7 @@ def publish(task: str, row_id: int) -> bool:
     """Ask the worker for a task on a row; False when the broker does not take it."""
     try:
         current_app.send_task(task, (row_id,), retry=False)
-    except BROKER_ERRORS as error:
+    except _broker_errors() as error:
         logger.warning("the broker takes no messages (%s)", type(error).__name__)
         return False
     return True
@@ -50,6 +46,13 @@ def publish_deliveries(delivery_ids: Iterable[int]) -> None:
     for delivery_id in delivery_ids:
         if not publish(DELIVER, delivery_id):
             return
+
+
+def _broker_errors() -> tuple[type[Exception], ...]:
+    """Return what a transport raises when it cannot take a message."""
+    from redis.exceptions import RedisError  # most processes never need this client
+
+    return KombuError, AMQPError, RedisError, OSError
 
 
 @dataclass(frozen=True, slots=True)
