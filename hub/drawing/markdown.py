@@ -14,7 +14,7 @@
     direction  each block has its own (``dir="auto"``)
 
 Pure, and not bounded: what a hostile text costs is bounded by the process that it is
-rendered in (hub/drawing/markdown_process.py). Every expression here is linear.
+rendered in (hub/drawing/markdown_helper.py). Every expression here is linear.
 """
 
 import re
@@ -35,7 +35,6 @@ from hub.drawing.highlight import colour_code
 from hub.drawing.sources import SourceFiles
 from repositories.oci.annotations import is_web_address
 
-VERSION = 4  # of what is made of a text
 # Lexers have expressions that are not linear: more code than this is plain.
 BLOCK_MAX_LENGTH = 10_000
 COLOURED_MAX_LENGTH = 40_000  # of all code in one README

@@ -14,13 +14,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from hub.drawing.markdown import VERSION, render_markdown
 from hub.drawing.markdown_process import Busy, TooCostly, renderer
 from hub.drawing.sources import SourceFiles
 from repositories.models.repositories import README_MAX_LENGTH
 
-__all__ = ["render_markdown", "render_readme"]
-
+VERSION = 4  # of what hub/drawing/markdown.py makes of a text
 CACHE_SECONDS = 7 * 24 * 3600
 TOO_COSTLY = "0"  # in the cache, and no HTML
 

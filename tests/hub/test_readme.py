@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from hub.drawing.markdown_process import OUTPUT_MAX_BYTES, Renderer, TooCostly, renderer
-from hub.drawing.readme import render_markdown, render_readme
+from hub.drawing.markdown import render_markdown
+from hub.drawing.markdown_helper import OUTPUT_MAX_BYTES
+from hub.drawing.markdown_process import Renderer, TooCostly, renderer
+from hub.drawing.readme import render_readme
 from hub.drawing.sources import source_files
 from repositories.models.repositories import README_MAX_LENGTH
 from tests.hub.pathological_readmes import READMES
