@@ -1,5 +1,8 @@
 """Serve Berth with Granian: the settings decide where and with how many threads."""
 
+import gc
+import multiprocessing
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +27,7 @@ class Command(BaseCommand):
         startup.wait_for_database(self.stderr.write)
         startup.refuse_newer_data()
         startup.refuse_older_data()
-        refuse_failed_checks()
+        load_and_check()
         for warning in startup.list_warnings():
             self.stderr.write(f"warning: {warning}")
         connections.close_all()  # the workers have their own
@@ -34,6 +37,18 @@ class Command(BaseCommand):
             certificate=settings.BERTH_TLS_CERT,
             key=settings.BERTH_TLS_KEY,
         )
+
+
+def load_and_check() -> None:
+    """Load all that the workers need, once: they are forks of this process."""
+    if sys.platform == "linux":
+        multiprocessing.set_start_method("fork")  # no longer the default of Python 3.14
+    gc.disable()  # none of what is loaded is garbage
+    import registry_site.server.exchange  # noqa: F401  # after the other refusals
+
+    refuse_failed_checks()
+    gc.freeze()  # what the workers share is not written to, and so stays shared
+    gc.enable()
 
 
 def refuse_failed_checks() -> None:
