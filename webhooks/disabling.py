@@ -1,7 +1,7 @@
 """Disable webhooks and delete them, for reasons that lie outside of them.
 
-Apart from registration.py, which knows URLs and templates: every process connects these
-functions to the events that they wait for (apps.py).
+Every process connects these functions to the events that they wait for (apps.py).
+registration.py checks URLs and templates, and few processes need it.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tasks for a worker whose tasks may take a second: -A tests.site.slow_tasks."""
+"""Tasks for a worker whose tasks may take a second (test_task_deadlines.py)."""
 
 import time
 from pathlib import Path

@@ -9,7 +9,6 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from registry_site.task_deadlines import TaskLimits
 from tests.servers import BerthServer, Process
-from webhooks.delivery.scheduler import THREADS
 
 
 def test_a_task_that_is_over_its_time_is_ended_and_no_other() -> None:
@@ -47,6 +46,17 @@ def test_a_task_that_is_over_its_time_is_ended_and_no_other() -> None:
     assert ended == ["slow"]
 
 
+WORKER_OF_ONE_THREAD = """
+import registry_site, django
+django.setup()
+from django.core.management import call_command
+from registry_site.management.commands import worker
+from tests.site import slow_tasks
+worker.THREADS = 1
+call_command("worker")
+"""
+
+
 @pytest.mark.own_database
 def test_a_worker_of_threads_ends_it_and_goes_on(tmp_path: Path) -> None:
     server = BerthServer(data_folder=tmp_path)
@@ -58,10 +68,7 @@ def test_a_worker_of_threads_ends_it_and_goes_on(tmp_path: Path) -> None:
     )
     server.manage("shell", "--no-imports", "-c", code)
     worker = Process(server, "worker")
-    worker.arguments = [
-        {"registry_site": "tests.site.slow_tasks", str(THREADS): "1"}.get(word, word)
-        for word in worker.arguments
-    ]
+    worker.arguments = ["-c", WORKER_OF_ONE_THREAD]
     with worker:  # one thread, so the second task waits for the first
         deadline = time.monotonic() + 60
         while not (tmp_path / "quick").exists():
