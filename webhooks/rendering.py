@@ -59,12 +59,16 @@ def render_payload(webhook: Webhook, message: Message, uuid: UUID) -> str:
 def render_delivery(delivery: Delivery) -> str:
     """Return the body of a delivery that has none yet. Raises PayloadInvalid."""
     if delivery.recorded is not None:
-        message = message_of(delivery.recorded)
+        event = delivery.recorded
     elif delivery.pulls:
-        message = _message_of_pulls(delivery, delivery.pulls)
+        event = _event_of_pulls(delivery, delivery.pulls)
     else:
         raise PayloadInvalid("the event is not in the activity log any more")
-    return render_payload(delivery.webhook, message, delivery.uuid)
+    webhook = delivery.webhook
+    message = message_of(event, has_references=webhook.has_references)
+    if delivery.pulls:
+        message = replace(message, pull_count=delivery.pulls["count"])
+    return render_payload(webhook, message, delivery.uuid)
 
 
 def shown_body(delivery: Delivery) -> str:
@@ -77,9 +81,9 @@ def shown_body(delivery: Delivery) -> str:
         return ""
 
 
-def _message_of_pulls(delivery: Delivery, pulls: dict[str, Any]) -> Message:
+def _event_of_pulls(delivery: Delivery, pulls: dict[str, Any]) -> Event:
     repository = delivery.repository
-    event = Event(
+    return Event(
         kind=PULLED,
         repository=repository,
         namespace_id=repository.namespace_id if repository else None,
@@ -87,7 +91,6 @@ def _message_of_pulls(delivery: Delivery, pulls: dict[str, Any]) -> Message:
         detail={"tag": delivery.tag, "digest": delivery.digest},
         at=datetime.fromisoformat(pulls["at"]),
     )
-    return replace(message_of(event), pull_count=pulls["count"])
 
 
 def full_name_of(event: Event) -> str:
@@ -98,7 +101,7 @@ def full_name_of(event: Event) -> str:
     return event.repository_name or str(event.detail.get("from", ""))
 
 
-def message_of(event: Event) -> Message:
+def message_of(event: Event, *, has_references: bool) -> Message:
     """Return the message of a row of the log; the delivery adds its own id.
 
     The row need not be saved: events of pulls have none.
@@ -140,11 +143,18 @@ def message_of(event: Event) -> Message:
         .filter(repository=repository, digest=digest)
         .first()
     )
-    return message if manifest is None else _with_manifest(message, manifest)
+    return (
+        message
+        if manifest is None
+        else _with_manifest(message, manifest, REFERENCES_MAX if has_references else 0)
+    )
 
 
-def _with_manifest(message: Message, manifest: Manifest) -> Message:
-    references = list(manifest.references.order_by("position")[:REFERENCES_MAX])
+def _with_manifest(
+    message: Message, manifest: Manifest, references_max: int
+) -> Message:
+    first = manifest.references.order_by("position")
+    references = list(first[: max(references_max, ENTRIES_SHOWN)])
     platforms, more_platform_count = manifest.list_platforms(
         references[:ENTRIES_SHOWN], PLATFORMS_MAX_BYTES
     )
@@ -160,7 +170,7 @@ def _with_manifest(message: Message, manifest: Manifest) -> Message:
                 "size": reference.size_bytes,
                 "digest": reference.digest,
             }
-            for reference in references
+            for reference in references[:references_max]
         ],
     )
 
@@ -180,7 +190,8 @@ def sample_message(webhook: Webhook) -> Message:
         rows = rows.filter(namespace=webhook.namespace_id)
     for event in rows.order_by("-pk")[:20]:
         if webhook.wants(NAMES_OF_KINDS[event.kind], str(event.detail.get("tag", ""))):
-            return replace(message_of(event), is_test=True)
+            message = message_of(event, has_references=webhook.has_references)
+            return replace(message, is_test=True)
     return _made_up_message(webhook)
 
 

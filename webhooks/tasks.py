@@ -14,9 +14,9 @@ def relay_event(event_id: int) -> None:
 
 
 @shared_task
-def deliver(delivery_id: int) -> None:
-    """Send one delivery."""
-    attempts.deliver(delivery_id=delivery_id)
+def deliver(delivery_ids: list[int]) -> None:
+    """Have deliveries sent."""
+    attempts.deliver(delivery_ids=delivery_ids)
 
 
 @shared_task

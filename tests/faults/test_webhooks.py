@@ -39,6 +39,8 @@ for webhook in Webhook.objects.all():
     delete_webhook(webhook=webhook, actor=SYSTEM)
 """
 
+BACKLOG = 40 * 15  # deliveries: webhooks and tags of the busy account
+
 
 def tags_of(receiver: Receiver) -> Counter[str]:
     return Counter(json.loads(r.body)["data"]["tag"] for r in list(receiver.received))
@@ -276,6 +278,33 @@ def measure_beside_moody(working: Stack) -> float:
 
 def healthy_requests(receiver: Receiver) -> list[Received]:
     return [request for request in list(receiver.received) if request.path == "/ok"]
+
+
+@pytest.mark.parametrize("stack", ["folder"], indirect=True)
+def test_webhooks_are_not_behind_the_backlog_of_another_account(
+    working: Stack, receiver: Receiver
+) -> None:
+    """However much waits for one account, it delays no other (A2)."""
+    crowd, quiet = working.of_users("crowd", "quiet")
+    with ExitStack() as leaving:
+        leaving.callback(forget_webhooks, working)
+        busy = leaving.enter_context(run_receiver())
+        theirs, mine = crowd.new_repository(), quiet.new_repository()
+        for _ in range(40):
+            template = json.dumps({"x": "{{summary}} {{reference}} " * 500})
+            options = {"template": template}
+            crowd.hook(theirs, f"{busy.url}/ok", format="custom", options=options)
+        quiet.hook(mine, f"{receiver.url}/ok")
+        quiet.push_tags(mine, [])
+        receiver.wait_for(1)
+        crowd.push_tags(theirs, [f"v{number}" for number in range(14)])
+        assert len(busy.received) < BACKLOG / 2, "it is a backlog"
+        for number in range(3):
+            before = len(busy.received)
+            quiet.push_tags(mine, [f"v{number}"])
+            receiver.wait_until(lambda n=number: f"v{n}" in tags_of(receiver))
+            assert len(busy.received) - before < BACKLOG / 4
+        assert len(busy.received) < BACKLOG, "it waits for much longer"
 
 
 def use(stack: Stack, repository: str) -> float:

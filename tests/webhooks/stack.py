@@ -5,7 +5,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,18 @@ from tests.servers import BerthServer, Process, Valkey
 BROKERS = ("folder", "redis")
 ADMIN = "admin"
 PASSWORD = "a password for stacks that lose parts"
-ISSUE_TOKEN = """
+ISSUE_TOKENS = """
 from accounts.actors import COMMAND_LINE
 from accounts.models import User
 from accounts.tokens import issue_access_token
-admin = User.objects.get(username="admin")
-print(issue_access_token(
-    user=admin, name="faults", actions="admin", actor=COMMAND_LINE
-)[1])
+from accounts.users import create_user
+for name in {names!r}:
+    user = User.objects.filter(username=name).first() or create_user(
+        username=name, password=None, actor=COMMAND_LINE
+    )
+    print(issue_access_token(
+        user=user, name="faults", actions="admin", actor=COMMAND_LINE
+    )[1])
 """
 SIGN_IN = """
 from accounts.models import User
@@ -53,6 +57,15 @@ class Stack:
     valkey: Valkey | None
     session: str = ""
 
+    def of_users(self, *names: str) -> "list[Stack]":
+        """Return the same Berth for other people, who are made if need be."""
+        tokens = issue_tokens(self.server, *names)
+        clients = [
+            RegistryClient(self.client.http, self.server.url, name, token)
+            for name, token in zip(names, tokens, strict=True)
+        ]
+        return [replace(self, client=client, session="") for client in clients]
+
     def api(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.client.http.request(
             method,
@@ -65,9 +78,10 @@ class Stack:
 
     def new_repository(self) -> str:
         name = f"hooked-{next(_serial)}"
-        body = {"namespace": ADMIN, "name": name, "visibility": "private"}
+        owner = self.client.username
+        body = {"namespace": owner, "name": name, "visibility": "private"}
         self.api("POST", "/repositories", body)
-        return f"{ADMIN}/{name}"
+        return f"{owner}/{name}"
 
     def hook(self, repository: str, url: str, **settings: Any) -> Any:
         body = {"url": url, "events": ["push"], **settings}
@@ -102,6 +116,12 @@ class Stack:
 _serial = itertools.count(1)
 
 
+def issue_tokens(server: BerthServer, *names: str) -> list[str]:
+    """Return an access token of each of these people, who are made if need be."""
+    code = ISSUE_TOKENS.format(names=names)
+    return server.manage("shell", "--no-imports", "-c", code).split()[-len(names) :]
+
+
 @contextmanager
 def run_stack(
     folder: Path, broker: str, http: httpx.Client, database_url: str | None = None
@@ -120,7 +140,7 @@ def run_stack(
             data_folder=folder, database_url=database_url, **environment
         )
         server.manage("prepare")
-        token = server.manage("shell", "--no-imports", "-c", ISSUE_TOKEN).split()[-1]
+        [token] = issue_tokens(server, ADMIN)
         leaving.callback(server.kill)
         server.start()
         scheduler = leaving.enter_context(Process(server, "scheduler"))

@@ -225,7 +225,7 @@ def test_a_tool_finds_the_image_that_was_pushed(
     while relay_events():
         pass
     delivery = Delivery.objects.get(webhook__repository=private_api)
-    deliver(delivery_id=delivery.pk)
+    deliver(delivery_ids=[delivery.pk])
     [request] = receiver.received
     seen = reader(request)
     host = urlsplit(alice.url).netloc
@@ -240,5 +240,5 @@ def test_docker_hubs_own_name_has_no_host(
     alice.push(f"{private_api.full_name}:v1", images.image())
     while relay_events():
         pass
-    deliver(delivery_id=Delivery.objects.get(webhook__repository=private_api).pk)
+    deliver(delivery_ids=[Delivery.objects.get(webhook__repository=private_api).pk])
     assert keel_dockerhub(receiver.received[0]) == (private_api.full_name, "v1")

@@ -72,7 +72,7 @@ def of(webhook: Webhook) -> list[Delivery]:
 
 
 def attempted(delivery: Delivery) -> Delivery:
-    deliver(delivery_id=delivery.pk)
+    deliver(delivery_ids=[delivery.pk])
     delivery.refresh_from_db()
     return delivery
 
@@ -355,7 +355,7 @@ def test_a_failure_is_tried_again_up_the_ladder_and_then_given_up(
         assert attempted(delivery).status == Delivery.Status.WAITING
         wait = (delivery.due_at - before).total_seconds()
         assert longest * 0.8 <= wait <= longest + 5
-        deliver(delivery_id=delivery.pk)  # not due: nothing happens
+        deliver(delivery_ids=[delivery.pk])  # not due: nothing happens
         make_due(delivery)
     assert attempted(delivery).status == Delivery.Status.FAILED
     assert delivery.attempt_count == TRIES_MAX == len(receiver.received)
@@ -453,9 +453,9 @@ def test_a_delivery_that_is_on_loan_is_left_alone_until_the_loan_is_over(
 ) -> None:
     """C24, H5: afterwards it is sent again with the same id and bytes."""
     delivery = failing(receiver, private_api, "ok")
-    claim = attempts._claim(delivery.pk)  # and then the worker was killed
+    claim = attempts._claim(delivery.pk, {})  # and then the worker was killed
     assert claim is not None
-    deliver(delivery_id=delivery.pk)
+    deliver(delivery_ids=[delivery.pk])
     assert receiver.received == []
     with time_machine.travel(timezone.now() + attempts.LEASE, tick=True):
         assert attempted(delivery).status == Delivery.Status.DELIVERED
@@ -469,9 +469,9 @@ def test_a_late_success_counts_and_a_late_failure_does_not(
 ) -> None:
     """C25: done is done, once."""
     delivery = failing(receiver, private_api, "ok")
-    slow = attempts._claim(delivery.pk)
+    slow = attempts._claim(delivery.pk, {})
     with time_machine.travel(timezone.now() + attempts.LEASE, tick=True):
-        quick = attempts._claim(delivery.pk)
+        quick = attempts._claim(delivery.pk, {})
     assert slow is not None
     assert quick is not None
     bad = Outcome(problem=FailureReason.TIMEOUT, reason="late")
@@ -491,7 +491,7 @@ def test_a_worker_that_was_late_and_the_next_one_do_not_undo_each_other(
 ) -> None:
     """They met in a circle, and what had arrived could be sent once more."""
     delivery = failing(receiver, private_api, "ok")
-    late = attempts._claim(delivery.pk)
+    late = attempts._claim(delivery.pk, {})
     assert late is not None
     make_due(delivery)  # its loan is over
     has_begun = threading.Event()
@@ -512,7 +512,7 @@ def test_a_worker_that_was_late_and_the_next_one_do_not_undo_each_other(
     thread = threading.Thread(target=finish)
     thread.start()
     assert has_begun.wait(10)
-    assert attempts._claim(delivery.pk) is None
+    assert attempts._claim(delivery.pk, {}) is None
     thread.join()
     assert "was undone" not in caplog.text
     delivery.refresh_from_db()
@@ -524,7 +524,7 @@ def test_a_worker_that_was_late_and_the_next_one_do_not_undo_each_other(
 def test_two_workers_send_once(private_api: Repository, receiver: Receiver) -> None:
     delivery = failing(receiver, private_api, "ok")
     threads = [
-        threading.Thread(target=deliver, kwargs={"delivery_id": delivery.pk})
+        threading.Thread(target=deliver, kwargs={"delivery_ids": [delivery.pk]})
         for _ in range(8)
     ]
     for thread in threads:
@@ -571,11 +571,10 @@ def test_the_sweep_leaves_alone_what_waits_for_its_turn_here(
     monkeypatch.setattr(sweep, "publish_deliveries", asked.extend)
     monkeypatch.setattr(attempts, "scheduler", scheduler)
     delivery = failing(receiver, private_api, "ok")
-    target = attempts._target_of(delivery.pk)
-    assert target is not None
+    target = attempts._targets_of([delivery.pk])[delivery.pk]
     slot = scheduler.acquire(-1, target)
     assert slot is not None
-    deliver(delivery_id=delivery.pk)
+    deliver(delivery_ids=[delivery.pk])
     with time_machine.travel(timezone.now() + sweep.DISPATCH_AGAIN, tick=True):
         sweep_deliveries()
         assert delivery.pk not in asked
@@ -605,11 +604,10 @@ def test_the_sweep_sees_a_webhook_behind_all_that_waits_for_another(
     Delivery.objects.exclude(pk__in=[failed.pk, *(d.pk for d in waiting)]).update(
         status=Delivery.Status.FAILED
     )
-    target = attempts._target_of(waiting[0].pk)
-    assert target is not None
+    target = attempts._targets_of([waiting[0].pk])[waiting[0].pk]
     assert attempts.scheduler.acquire(-1, target)
     for delivery in waiting[:4]:
-        deliver(delivery_id=delivery.pk)
+        deliver(delivery_ids=[delivery.pk])
     make_due(failed)
     with time_machine.travel(timezone.now() + sweep.DISPATCH_AGAIN, tick=True):
         sweep_deliveries()
@@ -618,6 +616,29 @@ def test_the_sweep_sees_a_webhook_behind_all_that_waits_for_another(
         sweep_deliveries()
     rest = {delivery.pk for delivery in waiting[4:]}
     assert asked[1] in rest, "and then what nobody remembers"
+
+
+def test_the_sweep_takes_accounts_in_turns(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any
+) -> None:
+    """The retry of one webhook is not behind a thousand of another account."""
+    asked: list[int] = []
+    monkeypatch.setattr(sweep, "publish_deliveries", asked.extend)
+    monkeypatch.setattr(attempts, "scheduler", Scheduler())
+    monkeypatch.setattr(sweep, "SWEEP_MAX", 2)
+    url = f"{receiver.url}/ok"
+    for _ in range(4):
+        make.webhook(url, repository=private_api, events=["repository"])
+    alone = failing(receiver, private_api, "ok")
+    Webhook.objects.filter(pk=alone.webhook_id).update(owner=make.user("other"))
+    rows = Delivery.objects.filter(webhook__repository=private_api)
+    older = timezone.now() - timedelta(minutes=1)
+    rows.exclude(pk=alone.pk).update(due_at=older)
+    Delivery.objects.exclude(pk__in=rows).update(status=Delivery.Status.FAILED)
+    with time_machine.travel(timezone.now() + sweep.DISPATCH_AGAIN, tick=True):
+        sweep_deliveries()
+    assert len(asked) == 2
+    assert alone.pk in asked
 
 
 # --- whatever happens

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,18 +17,19 @@ from webhooks.delivery import attempts, dispatch
 from webhooks.delivery import scheduler as lanes_module
 from webhooks.delivery.dispatch import RELAY
 from webhooks.delivery.scheduler import (
-    CHEAP_SECONDS,
-    COSTLY_RENDERS,
+    ACCOUNT_PREPARING_MAX,
     HOST_MAX,
     HOST_UNSURE_MAX,
+    KEPT,
     KNOWN_MAX,
     LOOKS_MAX,
+    PREPARING_MAX,
     QUICK_SECONDS,
     REMEMBERED_MAX,
     ROOM,
     SLOTS_MAX,
-    THREADS,
     WEBHOOK_MAX,
+    Job,
     QueueClass,
     Scheduler,
     Slot,
@@ -110,9 +112,9 @@ def test_a_broker_that_hangs_holds_up_nobody(
 def test_after_a_refusal_the_broker_is_left_alone_for_a_while(
     private_api: Repository, monkeypatch: Any
 ) -> None:
-    calls: list[int] = []
+    calls: list[Any] = []
 
-    def refuse(task: str, row_id: int) -> bool:
+    def refuse(task: str, row_id: Any) -> bool:
         if is_of_this_test():
             calls.append(row_id)
         return False
@@ -120,12 +122,12 @@ def test_after_a_refusal_the_broker_is_left_alone_for_a_while(
     monkeypatch.setattr(dispatch, "publish", refuse)
     monkeypatch.setattr(dispatch, "_dispatcher", dispatch._Dispatcher())
     for number in range(10):
-        dispatch.dispatch_delivery(number)
+        dispatch.dispatch_deliveries([number])
     deadline = time.monotonic() + 20
     while not calls and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.3)
-    assert calls == [0]
+    assert calls == [[0]]
 
 
 def test_a_listener_that_fails_does_not_undo_a_push(private_api: Repository) -> None:
@@ -145,6 +147,9 @@ def test_a_listener_that_fails_does_not_undo_a_push(private_api: Repository) -> 
 
 QUICK = 0.01
 HUNG = 10.0
+# What one account has of a lane; the rest is kept for others.
+OWN_SLOW = ROOM[QueueClass.SLOW] - KEPT[QueueClass.SLOW]
+OWN_TRIAL = ROOM[QueueClass.TRIAL] - KEPT[QueueClass.TRIAL]
 
 
 class Clock:
@@ -164,26 +169,43 @@ def scheduler(clock: Clock) -> Scheduler:
     return Scheduler(clock)
 
 
-def hook(number: int, host: str = "", **row: bool) -> Target:
+def hook(number: int, host: str = "", account: str = "alice", **row: bool) -> Target:
     """A webhook that worked, on a host of its own."""
-    return Target(number, host or f"host-{number}", **row)
+    return Target(number, host or f"host-{number}", account, **row)
 
 
-def new(number: int, host: str = "") -> Target:
-    return hook(number, host, has_succeeded=False)
+def new(number: int, host: str = "", account: str = "alice") -> Target:
+    return hook(number, host, account, has_succeeded=False)
+
+
+def sent_by(scheduler: Scheduler, delivery_id: int, target: Target) -> Slot | None:
+    """Take a slot, if there is one, with the payload rendered and the request sent."""
+    slot = scheduler.acquire(delivery_id, target)
+    if slot is not None:
+        assert scheduler.prepared(slot) == []
+    return slot
 
 
 def acquired(scheduler: Scheduler, delivery_id: int, target: Target) -> Slot:
-    slot = scheduler.acquire(delivery_id, target)
+    slot = sent_by(scheduler, delivery_id, target)
     assert slot is not None
     return slot
 
 
+def going(scheduler: Scheduler, jobs: list[Job]) -> list[Job]:
+    """Let jobs send their requests, and those that this makes room for."""
+    for job in jobs:
+        jobs = jobs + going(scheduler, scheduler.prepared(job.slot))
+    return jobs
+
+
+def finished(scheduler: Scheduler, slot: Slot, took: float | None = QUICK) -> list[Job]:
+    """Give a place back; return what goes then."""
+    return going(scheduler, scheduler.finish(slot, took))
+
+
 def finish(scheduler: Scheduler, slot: Slot, took: float | None = QUICK) -> list[int]:
-    """Give a place back; return what goes then, with or without a place."""
-    job, besides = scheduler.finish(slot, took)
-    going = [job.delivery_id] if job else []
-    return going + ([besides] if besides is not None else [])
+    return [job.delivery_id for job in finished(scheduler, slot, took)]
 
 
 def test_a_webhook_begins_with_one_and_the_next_waits(scheduler: Scheduler) -> None:
@@ -200,11 +222,8 @@ def test_each_quick_answer_lets_one_more_go_beside(scheduler: Scheduler) -> None
     for number in range(1, 100):
         assert scheduler.acquire(number, hook(1)) is None
     for wanted in [*range(2, WEBHOOK_MAX + 1), WEBHOOK_MAX, WEBHOOK_MAX]:
-        job, besides = scheduler.finish(under_way.pop(0), QUICK)
-        assert job is not None
-        under_way.append(job.slot)
-        if besides is not None:
-            under_way.append(acquired(scheduler, besides, hook(1)))
+        jobs = finished(scheduler, under_way.pop(0))
+        under_way += [job.slot for job in jobs]
         assert len(under_way) == wanted
 
 
@@ -214,8 +233,7 @@ def grown(scheduler: Scheduler, target: Target, count: int = WEBHOOK_MAX) -> lis
     under_way = [acquired(scheduler, next(ids), target)]
     while len(under_way) < count:
         assert scheduler.acquire(next(ids), target) is None
-        job, _ = scheduler.finish(under_way.pop(0), QUICK)
-        assert job is not None
+        [job] = finished(scheduler, under_way.pop(0))
         under_way.append(job.slot)
         under_way.append(acquired(scheduler, next(ids), target))
     return under_way
@@ -224,7 +242,7 @@ def grown(scheduler: Scheduler, target: Target, count: int = WEBHOOK_MAX) -> lis
 def test_whoever_has_room_does_not_wait_for_somebody_elses_answer(
     scheduler: Scheduler,
 ) -> None:
-    """One place is free, and two may go: the second is handed on, and once."""
+    """One place is free, and two may go."""
     under_way = grown(scheduler, hook(2))
     for number in (10, 11, 12, 13):
         scheduler.acquire(number, hook(2))
@@ -232,10 +250,7 @@ def test_whoever_has_room_does_not_wait_for_somebody_elses_answer(
     scheduler.acquire(20, hook(1))
     scheduler.release(slot)  # nobody followed: it waits although it has room
     assert sorted(finish(scheduler, under_way[0])) == [10, 20]
-    assert finish(scheduler, under_way[1]) == [11], "one is on its way to a thread"
-    slot = acquired(scheduler, 10, hook(2))
-    scheduler.release(slot)
-    assert sorted(finish(scheduler, under_way[2])) == [12, 13]
+    assert finish(scheduler, under_way[1]) == [11]
 
 
 def test_when_one_hangs_no_more_go_beside_it(
@@ -292,26 +307,21 @@ def test_webhooks_take_turns_however_much_waits_for_each(
 ) -> None:
     """One that hung once too often is not behind all that waits for a hundred."""
     under_way = []
-    for number in range(ROOM[QueueClass.SLOW] + 10):
+    for number in range(OWN_SLOW + 10):
         target = hook(number, has_succeeded=False, is_failing=True)
         slot = acquired(scheduler, number * 1000, target)
         for other in range(1, 100):
             scheduler.acquire(number * 1000 + other, target)
         clock.now += HUNG
-        job, _ = scheduler.finish(slot, HUNG)
-        if job is not None:
-            under_way.append(job.slot)
-    assert len(under_way) == ROOM[QueueClass.SLOW]
+        under_way += [job.slot for job in finished(scheduler, slot, HUNG)]
+    assert len(under_way) == OWN_SLOW
     served = []
     for _ in range(40):
         clock.now += HUNG
-        job, _ = scheduler.finish(under_way.pop(0), HUNG)
-        assert job is not None
+        [job] = finished(scheduler, under_way.pop(0), HUNG)
         served.append(job.slot.webhook_id)
         under_way.append(job.slot)
-    assert set(served[:10]) == set(
-        range(ROOM[QueueClass.SLOW], ROOM[QueueClass.SLOW] + 10)
-    )
+    assert set(served[:10]) == set(range(OWN_SLOW, OWN_SLOW + 10))
     assert all(n not in served[at + 1 : at + 11] for at, n in enumerate(served))
 
 
@@ -333,56 +343,12 @@ def test_a_hundred_that_worked_and_then_hang_leave_room(
         finish(scheduler, slot)
     for _ in range(3):  # they hang on, and on
         clock.now += HUNG
-        turns = [scheduler.finish(slot, HUNG)[0] for slot in hanging]
-        hanging = [job.slot for job in turns if job is not None]
+        turns = [finished(scheduler, slot, HUNG) for slot in hanging]
+        hanging = [job.slot for jobs in turns for job in jobs]
         for number in range(20):
             slot = acquired(scheduler, 400_000, hook(200 + number))
             finish(scheduler, slot)
     assert len(hanging) <= ROOM[QueueClass.SLOW]
-
-
-CHEAP = CHEAP_SECONDS / 10
-COSTLY = CHEAP_SECONDS * 10
-
-
-def test_few_render_templates_that_are_new(scheduler: Scheduler) -> None:
-    """What asks its receiver makes room, and the next one hears of it (A2)."""
-    templates = [hook(number, has_template=True) for number in range(100)]
-    places = [scheduler.acquire(target.webhook_id, target) for target in templates]
-    rendering = [place for place in places if place is not None]
-    assert {place.queue_class for place in rendering} == {QueueClass.COSTLY}
-    assert len(rendering) == ROOM[QueueClass.COSTLY]
-    assert scheduler.acquire(1000, hook(1000)), "others have all the room there is"
-    following = scheduler.render(rendering[0], CHEAP)
-    assert following == ROOM[QueueClass.COSTLY]
-    assert rendering[0].queue_class is QueueClass.QUICK
-    assert (
-        acquired(scheduler, following, templates[following]).queue_class
-        is QueueClass.COSTLY
-    )
-    assert scheduler.acquire(99, templates[99]) is None
-
-
-def test_a_costly_template_is_costly_for_a_while(scheduler: Scheduler) -> None:
-    """One that is costly at every other push does not render with the quick ones."""
-    target = hook(1, has_template=True)
-    place = acquired(scheduler, 1, target)
-    scheduler.render(place, CHEAP)
-    assert finish(scheduler, place) == []
-    place = acquired(scheduler, 2, target)
-    assert place.queue_class is QueueClass.QUICK, "it was cheap"
-    scheduler.render(place, COSTLY)
-    assert finish(scheduler, place) == []
-    for number in range(COSTLY_RENDERS):
-        place = acquired(scheduler, 3 + number, target)
-        assert place.queue_class is QueueClass.COSTLY
-        assert scheduler.acquire(1000, target) is None, "one at a time"
-        scheduler.render(place, CHEAP)
-        job, _ = scheduler.finish(place, None)
-        assert job is not None
-        scheduler.render(job.slot, None)  # it was rendered before: a retry
-        scheduler.release(job.slot)
-    assert acquired(scheduler, 2000, target).queue_class is QueueClass.QUICK
 
 
 def test_a_failure_that_comes_at_once_is_no_reason_to_wait(
@@ -394,7 +360,7 @@ def test_a_failure_that_comes_at_once_is_no_reason_to_wait(
     hang_twice(scheduler, clock, range(100, 200))
     for number in range(100, 200):
         for other in range(10):
-            scheduler.acquire(number * 1000 + other, hook(number))
+            sent_by(scheduler, number * 1000 + other, hook(number))
     assert acquired(scheduler, 2, failed).queue_class == QueueClass.QUICK
 
 
@@ -411,7 +377,7 @@ def test_one_that_hung_once_is_not_behind_those_that_always_hang(
 ) -> None:
     hang_twice(scheduler, clock, range(100, 200))
     for number in range(100, 200):
-        scheduler.acquire(number, hook(number))
+        sent_by(scheduler, number, hook(number))
     once = acquired(scheduler, 1, hook(1))
     clock.now += HUNG
     finish(scheduler, once, HUNG)
@@ -438,8 +404,7 @@ def test_the_lane_is_that_of_the_moment_at_which_a_place_is_free(
     slot = acquired(scheduler, 1, hook(1))
     assert slot.queue_class == QueueClass.SLOW
     scheduler.acquire(2, hook(1))
-    job, _ = scheduler.finish(slot, QUICK)
-    assert job is not None
+    [job] = finished(scheduler, slot, QUICK)
     assert job.slot.queue_class == QueueClass.QUICK
 
 
@@ -468,7 +433,7 @@ def test_those_that_wait_for_their_host_do_not_hide_others(
         scheduler.acquire(1000 + number, new(1000 + number, "busy"))
     others = [
         acquired(scheduler, 5000 + n, new(5000 + n))
-        for n in range(ROOM[QueueClass.TRIAL] - HOST_UNSURE_MAX)
+        for n in range(OWN_TRIAL - HOST_UNSURE_MAX)
     ]
     assert scheduler.acquire(9000, new(9000)) is None, "the queue class is full"
     going = [finish(scheduler, slot, None) for slot in others[:3]]
@@ -477,21 +442,15 @@ def test_those_that_wait_for_their_host_do_not_hide_others(
 
 
 def test_those_that_work_always_find_room(scheduler: Scheduler, clock: Clock) -> None:
-    for number in range(3 * THREADS):
-        scheduler.acquire(number, new(number))
-    hang_many = range(1000, 1000 + THREADS)
-    for number in hang_many:
-        scheduler.acquire(number, hook(number, has_succeeded=True, is_failing=True))
+    for number in range(3 * SLOTS_MAX):
+        sent_by(scheduler, number, new(number))
+    for number in range(1000, 1000 + SLOTS_MAX):
+        sent_by(scheduler, number, hook(number, is_failing=True))
     free = SLOTS_MAX - ROOM[QueueClass.TRIAL] - ROOM[QueueClass.SLOW]
     assert free >= 32
     for number in range(free):
-        assert scheduler.acquire(5000 + number, hook(5000 + number))
-
-
-def test_some_threads_are_left_to_relay_and_to_sweep(scheduler: Scheduler) -> None:
-    slots = [scheduler.acquire(number, hook(number)) for number in range(2 * THREADS)]
-    assert len([slot for slot in slots if slot]) == SLOTS_MAX
-    assert THREADS - SLOTS_MAX >= 8
+        account = f"account {number}"
+        assert acquired(scheduler, 5000 + number, hook(5000 + number, account=account))
 
 
 def test_another_host_is_another_receiver(scheduler: Scheduler, clock: Clock) -> None:
@@ -499,17 +458,21 @@ def test_another_host_is_another_receiver(scheduler: Scheduler, clock: Clock) ->
     assert acquired(scheduler, 1, hook(1, "elsewhere")).queue_class == QueueClass.TRIAL
 
 
+@pytest.mark.parametrize(
+    ("account", "bound"),
+    [("alice", "ACCOUNT_REMEMBERED_MAX"), ("bob", "REMEMBERED_MAX")],
+)
 def test_memory_has_its_bounds_and_is_shared_fairly(
-    scheduler: Scheduler, monkeypatch: Any
+    scheduler: Scheduler, monkeypatch: Any, account: str, bound: str
 ) -> None:
     """Whoever has a lot waiting leaves room for the first of somebody else."""
-    monkeypatch.setattr(lanes_module, "REMEMBERED_MAX", 100)
+    monkeypatch.setattr(lanes_module, bound, 100)
     monkeypatch.setattr(lanes_module, "KNOWN_MAX", 10)
     greedy = acquired(scheduler, 0, hook(1))
     for number in range(1, 200):
         scheduler.acquire(number, hook(1))
-    modest = acquired(scheduler, 1000, hook(2))
-    scheduler.acquire(1001, hook(2))
+    modest = acquired(scheduler, 1000, hook(2, account=account))
+    scheduler.acquire(1001, hook(2, account=account))
     assert scheduler.holds(1001)
     assert not scheduler.holds(100), "it made room, and the sweep finds it"
     assert sum(map(scheduler.holds, range(2000))) == 100
@@ -518,6 +481,7 @@ def test_memory_has_its_bounds_and_is_shared_fairly(
     for number in range(10, 100):
         finish(scheduler, acquired(scheduler, 5000 + number, hook(number)))
     assert len(scheduler._hooks) <= 2 + 10
+    assert len(scheduler._accounts) <= 2 + 10
     assert (REMEMBERED_MAX, KNOWN_MAX) == (10_000, 10_000)
 
 
@@ -527,49 +491,140 @@ def attempted(monkeypatch: Any) -> list[int]:
     order: list[int] = []
     scheduler = Scheduler()
 
-    def send(delivery_id: int, slot: Slot) -> float:
-        order.append(delivery_id)
-        if delivery_id == 1:
+    def send(job: Job, stopwatch: Any) -> float:
+        order.append(job.delivery_id)
+        if job.delivery_id == 1:
             for number in (2, 3, 4):
                 scheduler.acquire(number, hook(1))
         return QUICK
 
     monkeypatch.setattr(attempts, "scheduler", scheduler)
-    monkeypatch.setattr(attempts, "_target_of", lambda _: hook(1))
+    monkeypatch.setattr(
+        attempts, "_targets_of", lambda ids: dict.fromkeys(ids, hook(1))
+    )
     monkeypatch.setattr(attempts, "_send", send)
     return order
 
 
 def test_a_failure_of_our_own_gives_the_place_back(
-    attempted: list[int], monkeypatch: Any
+    attempted: list[int], monkeypatch: Any, caplog: Any
 ) -> None:
     """Else one of them, and a webhook were never called again."""
 
-    def fail(delivery_id: int, slot: Slot) -> None:
+    def fail(job: Job, stopwatch: Any) -> None:
         raise DatabaseError
 
     monkeypatch.setattr(attempts, "_send", fail)
     for number in range(3):
-        with pytest.raises(DatabaseError):
-            attempts.deliver(delivery_id=number)
+        attempts.deliver(delivery_ids=[number])
+    assert caplog.text.count("nothing can be recorded") == 3
     assert attempts.scheduler.acquire(100, hook(1))
 
 
-def test_a_task_carries_what_waited_but_not_for_ever(
+def test_what_waited_is_carried_by_who_has_room(attempted: list[int]) -> None:
+    attempts.deliver(delivery_ids=[1])
+    assert sorted(attempted) == [1, 2, 3, 4]
+
+
+def test_a_process_that_ends_leaves_the_rest_to_the_sweep(
     attempted: list[int], monkeypatch: Any
 ) -> None:
-    handed_on: list[int] = []
-    besides: list[int] = []
-    monkeypatch.setattr(attempts, "publish_deliveries", handed_on.extend)
-    monkeypatch.setattr(attempts, "dispatch_delivery", besides.append)
-    attempts.deliver(delivery_id=1)
-    assert sorted(attempted + besides) == [1, 2, 3, 4], "some by threads of their own"
-    assert (attempted[:2], handed_on) == ([1, 2], [])
-    assert besides == [3]
-    monkeypatch.setattr(attempts, "scheduler", Scheduler())
-    monkeypatch.setattr(attempts, "DELIVER_SECONDS", 0)
-    scheduler = attempts.scheduler
-    monkeypatch.setattr(attempts, "_send", lambda *_: scheduler.acquire(2, hook(1)))
-    attempts.deliver(delivery_id=1)
-    assert handed_on == [2]
-    assert scheduler.acquire(100, hook(1)), "its place was given back"
+    couriers = ThreadPoolExecutor(1)
+    couriers.shutdown()
+    monkeypatch.setattr(attempts, "couriers", couriers)
+    attempts.deliver(delivery_ids=[1])
+    assert attempted == []
+    assert attempts.scheduler.acquire(100, hook(1)), "its place was given back"
+
+
+# --- accounts
+
+
+def backlog(
+    scheduler: Scheduler, account: str, hooks: int = 50, each: int = 20
+) -> list[Slot]:
+    """Let an account have much to send; return what it prepares at the moment."""
+    first = (1 + len(scheduler._hooks)) * 1000
+    preparing = []
+    for number in range(first, first + hooks * 1000, 1000):
+        for other in range(each):
+            slot = scheduler.acquire(number + other, hook(number, account=account))
+            preparing += [slot] if slot else []
+    return preparing
+
+
+ATTACKS = {
+    "one account": (1, 50),
+    "a few accounts": (5, 50),
+    "many accounts": (100, 2),
+}
+
+
+@pytest.mark.parametrize("accounts", ATTACKS)
+@pytest.mark.parametrize("costs_seconds", [0.001, 0.1, 3])
+def test_a_quiet_account_is_behind_no_backlog(
+    scheduler: Scheduler, clock: Clock, accounts: str, costs_seconds: float
+) -> None:
+    """Whatever payloads cost, of others only what has begun goes before it (A2)."""
+    count, hooks = ATTACKS[accounts]
+    preparing: list[Slot] = []
+    for number in range(count):
+        preparing += backlog(scheduler, f"mallory {number}", hooks)
+    assert len(preparing) == min(PREPARING_MAX, count * ACCOUNT_PREPARING_MAX)
+    for _ in range(10 * count):
+        clock.now += 0.01
+        go_on(scheduler, preparing, costs_seconds)
+        assert len(preparing) <= PREPARING_MAX
+    for number in range(5):
+        slot = scheduler.acquire(-1 - number, hook(-1, account="bob"))
+        if slot is None:
+            begun = go_on(scheduler, preparing, costs_seconds)
+            assert begun[0].delivery_id == -1 - number
+            slot = begun[0].slot
+            preparing.remove(slot)
+        preparing += [job.slot for job in scheduler.prepared(slot, 0.001)]
+        preparing += [job.slot for job in scheduler.finish(slot, QUICK)]
+
+
+def go_on(scheduler: Scheduler, preparing: list[Slot], seconds: float) -> list[Job]:
+    """End what began first; return what begins then."""
+    slot = preparing.pop(0)
+    jobs = scheduler.prepared(slot, seconds) + scheduler.finish(slot, QUICK, seconds)
+    preparing += [job.slot for job in jobs]
+    return jobs
+
+
+def test_what_hangs_or_waits_for_its_host_takes_no_room_from_others(
+    scheduler: Scheduler, clock: Clock
+) -> None:
+    """Slots are kept for accounts that have few, and looks at full hosts are use."""
+    for serial, account in enumerate(("mallory", "malin"), 1):
+        for number in range(2 * SLOTS_MAX):
+            at = serial * 10_000 + number
+            sent_by(scheduler, at, hook(at, account=account))
+            sent_by(scheduler, at + 5000, new(at + 5000, account=account))
+    assert (
+        acquired(scheduler, 1, hook(1, account="bob")).queue_class is QueueClass.QUICK
+    )
+    assert acquired(scheduler, 2, new(2, account="bob")).queue_class is QueueClass.TRIAL
+
+
+def test_turns_are_found_behind_accounts_whose_receiver_has_no_room(
+    scheduler: Scheduler,
+) -> None:
+    slots = [acquired(scheduler, n, hook(n, "busy")) for n in range(HOST_MAX)]
+    for number in range(10):
+        for other in range(LOOKS_MAX):
+            at = 1000 + number * 1000 + other
+            target = hook(at, "busy", account=f"mallory {number}")
+            assert scheduler.acquire(at, target) is None
+    first = acquired(scheduler, 1_000_000, hook(1_000_000, account="bob"))
+    assert scheduler.acquire(1_000_001, hook(1_000_000, account="bob")) is None
+    scheduler.release(first)  # it waits although it has room
+    started: list[int] = []
+    for _ in range(12):
+        slot = scheduler.acquire(999, hook(999))
+        assert slot is not None
+        started += finish(scheduler, slot, None)
+    assert 1_000_001 in started
+    assert len(slots) == HOST_MAX

@@ -3,6 +3,7 @@
 import json
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,7 +21,11 @@ from tests.webhooks.receivers import Receiver
 from webhooks.delivery import attempts, planning
 from webhooks.delivery.attempts import deliver
 from webhooks.delivery.redelivery import redeliver
-from webhooks.delivery.scheduler import ROOM, QueueClass, Scheduler
+from webhooks.delivery.scheduler import (
+    ACCOUNT_PREPARING_MAX,
+    SLOTS_MAX,
+    Scheduler,
+)
 from webhooks.failures import FailureReason
 from webhooks.formats import FORMATS
 from webhooks.formats.writing import PAYLOAD_MAX_BYTES, PayloadTooLarge, write_json
@@ -40,7 +45,7 @@ def attempted(webhook: Webhook) -> list[Delivery]:
     while relay_events():
         pass
     for delivery in Delivery.objects.filter(webhook=webhook):
-        deliver(delivery_id=delivery.pk)
+        deliver(delivery_ids=[delivery.pk])
     return list(Delivery.objects.filter(webhook=webhook).order_by("pk"))
 
 
@@ -152,25 +157,26 @@ def test_pulls_are_rendered_by_the_worker_too(
     assert (data["count"], data["tag"]) == (3, "v1")
 
 
-def test_templates_that_are_new_leave_room_for_others(
+def test_few_of_an_account_render_at_once_and_leave_room_for_others(
     alice: RegistryClient,
     private_api: Repository,
     receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Few of them render at once, and other formats wait for none of them (A2)."""
+    """Whatever their templates cost, another account's webhook waits for none (A2)."""
     monkeypatch.setattr(attempts, "scheduler", Scheduler())
     url = f"{receiver.url}/ok"
-    others = [
+    crowd = [
         make.webhook(
             url,
             repository=private_api,
             format="custom",
             options={"template": '{"tag": "{{ tag }}"}'},
         )[0]
-        for _ in range(ROOM[QueueClass.COSTLY] + 4)
+        for _ in range(ACCOUNT_PREPARING_MAX + 4)
     ]
     usual, _ = make.webhook(url, repository=private_api)
+    Webhook.objects.filter(pk=usual.pk).update(owner=make.user("other"))
     alice.push(f"{private_api.full_name}:v1", images.image())
     while relay_events():
         pass
@@ -190,25 +196,20 @@ def test_templates_that_are_new_leave_room_for_others(
         return real(delivery)
 
     monkeypatch.setattr(attempts, "render_delivery", render)
-    following: list[int] = []
-    monkeypatch.setattr(attempts, "dispatch_delivery", following.append)
-    rows = Delivery.objects.filter(webhook__in=others)
-    threads = [
-        threading.Thread(target=deliver, kwargs={"delivery_id": row.pk}) for row in rows
-    ]
-    for thread in threads:
-        thread.start()
-    for _ in range(ROOM[QueueClass.COSTLY]):
-        assert rendering.acquire(timeout=60)
-    [sent] = attempted(usual)
-    assert sent.status == Delivery.Status.DELIVERED
-    may_end.set()
-    for thread in threads:
-        thread.join()
-    while following:
-        deliver(delivery_id=following.pop())
+    rows = Delivery.objects.filter(webhook__in=crowd)
+    with ThreadPoolExecutor(SLOTS_MAX) as couriers:
+        monkeypatch.setattr(attempts, "couriers", couriers)
+        deliver(delivery_ids=[row.pk for row in rows])
+        for _ in range(ACCOUNT_PREPARING_MAX):
+            assert rendering.acquire(timeout=60)
+        deliver(delivery_ids=[Delivery.objects.get(webhook=usual).pk])
+        receiver.wait_for(1)
+        may_end.set()
+        receiver.wait_for(1 + len(crowd))
     assert {row.status for row in rows.all()} == {Delivery.Status.DELIVERED}
-    assert counts == [0, ROOM[QueueClass.COSTLY]]
+    assert counts == [0, ACCOUNT_PREPARING_MAX]
+    assert "v1" in receiver.received[0].body.decode()
+    assert receiver.received[0].headers["content-type"] == usual.content_type
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@
      5  the worker locks the event                 repositories/events/outbox.py
      6  one delivery for each webhook              planning.plan_deliveries
      7  the event is marked; all of it commits     repositories/events/outbox.py
-     8  a message for each delivery                dispatch.publish_deliveries
-     9  a thread of the worker takes it            attempts.deliver
-    10  it gets a slot, or waits for one           scheduler
-    11  it is claimed for 30 seconds                attempts
-    12  its body is rendered, once                 webhooks/rendering.py
+     8  a message for each hundred deliveries      dispatch.publish_deliveries
+     9  each gets a slot, or waits for its turn    scheduler
+    10  with the slot, a thread of its own         attempts.deliver
+    11  its body is rendered, once                 webhooks/rendering.py
+    12  it is claimed for 30 seconds               attempts
     13  and signed                                 webhooks/signing.py
     14  one POST to an address that is allowed     webhooks/http/
     15  the attempt is recorded: delivered,

@@ -17,7 +17,8 @@ why there is one).
 import logging
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,18 +27,16 @@ from uuid import UUID, uuid4
 from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from database.crash_points import crash_point
 from database.locking import retry_deadlocks
-from webhooks.delivery.dispatch import dispatch_delivery, publish_deliveries
 from webhooks.delivery.retry import TRIES_MAX, wait_seconds
-from webhooks.delivery.scheduler import Scheduler, Slot, Target
+from webhooks.delivery.scheduler import SLOTS_MAX, Job, Scheduler, Target
 from webhooks.disabling import disable_webhook
 from webhooks.failures import FailureReason
-from webhooks.formats import CUSTOM
 from webhooks.http import client
 from webhooks.http.client import Outcome
 from webhooks.models import Attempt, Delivery, Webhook
@@ -48,7 +47,6 @@ from webhooks.signing import signature_headers
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)  # an attempt takes ten at most
-DELIVER_SECONDS = 60.0
 INTERRUPTIONS_MAX = 3  # beyond the ladder, for a delivery that kills its workers
 DISABLE_AFTER = timedelta(days=3)  # of nothing but failures
 DISABLE_AFTER_FAILURES = 10  # and not for one bad day of a quiet repository
@@ -59,6 +57,8 @@ UNSENT = "an internal error in Berth prevented the delivery; see the worker's lo
 UNWRITTEN = "the receiver's response cannot be stored; see the worker's log"
 
 scheduler = Scheduler()
+# They are made when needed, and end with the process after their deliveries.
+couriers = ThreadPoolExecutor(SLOTS_MAX, thread_name_prefix="courier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +70,61 @@ class _Claim:
     attempt: Attempt
 
 
-def deliver(*, delivery_id: int) -> None:
-    """Send a delivery if it is due and there is room, then those that waited for it.
+def deliver(*, delivery_ids: Sequence[int]) -> None:
+    """Have deliveries sent that are due: at once where there is room, else in turn.
 
-    Safe to run twice, and at the same time. After DELIVER_SECONDS another task
-    continues, so that each of them ends.
+    Safe to run twice, and at the same time.
     """
-    target = _target_of(delivery_id)
-    slot = scheduler.acquire(delivery_id, target) if target else None
-    if slot is None:
-        connection.close()
-        return
-    ends_at = time.monotonic() + DELIVER_SECONDS
-    while True:
+    targets = _targets_of(delivery_ids)
+    connection.close()
+    for delivery_id, target in targets.items():
+        slot = scheduler.acquire(delivery_id, target)
+        if slot is not None:
+            _start([Job(delivery_id, slot)])
+
+
+def _start(jobs: Iterable[Job]) -> None:
+    """Give each job a thread of its own."""
+    for job in jobs:
         try:
-            took_seconds = _send(delivery_id, slot)
-        except BaseException:
-            scheduler.release(slot)  # and the sweep finds those that wait
-            raise
-        job, besides = scheduler.finish(slot, took_seconds)
-        if besides is not None:
-            dispatch_delivery(besides)
-        if job is None:
-            return
-        delivery_id, slot = job.delivery_id, job.slot
-        if time.monotonic() > ends_at:
-            scheduler.release(slot)
-            publish_deliveries([delivery_id])
-            return
+            couriers.submit(_carry, job)
+        except RuntimeError:  # this process ends: the sweep of another finds it
+            scheduler.release(job.slot)
+
+
+def _carry(job: Job) -> None:
+    """Carry a job, and what has its turn after it."""
+    following: Job | None = job
+    while following is not None:
+        following = _carry_one(following)
+
+
+def _carry_one(job: Job) -> Job | None:
+    """Send one delivery; return the job that this thread does next."""
+    stopwatch = _Stopwatch()
+    try:
+        took_seconds = _send(job, stopwatch)
+    except Exception:  # the loan ends, and the sweep finds it and those that wait
+        log.exception("delivery %d: nothing can be recorded of it", job.delivery_id)
+        scheduler.release(job.slot)
+        return None
+    finally:
+        connection.close()
+    jobs = scheduler.finish(job.slot, took_seconds, stopwatch.lap())
+    _start(jobs[1:])
+    return jobs[0] if jobs else None
+
+
+class _Stopwatch:
+    """Measures the processor's time of this thread."""
+
+    def __init__(self) -> None:
+        self._since = time.thread_time()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        before, self._since = self._since, time.thread_time()
+        return self._since - before
 
 
 @worker_shutting_down.connect
@@ -106,39 +133,66 @@ def _end_soon(**signal: Any) -> None:
     scheduler.close()
 
 
-def _target_of(delivery_id: int) -> Target | None:
-    row = (
-        Delivery.objects.filter(pk=delivery_id, status__in=Delivery.OPEN)
-        .values_list(
+def _targets_of(delivery_ids: Sequence[int]) -> dict[int, Target]:
+    """Return the webhooks of those deliveries that are open."""
+    rows = Delivery.objects.filter(pk__in=delivery_ids, status__in=Delivery.OPEN)
+    return {
+        delivery_id: Target(
+            webhook_id,
+            host,
+            _account_of(owner_id, namespace_id or repository_namespace_id),
+            has_succeeded=succeeded_at is not None,
+            is_failing=failing_since is not None,
+        )
+        for (
+            delivery_id,
+            webhook_id,
+            host,
+            owner_id,
+            namespace_id,
+            repository_namespace_id,
+            succeeded_at,
+            failing_since,
+        ) in rows.order_by("pk").values_list(
+            "pk",
             "webhook",
             "webhook__host",
+            "webhook__owner",
+            "webhook__namespace",
+            "webhook__repository__namespace",
             "webhook__succeeded_at",
             "webhook__failing_since",
-            "webhook__format",
         )
-        .first()
-    )
-    if row is None:
-        return None
-    webhook_id, host, succeeded_at, failing_since, format_name = row
-    return Target(
-        webhook_id,
-        host,
-        has_succeeded=succeeded_at is not None,
-        is_failing=failing_since is not None,
-        has_template=format_name == CUSTOM,
-    )
+    }
 
 
-def _send(delivery_id: int, slot: Slot) -> float | None:
+def _account_of(owner_id: int | None, namespace_id: int | None) -> str:
+    """Return whose share of the worker a webhook uses: of who decided where it leads.
+
+    A person has one share, however many namespaces they make.
+    """
+    if owner_id is not None:
+        return f"user {owner_id}"
+    return f"namespace {namespace_id}" if namespace_id is not None else "site"
+
+
+def _send(job: Job, stopwatch: _Stopwatch) -> float | None:
     """Send a delivery and return how long it took; None if no one was asked."""
-    claim = _claim(delivery_id)
+    payload: dict[str, str] = {}
+    problem: Exception | None = None
+    try:
+        payload = _payload_of(job.delivery_id)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:  # the failure of this delivery, once it is claimed
+        problem = error
+    claim = _claim(job.delivery_id, payload)
     if claim is None:
         return None
     crash_point("C24")
     started = time.monotonic()
     try:
-        outcome = _attempt(claim, slot)
+        outcome = _attempt(claim, problem, lambda: _end_preparing(job, stopwatch))
     except Exception as error:
         _log_fault(claim, error)
         outcome = Outcome(
@@ -154,7 +208,6 @@ def _send(delivery_id: int, slot: Slot) -> float | None:
     except Exception as error:
         _log_fault(claim, error)
         _finish(claim, _without_words(outcome))
-    connection.close()
     return outcome.took_seconds or None
 
 
@@ -179,15 +232,44 @@ def _log_fault(claim: _Claim, error: Exception) -> None:
     )
 
 
+def _end_preparing(job: Job, stopwatch: _Stopwatch) -> None:
+    _start(scheduler.prepared(job.slot, stopwatch.lap()))
+
+
+def _due(now: datetime) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now)
+
+
+def _payload_of(delivery_id: int) -> dict[str, str]:
+    """Render the columns of a payload before the first attempt; none if it is there.
+
+    No one has claimed it yet, so that claim and payload are one write. Raises
+    PayloadInvalid.
+    """
+    rows = _due(timezone.now()).select_related(
+        "webhook", "recorded__repository__namespace", "repository__namespace"
+    )
+    delivery = rows.filter(pk=delivery_id, body="").first()
+    if delivery is None or not (delivery.webhook.is_active or delivery.is_test):
+        return {}
+    body = render_delivery(delivery)
+    return {"body": body, "content_type": delivery.webhook.content_type}
+
+
 @retry_deadlocks
-def _claim(delivery_id: int) -> _Claim | None:
-    """Take the delivery on loan; None if it is not due or someone else has it."""
+def _claim(delivery_id: int, payload: dict[str, str]) -> _Claim | None:
+    """Take the delivery on loan; None if it is not due or someone else has it.
+
+    A payload is kept with it: all attempts send the same.
+    """
     now = timezone.now()
     token = uuid4()
+    due = _due(now).filter(pk=delivery_id)
+    if payload:
+        due = due.filter(body="")
     with transaction.atomic():
-        claimed = Delivery.objects.filter(
-            pk=delivery_id, status__in=Delivery.OPEN, due_at__lte=now
-        ).update(
+        claimed = due.update(
+            **payload,
             status=Delivery.Status.SENDING,
             claim=token,
             due_at=now + LEASE,
@@ -209,7 +291,9 @@ def _claim(delivery_id: int) -> _Claim | None:
     return _Claim(token, delivery, attempt)
 
 
-def _attempt(claim: _Claim, slot: Slot) -> Outcome:
+def _attempt(
+    claim: _Claim, problem: Exception | None, end_preparing: Callable[[], None]
+) -> Outcome:
     delivery, webhook = claim.delivery, claim.delivery.webhook
     if not webhook.is_active and not delivery.is_test:
         reason = "the webhook was disabled while this delivery was queued"
@@ -217,10 +301,10 @@ def _attempt(claim: _Claim, slot: Slot) -> Outcome:
     if delivery.try_count > TRIES_MAX + INTERRUPTIONS_MAX:
         reason = "the worker was stopped during every attempt"
         return Outcome(problem=FailureReason.INTERRUPTED, reason=reason)
-    try:
-        _render_once(claim, slot)
-    except PayloadInvalid as error:
-        return Outcome(problem=FailureReason.PAYLOAD, reason=str(error))
+    if isinstance(problem, PayloadInvalid):
+        return Outcome(problem=FailureReason.PAYLOAD, reason=str(problem))
+    if problem is not None:
+        raise problem
     now = timezone.now()
     try:
         url, custom = webhook.url, webhook.headers
@@ -239,6 +323,7 @@ def _attempt(claim: _Claim, slot: Slot) -> Outcome:
     }
     claim.attempt.request_headers = {**headers, **dict.fromkeys(custom, HIDDEN)}
     connection.close()  # whoever hangs holds no connection of the database
+    end_preparing()
     outcome = client.send(
         url=url,
         headers={**headers, **custom},
@@ -251,30 +336,6 @@ def _attempt(claim: _Claim, slot: Slot) -> Outcome:
         name: _hide(custom.values(), value) for name, value in outcome.headers.items()
     }
     return outcome
-
-
-def _render_once(claim: _Claim, slot: Slot) -> None:
-    """Render the body before the first attempt and keep it: all attempts send it."""
-    delivery = claim.delivery
-    if delivery.body:
-        _end_render(slot, None)
-        return
-    started = time.thread_time()
-    try:
-        delivery.body = render_delivery(delivery)
-    finally:
-        is_template = delivery.webhook.format == CUSTOM
-        _end_render(slot, time.thread_time() - started if is_template else None)
-    delivery.content_type = delivery.webhook.content_type
-    Delivery.objects.filter(pk=delivery.pk, claim=claim.token).update(
-        body=delivery.body, content_type=delivery.content_type
-    )
-
-
-def _end_render(slot: Slot, took_seconds: float | None) -> None:
-    besides = scheduler.render(slot, took_seconds)
-    if besides is not None:
-        dispatch_delivery(besides)
 
 
 def _hide(values: Iterable[str], text: str) -> str:

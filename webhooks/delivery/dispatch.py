@@ -8,7 +8,7 @@ the thread and no one else, and what the thread cannot do the sweep does.
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Full, Queue
@@ -27,24 +27,28 @@ logger = logging.getLogger(__name__)
 
 RELAY = "webhooks.tasks.relay_event"
 DELIVER = "webhooks.tasks.deliver"
+MESSAGE_MAX = 100  # deliveries of one message
 WAITING_MAX = 1000
 PAUSE_SECONDS = 5.0  # after the broker refused; nothing is sent to it in the meantime
 
 
-def publish(task: str, row_id: int) -> bool:
-    """Ask the worker for a task on a row; False when the broker does not take it."""
+def publish(task: str, rows: int | list[int]) -> bool:
+    """Ask the worker for a task on rows; False when the broker does not take it."""
     try:
-        current_app.send_task(task, (row_id,), retry=False)
+        current_app.send_task(task, (rows,), retry=False)
     except _broker_errors() as error:
         logger.warning("the broker takes no messages (%s)", type(error).__name__)
         return False
     return True
 
 
-def publish_deliveries(delivery_ids: Iterable[int]) -> None:
-    """Ask the worker to send these; after a refusal, leave the rest to the sweep."""
-    for delivery_id in delivery_ids:
-        if not publish(DELIVER, delivery_id):
+def publish_deliveries(delivery_ids: Sequence[int]) -> None:
+    """Ask the worker to send these; after a refusal, leave the rest to the sweep.
+
+    Messages wait in one queue, so what is for many webhooks is few messages.
+    """
+    for ids in _chunks(delivery_ids):
+        if not publish(DELIVER, ids):
             return
 
 
@@ -55,10 +59,15 @@ def _broker_errors() -> tuple[type[Exception], ...]:
     return KombuError, AMQPError, RedisError, OSError
 
 
+def _chunks(delivery_ids: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(delivery_ids), MESSAGE_MAX):
+        yield list(delivery_ids[start : start + MESSAGE_MAX])
+
+
 @dataclass(frozen=True, slots=True)
 class _Wakeup:
     task: str
-    row_id: int
+    rows: int | list[int]
     kind: str = ""
     tag: str = ""
     repository_id: int | None = None
@@ -102,7 +111,7 @@ class _Dispatcher:
             if time.monotonic() < self.quiet_until:
                 continue
             try:
-                sent = not wakeup.is_wanted() or publish(wakeup.task, wakeup.row_id)
+                sent = not wakeup.is_wanted() or publish(wakeup.task, wakeup.rows)
             except DatabaseError:
                 connection.close()  # a new one next time
                 sent = False
@@ -128,6 +137,7 @@ def dispatch_event(*, event: Event, **signal: Any) -> None:
         )
 
 
-def dispatch_delivery(delivery_id: int) -> None:
-    """Have a delivery sent soon; called after its commit."""
-    _dispatcher.put(_Wakeup(DELIVER, delivery_id))
+def dispatch_deliveries(delivery_ids: Sequence[int]) -> None:
+    """Have deliveries sent soon; called after their commit."""
+    for ids in _chunks(delivery_ids):
+        _dispatcher.put(_Wakeup(DELIVER, ids))

@@ -24,7 +24,7 @@ from database.crash_points import crash_point
 from repositories.events.outbox import FAULTS
 from repositories.models import Event, Repository
 from repositories.pulls.counting import Fetch
-from webhooks.delivery.dispatch import dispatch_delivery, publish_deliveries
+from webhooks.delivery.dispatch import dispatch_deliveries, publish_deliveries
 from webhooks.message import NAMES_OF_KINDS, EventName
 from webhooks.models import Delivery, Webhook
 from webhooks.rendering import PULLED, full_name_of
@@ -154,8 +154,8 @@ def _plan_pulls(pulls: Mapping[Fetch, int], fetched_at: datetime) -> None:
         )
     ]
     Delivery.objects.bulk_create(made)
-    for delivery in made:
-        transaction.on_commit(partial(dispatch_delivery, delivery.pk), robust=True)
+    delivery_ids = [delivery.pk for delivery in made]
+    transaction.on_commit(partial(dispatch_deliveries, delivery_ids), robust=True)
 
 
 def _hooks_for_pulls(repository_ids: set[int]) -> list[Webhook]:

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from database.locking import retry_deadlocks
-from webhooks.delivery.dispatch import dispatch_delivery
+from webhooks.delivery.dispatch import dispatch_deliveries
 from webhooks.delivery.sweep import EXPIRE_CHUNK, SWEEP_MAX
 from webhooks.failures import FailureReason
 from webhooks.models import Delivery, Webhook
@@ -55,7 +55,7 @@ def send_test(*, webhook: Webhook) -> Delivery:
         return delivery
     with transaction.atomic():
         delivery.save()
-        transaction.on_commit(partial(dispatch_delivery, delivery.pk), robust=True)
+        transaction.on_commit(partial(dispatch_deliveries, [delivery.pk]), robust=True)
     return delivery
 
 
@@ -69,7 +69,7 @@ def redeliver(*, delivery: Delivery) -> Delivery:
         raise WebhookIsOff
     with transaction.atomic():
         _start_again([delivery.pk])
-        transaction.on_commit(partial(dispatch_delivery, delivery.pk), robust=True)
+        transaction.on_commit(partial(dispatch_deliveries, [delivery.pk]), robust=True)
     delivery.refresh_from_db()
     return delivery
 
@@ -92,8 +92,8 @@ def redeliver_failed_since(*, webhook: Webhook, since: datetime) -> int:
         )
         ids = list(failed.order_by("pk").values_list("pk", flat=True))
         _start_again(ids)
-        for delivery_id in ids[:SWEEP_MAX]:  # the sweep continues
-            transaction.on_commit(partial(dispatch_delivery, delivery_id), robust=True)
+        first = ids[:SWEEP_MAX]  # the sweep continues
+        transaction.on_commit(partial(dispatch_deliveries, first), robust=True)
     return len(ids)
 
 

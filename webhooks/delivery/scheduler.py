@@ -1,69 +1,82 @@
-"""Share the threads of a worker process fairly among webhooks.
+"""Share a worker process fairly among accounts, and among their webhooks.
 
-A worker has THREADS threads, and a receiver that hangs holds one for ten seconds. Which
+An account is who set the webhook (Target.account). What waits is kept per account, and
+the account that used the least of late has the next turn, however much waits for the
+others: USE_SECONDS and the processor's time are counted for each delivery, and halve
+every USE_HALF_SECONDS. So the first delivery of an account that is quiet is behind no
+backlog, be it of one account or of a hundred.
+
+Two things are short. The first is the interpreter and the database, which a delivery
+needs before its request: it is claimed and rendered. So PREPARING_MAX are prepared at
+once, ACCOUNT_PREPARING_MAX of them for one account, whatever a payload costs.
+
+The second is slots, since a receiver that hangs holds one for ten seconds. Which
 receivers will hang is unknown, so a webhook begins with one delivery under way. Each
 quick answer lets one more go beside it, up to WEBHOOK_MAX; they share a few slots, and
 when nothing is left to send, it begins with one again. What counts is the time: an
 error that comes at once blocks no other delivery.
 
-    class    which webhooks are in it                            slots
-    quick    the last answer was quick                           all of them
-    trial    nothing is known, or the last answer was slow       104
-    slow     two or more were slow, one after the other          16
-    costly   until its payload is rendered: see below             4
-    more     what goes beside another of the same webhook        16
+    class    which webhooks are in it                            slots  of them kept
+    quick    the last answer was quick                           all    48
+    trial    nothing is known, or the last answer was slow       136    32
+    slow     two or more were slow, one after the other          20     4
+    more     what goes beside another of the same webhook        20     4
 
-A hundred webhooks that worked and hang from now on hold a hundred slots and those of
-the last class; the others still find room. To one host go HOST_MAX, and of those that
-are not known to be quick HOST_UNSURE_MAX, because many webhooks may share an address
-with receivers that hang.
+The slots kept are for accounts that hold fewer than MODEST_MAX in the class. A hundred
+webhooks that worked and hang from now on hold a hundred slots and those of the last
+class; the others of their account still find room, and those of other accounts do
+whatever one account does. To one host go HOST_MAX, and of those that are not known to
+be quick HOST_UNSURE_MAX, because many webhooks may share an address with receivers that
+hang.
 
-Rendering a template keeps the interpreter busy, and every other thread waits. So a
-webhook with a new template renders in the costly class, and so does one whose template
-was costly, for its next COSTLY_RENDERS. Its receiver is called in the class that it has
-otherwise, once there is room. Berth's own formats are cheap and never go there.
-
-A delivery that finds no room waits with its webhook, and the next thread that is free
-sends it: webhooks take turns, however much waits for each. All this is memory of one
-process: after a kill, the sweep finds the same rows again.
+A delivery that finds no room waits with its webhook, and whatever makes room starts
+it. All this is memory of one process: after a kill, the sweep finds the same rows
+again.
 """
 
+import heapq
 import threading
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-THREADS = 160  # of a worker; they are made when needed
-SLOTS_MAX = 152  # the others relay events and sweep
+SLOTS_MAX = 200
+PREPARING_MAX = 4
+ACCOUNT_PREPARING_MAX = 2
 QUICK_SECONDS = 2.0
-CHEAP_SECONDS = 0.05  # of the processor; a usual payload takes a tenth of it
-COSTLY_RENDERS = 20
 WEBHOOK_MAX = 8
 HOST_MAX = 64
 HOST_UNSURE_MAX = 32
+MODEST_MAX = 4
+USE_SECONDS = 0.005  # of a delivery that costs nothing else
+USE_HALF_SECONDS = 60.0
 REMEMBERED_MAX = 10_000  # deliveries that wait; the sweep brings more
+ACCOUNT_REMEMBERED_MAX = 1000
 KNOWN_MAX = 10_000  # webhooks with nothing to send whose last answers are remembered
-LOOKS_MAX = 100  # at webhooks of a queue class, whose host may have no room
-HANDED_MAX = 16
-HANDED_SECONDS = 5.0  # by then the message was lost, and the sweep comes
+LOOKS_MAX = 100  # at webhooks, whose host may have no room
+LOOK_SECONDS = 0.001  # what such a look is counted as
 
 
 class QueueClass(StrEnum):
     QUICK = "quick"
     TRIAL = "trial"
     SLOW = "slow"
-    COSTLY = "costly"
     MORE = "more"
 
 
 ROOM = {
     QueueClass.QUICK: SLOTS_MAX,
-    QueueClass.TRIAL: 104,
-    QueueClass.SLOW: 16,
-    QueueClass.COSTLY: 4,
-    QueueClass.MORE: 16,
+    QueueClass.TRIAL: 136,
+    QueueClass.SLOW: 20,
+    QueueClass.MORE: 20,
+}
+KEPT = {
+    QueueClass.QUICK: 48,
+    QueueClass.TRIAL: 32,
+    QueueClass.SLOW: 4,
+    QueueClass.MORE: 4,
 }
 
 
@@ -73,9 +86,9 @@ class Target:
 
     webhook_id: int
     host: str
+    account: str
     has_succeeded: bool = True
     is_failing: bool = False
-    has_template: bool = False  # of the user's own
 
 
 @dataclass(slots=True)
@@ -84,16 +97,44 @@ class Slot:
 
     webhook_id: int
     host: str
+    account: str
     queue_class: QueueClass
     since: float
+    is_preparing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A delivery that waited and has its slot now: send it."""
+    """A delivery that has its slot: send it."""
 
     delivery_id: int
     slot: Slot
+
+
+@dataclass(slots=True, eq=False)
+class _Account:
+    """An account: what it used of late, has under way and has waiting."""
+
+    used: float = 0.0
+    used_at: float = 0.0
+    preparing: int = 0
+    slots: Counter[QueueClass] = field(default_factory=Counter)
+    hook_count: int = 0  # that are remembered
+    waiting_count: int = 0  # deliveries
+    waiting: "dict[int, _Hook]" = field(default_factory=dict)
+    # Those that wait for room, and not for an answer of their own.
+    lines: "dict[QueueClass, OrderedDict[int, _Hook]]" = field(
+        default_factory=lambda: {
+            queue_class: OrderedDict() for queue_class in QueueClass
+        }
+    )
+    rotation: deque[QueueClass] = field(default_factory=lambda: deque(QueueClass))
+
+    def use_at(self, now: float) -> float:
+        return float(self.used * 0.5 ** ((now - self.used_at) / USE_HALF_SECONDS))
+
+    def charge(self, seconds: float, now: float) -> None:
+        self.used, self.used_at = self.use_at(now) + seconds, now
 
 
 @dataclass(slots=True, eq=False)
@@ -102,40 +143,28 @@ class _Hook:
 
     webhook_id: int
     host: str
+    account: str
     is_proven: bool
     slow_count: int  # one after the other
-    costly_renders: int  # that are still to come in the queue class of the costly
     slow_at: float = float("-inf")
     window: int = 1  # may be under way at once
     started: list[float] = field(default_factory=list)  # the oldest first
     waiting: "OrderedDict[int, None]" = field(default_factory=OrderedDict)
     line: QueueClass | None = None
 
-    @property
-    def standing(self) -> QueueClass:
-        if self.slow_count > 1:
-            return QueueClass.SLOW
-        is_quick = self.is_proven and not self.slow_count
-        return QueueClass.QUICK if is_quick else QueueClass.TRIAL
-
     def next_class(self, now: float) -> QueueClass | None:
         """Return where its next delivery belongs; None while it has to wait."""
         if not self.started:
-            return QueueClass.COSTLY if self.costly_renders else self.standing
-        is_late = now - self.started[0] >= QUICK_SECONDS
-        if is_late or self.costly_renders or len(self.started) >= self.window:
+            if self.slow_count > 1:
+                return QueueClass.SLOW
+            is_known = self.is_proven and not self.slow_count
+            return QueueClass.QUICK if is_known else QueueClass.TRIAL
+        if now - self.started[0] >= QUICK_SECONDS or len(self.started) >= self.window:
             return None
         return QueueClass.MORE
 
-    def record_payload(self, took_seconds: float) -> None:
-        """Record the cost of a payload that was rendered."""
-        if took_seconds >= CHEAP_SECONDS:
-            self.costly_renders = COSTLY_RENDERS
-        elif self.costly_renders:
-            self.costly_renders -= 1
-
     def note(self, slot: Slot, took_seconds: float, now: float) -> None:
-        """Record how quick an answer was."""
+        """Learn from an answer."""
         if took_seconds < QUICK_SECONDS:
             self.is_proven, self.slow_count = True, 0
             self.window = min(self.window + 1, WEBHOOK_MAX)
@@ -152,80 +181,61 @@ class Scheduler:
         self._clock = clock
         self._lock = threading.Lock()
         self._hooks: dict[int, _Hook] = {}
+        self._accounts: dict[str, _Account] = {}
         self._idle: OrderedDict[int, None] = OrderedDict()  # the longest first
         self._slots: Counter[QueueClass] = Counter()
+        self._preparing = 0
         self._hosts: Counter[str] = Counter()
         self._unsure_hosts: Counter[str] = Counter()
         self._waiting: dict[int, _Hook] = {}
-        # Those that wait for room, and not for an answer of their own.
-        self._lines: dict[QueueClass, OrderedDict[int, _Hook]] = {
-            kind: OrderedDict() for kind in QueueClass
-        }
-        self._rotation = deque(QueueClass)
-        self._handed: OrderedDict[int, float] = OrderedDict()  # the longest ago first
+        self._accounts_waiting: dict[str, _Account] = {}
         self._is_closed = False
 
     def acquire(self, delivery_id: int, target: Target) -> Slot | None:
         """Take a slot; without room, queue the delivery and return None."""
         with self._lock:
             hook = self._hook_of(target)
-            self._handed.pop(target.webhook_id, None)
-            kind = self._class_with_room(hook)
-            if kind is None:
+            queue_class = self._class_with_room(hook)
+            if queue_class is None:
                 self._remember(delivery_id, hook)
                 self._requeue(hook)
                 return None
-            if self._waiting.pop(delivery_id, None):
-                del hook.waiting[delivery_id]
-            return self._take(hook, kind)
+            if delivery_id in self._waiting:
+                self._forget(delivery_id)
+            return self._take(hook, queue_class)
 
-    def render(self, slot: Slot, took_seconds: float | None) -> int | None:
-        """Record the cost of a payload and let its receiver be called in its class.
+    def prepared(self, slot: Slot, used_seconds: float = 0.0) -> list[Job]:
+        """Note that a slot's payload is ready; return the jobs for which is room now.
 
-        ``took_seconds`` are the processor's, None for a payload that was there already.
-        Return a delivery for which there is room now; it needs a thread of its own.
+        ``used_seconds`` are the processor's. Each job has its slot already, and needs a
+        thread of its own, which calls ``finish`` for it.
         """
         with self._lock:
-            hook = self._hooks[slot.webhook_id]
-            if took_seconds is not None:
-                hook.record_payload(took_seconds)
-            if slot.queue_class is not QueueClass.COSTLY:
-                return None
-            self._count(slot, -1)
-            if self._has_room(hook.standing) and self._may_call(hook, hook.standing):
-                slot.queue_class = hook.standing
-            self._count(slot, 1)
-            return None if self._is_closed else self._hand_on()
+            self._end_preparing(slot)
+            self._accounts[slot.account].charge(used_seconds, self._clock())
+            return self._start_waiting()
 
     def release(self, slot: Slot) -> None:
-        """Give the slot back, without an answer to learn from."""
+        """Give the slot back, without an answer to learn from; start nothing."""
         with self._lock:
             self._requeue(self._free(slot))
 
     def finish(
-        self, slot: Slot, took_seconds: float | None
-    ) -> tuple[Job | None, int | None]:
-        """Give the slot back after an answer; return the next job, and one to hand on.
+        self, slot: Slot, took_seconds: float | None, used_seconds: float = 0.0
+    ) -> list[Job]:
+        """Give the slot back after an answer; return the jobs for which is room now.
 
-        The job has its slot already: send it, and call finish for it, too. The second,
-        for which there is room as well, needs a thread of its own and has to acquire.
-        ``took_seconds`` is None when no request was sent.
+        ``took_seconds`` is None when no request was sent; ``used_seconds`` are the
+        processor's since the payload was ready.
         """
         with self._lock:
             hook = self._free(slot)
+            now = self._clock()
+            self._accounts[slot.account].charge(USE_SECONDS + used_seconds, now)
             if took_seconds is not None:
-                hook.note(slot, took_seconds, self._clock())
+                hook.note(slot, took_seconds, now)
             self._requeue(hook)
-            if self._is_closed:
-                return None, None
-            following = self._pick()
-            if following is None:
-                return None, None
-            delivery_id = self._pop(following)
-            kind = following.line
-            assert kind is not None, "it waited in the queue"
-            job = Job(delivery_id, self._take(following, kind))
-            return job, self._hand_on()
+            return self._start_waiting()
 
     def holds(self, delivery_id: int) -> bool:
         """Return whether the delivery is remembered and has to wait for its turn."""
@@ -251,46 +261,99 @@ class Scheduler:
             hook = self._hooks[target.webhook_id] = _Hook(
                 target.webhook_id,
                 target.host,
+                target.account,
                 is_proven=target.has_succeeded,
                 slow_count=int(target.is_failing),  # slowly or not, no one knows
-                costly_renders=int(target.has_template),
             )
+            self._join(hook)
         elif hook.host != target.host:  # it is another receiver now
             hook.host, hook.is_proven, hook.slow_count = target.host, False, 0
+        if hook.account != target.account and not (hook.started or hook.waiting):
+            self._leave(hook)
+            hook.account = target.account
+            self._join(hook)
         return hook
 
+    def _join(self, hook: _Hook) -> None:
+        self._accounts.setdefault(hook.account, _Account()).hook_count += 1
+
+    def _leave(self, hook: _Hook) -> None:
+        account = self._accounts[hook.account]
+        account.hook_count -= 1
+        if not account.hook_count:
+            del self._accounts[hook.account]
+
     def _class_with_room(self, hook: _Hook) -> QueueClass | None:
-        kind = hook.next_class(self._clock())
-        if kind is None or not (self._has_room(kind) and self._may_call(hook, kind)):
-            return None
-        return kind
+        queue_class = hook.next_class(self._clock())
+        return (
+            queue_class
+            if queue_class is not None and self._may_start(hook, queue_class)
+            else None
+        )
 
-    def _has_room(self, kind: QueueClass) -> bool:
-        return self._slots[kind] < ROOM[kind] and self._slots.total() < SLOTS_MAX
+    def _may_start(self, hook: _Hook, queue_class: QueueClass) -> bool:
+        account = self._accounts[hook.account]
+        return (
+            self._may_prepare(account)
+            and self._has_room(account, queue_class)
+            and self._may_call(hook, queue_class)
+        )
 
-    def _may_call(self, hook: _Hook, kind: QueueClass) -> bool:
-        if _is_unsure(kind) and self._unsure_hosts[hook.host] >= HOST_UNSURE_MAX:
+    def _may_prepare(self, account: _Account) -> bool:
+        is_full = self._preparing >= PREPARING_MAX
+        return not is_full and account.preparing < ACCOUNT_PREPARING_MAX
+
+    def _has_room(self, account: _Account, queue_class: QueueClass) -> bool:
+        """Return whether the class has a slot, and all classes together have one."""
+        rooms = (
+            (
+                ROOM[queue_class] - self._slots[queue_class],
+                KEPT[queue_class],
+                account.slots[queue_class],
+            ),
+            (
+                SLOTS_MAX - self._slots.total(),
+                KEPT[QueueClass.QUICK],
+                account.slots.total(),
+            ),
+        )
+        return all(
+            free > (0 if held < MODEST_MAX else kept) for free, kept, held in rooms
+        )
+
+    def _may_call(self, hook: _Hook, queue_class: QueueClass) -> bool:
+        if _is_unsure(queue_class) and self._unsure_hosts[hook.host] >= HOST_UNSURE_MAX:
             return False
         return self._hosts[hook.host] < HOST_MAX
 
-    def _take(self, hook: _Hook, kind: QueueClass) -> Slot:
-        slot = Slot(hook.webhook_id, hook.host, kind, self._clock())
+    def _take(self, hook: _Hook, queue_class: QueueClass) -> Slot:
+        slot = Slot(
+            hook.webhook_id, hook.host, hook.account, queue_class, self._clock()
+        )
         hook.started.append(slot.since)
         self._count(slot, 1)
-        if hook.line is not None:  # its turn is over
-            del self._lines[hook.line][hook.webhook_id]
-            hook.line = None
+        self._preparing += 1
+        self._accounts[slot.account].preparing += 1
+        self._leave_line(hook)  # its turn is over
         self._requeue(hook)
         return slot
 
     def _free(self, slot: Slot) -> _Hook:
         hook = self._hooks[slot.webhook_id]
         hook.started.remove(slot.since)
+        self._end_preparing(slot)
         self._count(slot, -1)
         return hook
 
+    def _end_preparing(self, slot: Slot) -> None:
+        if slot.is_preparing:
+            slot.is_preparing = False
+            self._preparing -= 1
+            self._accounts[slot.account].preparing -= 1
+
     def _count(self, slot: Slot, change: int) -> None:
         self._slots[slot.queue_class] += change
+        self._accounts[slot.account].slots[slot.queue_class] += change
         counters = [self._hosts]
         if _is_unsure(slot.queue_class):
             counters.append(self._unsure_hosts)
@@ -300,65 +363,112 @@ class Scheduler:
                 del hosts[slot.host]
 
     def _remember(self, delivery_id: int, hook: _Hook) -> None:
-        if delivery_id in self._waiting:
+        if delivery_id in self._waiting or not self._make_room_to_wait(hook):
             return
-        if len(self._waiting) >= REMEMBERED_MAX:
-            longest = max(set(self._waiting.values()), key=lambda h: len(h.waiting))
-            if len(longest.waiting) <= len(hook.waiting) + 1:
-                return
-            dropped, _ = longest.waiting.popitem()
-            del self._waiting[dropped]
+        account = self._accounts[hook.account]
         hook.waiting[delivery_id] = None
         self._waiting[delivery_id] = hook
+        account.waiting_count += 1
+        account.waiting[hook.webhook_id] = hook
+        self._accounts_waiting[hook.account] = account
 
-    def _hand_on(self) -> int | None:
-        """Return a delivery that has room, too, for another thread to acquire.
+    def _make_room_to_wait(self, hook: _Hook) -> bool:
+        """Let whatever has the most waiting forget one, when memory is full."""
+        own = self._accounts[hook.account]
+        if own.waiting_count >= ACCOUNT_REMEMBERED_MAX:
+            most = own
+        elif len(self._waiting) >= REMEMBERED_MAX:
+            most = max(self._accounts_waiting.values(), key=lambda a: a.waiting_count)
+            if most.waiting_count <= own.waiting_count + 1:
+                most = own
+        else:
+            return True
+        longest = max(most.waiting.values(), key=lambda h: len(h.waiting), default=hook)
+        if most is own and len(longest.waiting) <= len(hook.waiting) + 1:
+            return False
+        self._forget(next(reversed(longest.waiting)))
+        return True
 
-        One of a webhook and a few in all, until they came: else what is quick would
-        hand on more and more for the same room.
+    def _forget(self, delivery_id: int) -> None:
+        hook = self._waiting.pop(delivery_id)
+        del hook.waiting[delivery_id]
+        account = self._accounts[hook.account]
+        account.waiting_count -= 1
+        if not hook.waiting:
+            del account.waiting[hook.webhook_id]
+            self._leave_line(hook)
+        if not account.waiting:
+            del self._accounts_waiting[hook.account]
+
+    def _start_waiting(self) -> list[Job]:
+        """Give a slot to all that waits and has room now."""
+        jobs: list[Job] = []
+        if self._is_closed:
+            return jobs
+        while (following := self._pick()) is not None:
+            hook, queue_class = following
+            delivery_id = next(iter(hook.waiting))
+            self._forget(delivery_id)
+            jobs.append(Job(delivery_id, self._take(hook, queue_class)))
+        return jobs
+
+    def _pick(self) -> tuple[_Hook, QueueClass] | None:
+        """Return whose turn it is: of the account that used the least, in turns.
+
+        Looks that find no room at the receiver's host are few, and are use, too: so no
+        account hides the others behind what cannot go.
         """
-        now = self._clock()
-        while self._handed and next(iter(self._handed.values())) < now - HANDED_SECONDS:
-            self._handed.popitem(last=False)
-        hook = self._pick(self._handed) if len(self._handed) < HANDED_MAX else None
-        if hook is None:
+        if self._preparing >= PREPARING_MAX:
             return None
-        self._handed[hook.webhook_id] = now
-        delivery_id = self._pop(hook)
-        self._requeue(hook)
-        return delivery_id
-
-    def _pick(self, but_not: Container[int] = ()) -> _Hook | None:
-        """Return whose turn it is; the classes take turns, and the webhooks in each."""
-        for kind in list(self._rotation):
-            line = self._lines[kind]
-            for _ in range(min(len(line), LOOKS_MAX)):
-                if not self._has_room(kind):
+        now = self._clock()
+        turns = [
+            (account.use_at(now), name)
+            for name, account in self._accounts_waiting.items()
+            if self._may_prepare(account)
+        ]
+        heapq.heapify(turns)
+        looks_left = LOOKS_MAX
+        while turns and looks_left:
+            account = self._accounts[heapq.heappop(turns)[1]]
+            for hook, queue_class in self._looks(account, now):
+                if self._may_call(hook, queue_class):
+                    account.rotation.remove(queue_class)
+                    account.rotation.append(queue_class)
+                    return hook, queue_class
+                account.charge(LOOK_SECONDS, now)
+                looks_left -= 1
+                if not looks_left:
                     break
-                hook = next(iter(line.values()))
-                if hook.next_class(self._clock()) is not kind:  # it hangs already
-                    self._requeue(hook)
-                elif hook.webhook_id not in but_not and self._may_call(hook, kind):
-                    self._rotation.remove(kind)
-                    self._rotation.append(kind)
-                    return hook
-                else:
-                    line.move_to_end(hook.webhook_id)
         return None
 
-    def _pop(self, hook: _Hook) -> int:
-        delivery_id, _ = hook.waiting.popitem(last=False)
-        del self._waiting[delivery_id]
-        return delivery_id
+    def _looks(
+        self, account: _Account, now: float
+    ) -> Iterator[tuple[_Hook, QueueClass]]:
+        """Look at the webhooks of an account for which their class has room."""
+        for queue_class in list(account.rotation):
+            line = account.lines[queue_class]
+            for _ in range(len(line)):
+                if not self._has_room(account, queue_class):
+                    break
+                hook = next(iter(line.values()))
+                if hook.next_class(now) is not queue_class:  # it hangs already
+                    self._requeue(hook)
+                else:
+                    line.move_to_end(hook.webhook_id)
+                    yield hook, queue_class
+
+    def _leave_line(self, hook: _Hook) -> None:
+        if hook.line is not None:
+            del self._accounts[hook.account].lines[hook.line][hook.webhook_id]
+            hook.line = None
 
     def _requeue(self, hook: _Hook) -> None:
         """Put a webhook into the line that it belongs to now, or let it rest."""
         line = hook.next_class(self._clock()) if hook.waiting else None
         if line is not hook.line:
-            if hook.line is not None:
-                del self._lines[hook.line][hook.webhook_id]
+            self._leave_line(hook)
             if line is not None:
-                self._lines[line][hook.webhook_id] = hook
+                self._accounts[hook.account].lines[line][hook.webhook_id] = hook
             hook.line = line
         if hook.waiting or hook.started:
             self._idle.pop(hook.webhook_id, None)
@@ -368,8 +478,8 @@ class Scheduler:
         self._idle.move_to_end(hook.webhook_id)
         if len(self._idle) > KNOWN_MAX:
             forgotten, _ = self._idle.popitem(last=False)
-            del self._hooks[forgotten]
+            self._leave(self._hooks.pop(forgotten))
 
 
-def _is_unsure(kind: QueueClass) -> bool:
-    return kind in {QueueClass.TRIAL, QueueClass.SLOW}
+def _is_unsure(queue_class: QueueClass) -> bool:
+    return queue_class in {QueueClass.TRIAL, QueueClass.SLOW}

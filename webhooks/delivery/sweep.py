@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from database.locking import retry_deadlocks
@@ -29,7 +30,8 @@ def sweep_deliveries() -> int:
 
     What this process remembers and has no room for yet is left to it: a receiver that
     is slow, or many deliveries to one, are not asked for again and again. Webhooks of
-    which it remembers nothing come first, however much is older.
+    which it remembers nothing come first, however much is older, and accounts take
+    turns.
     """
     now = timezone.now()
     _follow_clock(now)
@@ -38,7 +40,7 @@ def sweep_deliveries() -> int:
     )
     oldest = due.order_by("due_at").values_list("pk", flat=True)
     waiting = sorted(attempts.scheduler.waiting_webhooks())[:WAITING_MAX]
-    ids = list(oldest.exclude(webhook__in=waiting)[:SWEEP_MAX])
+    ids = _in_turns(due.exclude(webhook__in=waiting))
     if waiting and len(ids) < SWEEP_MAX:
         looked_at = oldest.filter(webhook__in=waiting)[: REMEMBERED_MAX + SWEEP_MAX]
         unheld = [pk for pk in looked_at if not attempts.scheduler.holds(pk)]
@@ -48,6 +50,16 @@ def sweep_deliveries() -> int:
         connection.close()
         publish_deliveries(ids)
     return len(ids)
+
+
+def _in_turns(due: QuerySet[Delivery]) -> list[int]:
+    """Return the oldest of each account first, then the second of each, and so on.
+
+    The account is here who set the webhook (attempts.py), and those without share one.
+    """
+    number = Window(RowNumber(), partition_by="webhook__owner", order_by="due_at")
+    turns = due.annotate(number=number).order_by("number", "due_at")
+    return list(turns.values_list("pk", flat=True)[:SWEEP_MAX])
 
 
 def _follow_clock(now: datetime) -> None:

@@ -45,6 +45,7 @@ class Format:
         "application/json"
     )
     options: Mapping[str, tuple[Any, ...]] | None = None
+    has_references: bool = False  # else hundreds of rows are not read for it
 
 
 FORMATS: dict[str, Format] = {
@@ -64,6 +65,7 @@ FORMATS: dict[str, Format] = {
         distribution.render,
         distribution.content_type,
         {"version": (2, 1)},
+        has_references=True,
     ),
     "acr": Format(acr.EVENTS, acr.render),
     "slack": Format(frozenset(EventName), slack.render),

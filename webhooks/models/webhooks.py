@@ -150,6 +150,11 @@ class Webhook(models.Model):
             return self.repository_id == repository_id
         return self.namespace_id is None or self.namespace_id == namespace_id
 
+    @property
+    def has_references(self) -> bool:
+        """Return whether its messages name what a manifest refers to."""
+        return FORMATS[self.format].has_references
+
     # --- verbs
 
     def retire_secret(self, *, until: datetime) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from registry_site.celery import app
-from webhooks.delivery.scheduler import THREADS
+
+TASKS_MAX = 16  # at once; deliveries have threads of their own
 
 
 class Command(BaseCommand):
@@ -16,7 +17,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         worker = app.Worker(
             pool_cls="threads",
-            concurrency=THREADS,
+            concurrency=TASKS_MAX,
             # Workers need not know of each other: their heartbeats are in the database.
             without_gossip=True,
             without_mingle=True,
