@@ -12,6 +12,7 @@ from accounts.actions import Action
 from accounts.actors import Actor
 from database.crash_points import crash_point
 from database.locking import lock_or_create, retry_deadlocks
+from database.sql import fetch_rows
 from repositories.events.recording import record_event
 from repositories.models import (
     Event,
@@ -127,8 +128,19 @@ def _totals_of(repository: RepositoryFacts, document: Document) -> dict[str, int
     }
 
 
+_IS_LISTED = """
+SELECT 1 FROM repositories_manifestreference
+ WHERE repository_id = %s AND digest = %s AND kind = %s LIMIT 1"""
+
+
 def _add_to_indexes(manifest: Manifest, size_bytes: int) -> None:
-    """Count an image that comes or goes in the indexes here that list it."""
+    """Count an image that comes or goes in the indexes here that list it.
+
+    Most images are in none, and to ask first takes less time than to build the update.
+    """
+    listed = (manifest.repository_id, manifest.digest, ReferenceKind.CHILD.value)
+    if not fetch_rows(_IS_LISTED, listed):
+        return
     listing = ManifestReference.objects.filter(
         repository=manifest.repository_id,
         digest=manifest.digest,

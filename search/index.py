@@ -4,12 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Max
+from django.db.models import Max
 
+from database.sql import change_rows
 from repositories.models import ImageConfig, Repository, RepositoryLabel, SearchEntry
 from repositories.models.search import LABEL_KEY_MAX_LENGTH, LABEL_VALUE_MAX_LENGTH
 from repositories.oci.platforms import bit_of
 from search.triggers import install, put_sql
+
+_ADD_PLATFORM = """
+UPDATE repositories_searchentry SET platforms = platforms | %s
+ WHERE repository_id = %s AND (platforms & %s) = 0"""
 
 LABELS_MAX = 100  # of one image
 BATCH_ROWS = 10_000
@@ -35,9 +40,8 @@ def index_new_image(
 
 def _add_platform(repository_id: int, bit: int) -> None:
     """Most pushes bring a platform that is known, and then nothing is written."""
-    SearchEntry.objects.filter(pk=repository_id).exclude(
-        platforms=F("platforms").bitor(bit)
-    ).update(platforms=F("platforms").bitor(bit))
+    if bit:
+        change_rows(_ADD_PLATFORM, (bit, repository_id, bit))
 
 
 def _store_labels(repository_id: int, configs: list[ImageConfig]) -> None:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from hub.drawing.cutting import CHARACTERS_MAX, cut, cut_pairs, cut_text
 from hub.repository import image_view
+from repositories.manifests import _add_to_indexes
 from repositories.models import Repository, Tag
 from repositories.models.manifests import LISTED_PLATFORMS_MAX_BYTES
 from tests import images
@@ -153,3 +154,15 @@ def test_what_comes_and_goes_is_counted_in_its_index(
     assert size() == own(second) < both
     alice.push(f"{name}@{first.digest}", first)
     assert size() == both
+
+
+def test_an_image_of_no_index_updates_no_index(
+    alice: RegistryClient, private_api: Repository
+) -> None:
+    """Most pushes are of such images, so they only ask."""
+    image = images.image()
+    alice.push(f"{private_api.full_name}:alone", image)
+    manifest = private_api.manifests.get(digest=image.digest)
+    with CaptureQueriesContext(connection) as queries:
+        _add_to_indexes(manifest, 1000)
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT"]
