@@ -52,7 +52,7 @@ django.setup()
 from django.core.management import call_command
 from registry_site.management.commands import worker
 from tests.site import slow_tasks
-worker.THREADS = 1
+worker.TASKS_MAX = 1
 call_command("worker")
 """
 
