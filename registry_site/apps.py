@@ -8,7 +8,13 @@ class RegistrySiteConfig(AppConfig):
 
     def ready(self) -> None:
         # They register themselves, which takes models.
-        from registry_site import checks, heartbeats, task_deadlines, task_health  # noqa: F401
+        from registry_site import (  # noqa: F401
+            checks,
+            heartbeats,
+            pulse,
+            task_deadlines,
+            task_health,
+        )
 
         gc.freeze()  # what is loaded stays, so that no garbage is looked for in it
         gc.enable()  # manage.py has disabled it for the start

@@ -4,12 +4,15 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.schedules import crontab
+from celery.signals import worker_init
 from kombu.transport import TRANSPORT_ALIASES
 
+from database.waits import limit_waits
 from registry_site.private_files import keep_new_files_private
 
 if Path(sys.argv[0]).name == "celery":  # Celery's own command, without manage.py
@@ -27,6 +30,12 @@ app = Celery("berth")
 app.set_default()  # for every thread of the server, not only the one that imports this
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def _limit_waits(**signal: Any) -> None:
+    limit_waits(is_web=False)
+
 
 # What the scheduler sends, and when (UTC).
 app.conf.beat_schedule = {

@@ -15,6 +15,7 @@ from django.utils.http import escape_leading_slashes, urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from requests import RequestException
 
 from accounts.outages import RETRY_AFTER_SECONDS, is_disk_full, is_outage
 from accounts.requests import actor_of_page
@@ -151,16 +152,24 @@ def _render_without_queries(
 
 
 def outage(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
-    """Answer a failure of the database or the blob store; None for any other.
+    """Answer a failure of the database, the blob store or a site of sign-ins.
 
-    503 with Retry-After, or 507 when there is no space left.
+    503 with Retry-After, or 507 when there is no space left; None for other failures.
     """
-    if error is None or not (is_outage(error) or isinstance(error, StoreError)):
+    is_elsewhere = isinstance(error, RequestException)  # django-allauth asked it
+    if error is None or not (
+        is_outage(error) or isinstance(error, StoreError) or is_elsewhere
+    ):
         return None
     is_full = isinstance(error, StoreFull) or is_disk_full(error)
     status = 507 if is_full else 503
     if is_full:
         reason = _("This registry has no space left. Pulls and pages continue to work.")
+    elif is_elsewhere:
+        reason = _(
+            "The site that you sign in with does not answer. Try again in a moment, or "
+            "sign in with a password."
+        )
     else:
         reason = _("A part of this registry does not answer. Try again in a moment.")
     log.error("%s: %s", type(error).__name__, str(error).strip())

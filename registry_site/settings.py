@@ -234,6 +234,11 @@ BERTH_IMAGE_PROXY: str = read(env.url_template, "BERTH_IMAGE_PROXY", "")
 
 BERTH_CRASH_AT = read(env.str, "BERTH_CRASH_AT", "")  # database/crash_points.py
 
+# --- the supervisor -----------------------------------------------------------------
+
+# The pipe that `make run` listens at (pulse.py).
+BERTH_PULSE_FD: int | None = read(env.int, "BERTH_PULSE_FD", None)
+
 # --- Django -------------------------------------------------------------------------
 
 DEBUG = False
@@ -579,7 +584,16 @@ def _database() -> dict[str, Any]:
         return database
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL: neither sqlite:// nor postgres://")
-    database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 4)
+    database["ENGINE"] = "database.postgresql"
+    database["OPTIONS"] = {
+        "connect_timeout": 4,
+        # A host that vanished is noticed within a minute, not in two hours.
+        "keepalives_idle": 20,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 50_000,  # milliseconds
+        **database.get("OPTIONS", {}),
+    }
     return database
 
 

@@ -2,6 +2,8 @@
 
     a process ends            its whole group is killed, and it is started again after
                               1, 2, 4 … 30 seconds; 60 seconds of service reset that
+    a process hangs           it is killed after HUNG_SECONDS without a byte in its pipe
+                              (pulse.py), and started again
     web ends before it was    the start has failed: everything stops, and the status of
     ever ready                web is returned
     SIGINT, SIGTERM, SIGHUP   every process receives SIGTERM; what is left after
@@ -36,6 +38,9 @@ from typing import NoReturn
 LOOK_SECONDS = 0.1  # between two looks at the processes
 STOP_SECONDS = 10.0  # from SIGTERM to SIGKILL; systemd and docker wait longer
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+HUNG_SECONDS = 60.0  # a dozen bytes that did not come
+LOOK_MAX_SECONDS = 1.0  # of a longer look: the supervisor itself was stopped then
+PULSE_VARIABLE = "BERTH_PULSE_FD"
 SETTLED_SECONDS = 60.0  # a process that ran this long starts again without a wait
 LINE_MAX_BYTES = 64 * 1024
 LINES_WAITING = 10_000  # for a terminal that is paused; further lines are left out
@@ -69,6 +74,7 @@ class Plan:
     is_tls: bool
     ready_text: str
     failed_text: str
+    hung_seconds: float = HUNG_SECONDS
 
 
 def start_supervisor(plan: Plan) -> NoReturn:
@@ -184,6 +190,8 @@ class Supervised:
     failures: int = 0
     start_at: float = 0.0  # by the monotonic clock; when it is not running
     unfinished: dict[int, bytes] = field(default_factory=dict)  # lines, by pipe
+    pulse: int | None = None  # the pipe that its bytes come from
+    quiet_seconds: float | None = None  # since the last byte; None before the first
 
     def wait_seconds(self) -> float:
         """Return how long to wait before the next start, and count this end."""
@@ -218,7 +226,11 @@ class Supervisor:
                         self._start(supervised)
                 elif supervised.process.poll() is not None:
                     status = self._note_end(supervised) if status is None else status
+                else:
+                    self._end_if_hung(supervised)
+            began = time.monotonic()
             self._read(LOOK_SECONDS)
+            self._count_quiet(min(time.monotonic() - began, LOOK_MAX_SECONDS))
         self._stop()
         if not self._was_ready.is_set():
             self._output.text(self._plan.failed_text)
@@ -234,11 +246,17 @@ class Supervisor:
 
     def _start(self, supervised: Supervised) -> None:
         reading, writing = os.pipe()
+        pulse, pulse_writing = os.pipe()
         try:
             supervised.process = subprocess.Popen(  # noqa: S603  # of the Procfile
                 [sys.executable, "-ISc", _TIE, str(os.getpid()), *supervised.command],
                 cwd=self._plan.folder,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "PYTHONUNBUFFERED": "1",
+                    PULSE_VARIABLE: str(pulse_writing),
+                },
+                pass_fds=[pulse_writing],
                 stdin=subprocess.DEVNULL,
                 stdout=writing,
                 stderr=writing,
@@ -246,20 +264,48 @@ class Supervisor:
             )
         except OSError as error:  # no process or no memory is left
             os.close(reading)
+            os.close(pulse)
             self._say(f"{supervised.name} cannot be started: {error.strerror}")
             supervised.start_at = time.monotonic() + supervised.wait_seconds()
             return
         finally:
             os.close(writing)
+            os.close(pulse_writing)
         supervised.started_at = time.monotonic()
+        os.set_blocking(pulse, False)
+        supervised.pulse, supervised.quiet_seconds = pulse, None
         os.set_blocking(reading, False)
         self._selector.register(reading, selectors.EVENT_READ, supervised)
+
+    def _count_quiet(self, seconds: float) -> None:
+        """Read the bytes of all processes that show that they run."""
+        for supervised in self._processes:
+            if supervised.pulse is None:
+                continue
+            try:
+                has_pulse = bool(os.read(supervised.pulse, 4096))
+            except BlockingIOError:
+                has_pulse = False
+            if has_pulse:
+                supervised.quiet_seconds = 0.0
+            elif supervised.quiet_seconds is not None:
+                supervised.quiet_seconds += seconds
+
+    def _end_if_hung(self, supervised: Supervised) -> None:
+        process, quiet_seconds = supervised.process, supervised.quiet_seconds
+        if process is not None and (quiet_seconds or 0.0) > self._plan.hung_seconds:
+            self._say(f"{supervised.name} hangs and is ended")
+            supervised.quiet_seconds = None
+            _signal_group(process, signal.SIGKILL)
 
     def _note_end(self, supervised: Supervised) -> int | None:
         """Plan the next start; return a status if there is to be none."""
         process = supervised.process
         assert process is not None
         supervised.process = None
+        if supervised.pulse is not None:
+            os.close(supervised.pulse)
+            supervised.pulse = None
         _signal_group(process, signal.SIGKILL)  # workers of a server that was killed
         self._read(0)
         how = _how_it_ended(process.returncode)

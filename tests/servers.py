@@ -71,6 +71,30 @@ class Postgres:
         """Stop it as an administrator would; connections are cut."""
         self._server.cleanup()
 
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let it take connections and questions, and say nothing."""
+        main = int((self.folder / "postmaster.pid").read_text().split()[0])
+        os.kill(main, signal.SIGSTOP)  # it starts no others from now on
+        pids = [main, *children_of(main)]
+
+        def signal_all(number: signal.Signals) -> None:
+            for pid in pids:
+                with suppress(ProcessLookupError):  # one that was ending
+                    os.kill(pid, number)
+
+        signal_all(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            signal_all(signal.SIGCONT)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started; none if it is gone."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in path.read_text().split()] if path.exists() else []
+
 
 @contextmanager
 def run_postgres(folder: Path) -> Iterator[Postgres]:
@@ -294,12 +318,17 @@ class Process:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> None:
+    def start(self, pulse: int | None = None) -> None:
+        """Start it; ``pulse`` is the pipe that a supervisor would listen at."""
+        environment = self.environment
+        if pulse is not None:
+            environment = {**environment, "BERTH_PULSE_FD": str(pulse)}
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *self.arguments],
                 cwd=PROJECT_FOLDER,
-                env=self.environment,
+                env=environment,
+                pass_fds=[] if pulse is None else [pulse],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -29,6 +29,7 @@ from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from requests import RequestException
 
 from accounts.addresses import client_address
 from accounts.emails import is_address_taken
@@ -252,3 +253,20 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             user = super().save_user(request, sociallogin, form)
         assert isinstance(user, User), "it is the model of the settings"
         return user
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: str | None = None,
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        """Log why, as the page says; a site that does not answer is an outage."""
+        if isinstance(exception, RequestException):
+            raise exception
+        cause = getattr(exception, "__cause__", None)
+        reason = "; ".join(str(each) for each in (exception, cause) if each)
+        log.warning(
+            "%s did not confirm a sign-in: %s", provider.name, reason[:300] or error
+        )

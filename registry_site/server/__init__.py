@@ -5,6 +5,7 @@
                  └── bodies.py, deadlines.py ──┘            └─> replies.py ── socket
 
 * ``workers``      one process each: Granian's RSGI worker with a pool of threads
+* ``hung_workers`` ends those that hang
 * ``environ``      a request as WSGI and Django have it
 * ``exchange``     one request and its answer
 * ``bodies``       collects a body piece by piece; between two pieces no thread waits

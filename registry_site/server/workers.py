@@ -21,6 +21,9 @@ from granian.log import LogLevels
 from granian.server.common import WORKERS_METHODS
 from granian.server.mp import WorkerProcess
 
+from registry_site.server.hung_workers import LOOK_SECONDS, Counts, HungWorkers
+
+_counts = Counts(settings.BERTH_WORKERS)
 BACKLOG = 4096  # connections that the kernel keeps while a worker is busy
 CONNECTIONS_MAX = 16_384  # of a worker; each is a file
 FILES_BESIDE = 512  # databases, blobs, logs
@@ -28,7 +31,7 @@ FILES_BESIDE = 512  # databases, blobs, logs
 
 def serve(*, host: str, port: int, certificate: Path | None, key: Path | None) -> None:
     """Serve until SIGINT or SIGTERM; raises RuntimeError where it cannot listen."""
-    Granian(
+    server = Granian(
         "registry_site.server.exchange:answer",
         address=host,
         port=port,
@@ -48,7 +51,9 @@ def serve(*, host: str, port: int, certificate: Path | None, key: Path | None) -
         workers_kill_timeout=30,
         log_level=LogLevels.error,
         websockets=False,
-    ).serve(spawn_target=_run_worker)
+    )
+    HungWorkers(_counts).watch(server)
+    server.serve(spawn_target=_run_worker)
 
 
 def _connections_max() -> int:
@@ -84,6 +89,7 @@ def _run_worker(
     scope_options: dict[str, Any],
     metrics: Any,
 ) -> None:
+    from database.waits import limit_waits
     from registry_site.server.bodies import CallbackLoop
     from registry_site.server.connections import Connections
     from registry_site.server.deadlines import deadlines
@@ -92,6 +98,7 @@ def _run_worker(
     signals: Any = set_sync_signals()  # type: ignore[no-untyped-call]
     signals.add_cb(has_ended.set)
     deadlines.start()
+    limit_waits(is_web=True)
     Connections(settings.BERTH_LISTEN[1]).start()
     make_worker: Any = RSGIWorker  # its stub lacks a parameter
     worker = make_worker(
@@ -116,4 +123,5 @@ def _run_worker(
     scheduler._schedule_fn = answer  # type: ignore[attr-defined]
     start = getattr(worker, WORKERS_METHODS[runtime_mode][False])
     start(scheduler, callbacks, signals)
-    has_ended.wait()
+    while not has_ended.wait(LOOK_SECONDS):
+        _counts[worker_id - 1] += 1

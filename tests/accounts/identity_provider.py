@@ -7,9 +7,14 @@ token for the code, and who it is. What it was asked is kept in ``asked``.
 import json
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+import jwt
+
+CLOCKS = {"clock is behind": -1, "clock is ahead": 1}  # days
 
 
 @dataclass
@@ -18,6 +23,8 @@ class IdentityProvider:
 
     person: dict[str, Any]
     asked: list[tuple[str, dict[str, list[str]]]] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)  # path to a kind of failure
+    end_of_hang: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "IdentityProvider":
         provider = self
@@ -27,6 +34,8 @@ class IdentityProvider:
                 parts = urlsplit(self.path)
                 words = parse_qs(parts.query)
                 provider.asked.append((parts.path, words))
+                if self.fails(parts.path):
+                    return None
                 if parts.path == "/.well-known/openid-configuration":
                     return self.answer(provider.configuration())
                 if parts.path == "/userinfo":
@@ -42,7 +51,29 @@ class IdentityProvider:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 provider.asked.append((self.path, parse_qs(body)))
-                self.answer({"access_token": "a", "token_type": "Bearer"})
+                if self.fails(self.path):
+                    return
+                tokens = {"access_token": "a", "token_type": "Bearer"}
+                if days := CLOCKS.get(provider.failing.get(self.path, "")):
+                    tokens["id_token"] = provider.id_token(timedelta(days=days))
+                self.answer(tokens)
+
+            def fails(self, path: str) -> bool:
+                """Fail as ``failing`` says: hang, 503, or words that are no JSON."""
+                match provider.failing.get(path):
+                    case "hang":
+                        provider.end_of_hang.wait(60)
+                        self.close_connection = True
+                    case "error":
+                        self.send_error(503)
+                    case "nonsense":
+                        self.send_response(200)
+                        self.send_header("Content-Type", "application/json")
+                        self.end_headers()
+                        self.wfile.write(b"<html>we are having a break</html>")
+                    case _:
+                        return False
+                return True
 
             def answer(self, what: dict[str, Any]) -> None:
                 body = json.dumps(what).encode()
@@ -62,9 +93,22 @@ class IdentityProvider:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end_of_hang.set()
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
+
+    def id_token(self, offset: timedelta) -> str:
+        """Return a token of five minutes, by a clock that is wrong by so much."""
+        now = datetime.now(UTC) + offset
+        claims = {
+            **self.person,
+            "iss": self.url,
+            "aud": "oidc-id",
+            "iat": now,
+            "exp": now + timedelta(minutes=5),
+        }
+        return jwt.encode(claims, "a key that is not looked at " * 2)
 
     def configuration(self) -> dict[str, Any]:
         return {

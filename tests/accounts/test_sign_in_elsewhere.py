@@ -15,6 +15,7 @@ from tests.pages import PageClient, title_of
 from tests.servers import BerthServer
 
 PASSWORD = "a long enough password"
+CONFIGURATION = "/.well-known/openid-configuration"
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +149,47 @@ def test_nothing_is_offered_that_is_not_set_up(registry: BerthServer) -> None:
         policy = page.headers["Content-Security-Policy"]
         assert "form-action 'self';" in policy + ";"
         assert visitor.get("/accounts/github/login/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "failure", "status", "words"),
+    [
+        (CONFIGURATION, "hang", 503, "does not answer"),
+        (CONFIGURATION, "nonsense", 503, "does not answer"),
+        ("/token", "hang", 503, "does not answer"),
+        ("/token", "error", 401, "did not confirm your identity"),
+        ("/userinfo", "error", 503, "does not answer"),
+        ("/token", "clock is behind", 401, "did not confirm your identity"),
+        ("/token", "clock is ahead", 200, ""),
+    ],
+)
+def test_a_provider_that_fails_is_named_and_tried_again(
+    visitor: PageClient,
+    berth: BerthServer,
+    provider: IdentityProvider,
+    path: str,
+    failure: str,
+    status: int,
+    words: str,
+) -> None:
+    """One that hangs, fails or has another time; everything else continues (E9)."""
+    log_start = berth.log_size()
+    provider.failing = {path: failure}
+    try:
+        answer = go(visitor, "Harbour ID")
+        if answer.status_code == 302:
+            there = httpx.get(answer.headers["Location"], timeout=60)
+            answer = visitor.get(there.headers["Location"], follow_redirects=True)
+        assert visitor.get("/").status_code == 200
+    finally:
+        provider.failing = {}
+    assert answer.status_code == status, answer.text
+    assert words in answer.text
+    log = berth.log_tail(log_start)
+    assert "Traceback" not in log
+    if status == 503:
+        assert int(answer.headers["Retry-After"]) > 0
+    if status == 401:
+        assert "Harbour ID did not confirm a sign-in: " in log
+    with PageClient(berth.url) as another:
+        assert go(another, "Harbour ID").status_code == 302, "it answers again"

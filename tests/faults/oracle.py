@@ -30,7 +30,7 @@ def rows(server: BerthServer, sql: str) -> list[tuple[Any, ...]]:
     """Return what a query finds in the server's own database."""
     url = server.environment.get("DATABASE_URL")
     if url:
-        import psycopg2  # type: ignore[import-untyped]
+        import psycopg2
 
         connection = psycopg2.connect(url)
         try:

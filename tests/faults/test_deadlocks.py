@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext

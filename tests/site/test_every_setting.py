@@ -96,6 +96,7 @@ LEGAL: dict[str, list[str]] = {
     "BERTH_WEBHOOK_ALLOWED_NETWORKS": [ABSENT, "10.20.0.0/16,fd12:3456::/32"],
     "BERTH_WEBHOOK_RETENTION_DAYS": ["1", DAY_MAX],
     "BERTH_IMAGE_PROXY": [ABSENT, "https://images.example.com/{url}"],
+    "BERTH_PULSE_FD": [ABSENT],  # `make run` sets it
     "BERTH_CRASH_AT": [ABSENT, "a point that is never reached"],
     "DATABASE_URL": ["default", "sqlite", "postgres"],
     "REDIS_URL": [ABSENT, "redis"],

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.registry_client import RegistryClient
-from tests.servers import PROJECT_FOLDER, BerthServer, MakeRun
+from tests.servers import PROJECT_FOLDER, BerthServer, MakeRun, children_of
 
 pytestmark = pytest.mark.own_database
 
@@ -210,11 +210,6 @@ def descendants(pid: int) -> set[int]:
     for child in children_of(pid):
         found |= {child} | descendants(child)
     return found
-
-
-def children_of(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in path.read_text().split()] if path.exists() else []
 
 
 def wait_until_gone(pids: set[int]) -> None:

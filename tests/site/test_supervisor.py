@@ -21,6 +21,7 @@ from registry_site.supervisor import BACKOFF_SECONDS, Plan, read_procfile
 from tests.servers import free_port
 
 TIMEOUT_SECONDS = 60
+HUNG_SECONDS = 3.0
 END_SECONDS = 15.0  # what a user waits at most after Ctrl-C
 
 WEB = """
@@ -34,7 +35,13 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Healthy).serve_forever()
 """
 # Prints its process id and those of a child, and ignores SIGTERM if asked to.
 WORKER = """
-import os, signal, subprocess, sys, time
+import os, signal, subprocess, sys, threading, time
+def show_pulse():
+    while True:
+        os.write(int(os.environ["BERTH_PULSE_FD"]), b".")
+        time.sleep(0.2)
+if "pulse" in sys.argv:
+    threading.Thread(target=show_pulse, daemon=True).start()
 if "stubborn" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen(["sleep", "600"])
@@ -61,6 +68,7 @@ class Running:
             is_tls=False,
             ready_text="it is ready\n",
             failed_text="it was never ready\n",
+            hung_seconds=HUNG_SECONDS,
         )
         reading, writing = os.pipe()
         os.write(writing, json.dumps(asdict(plan)).encode())
@@ -180,6 +188,25 @@ def test_a_hung_process_ends_too(started: Running) -> None:
     os.kill(pids[0], signal.SIGSTOP)
     assert started.end(signal.SIGTERM) < END_SECONDS
     wait_until_gone(pids)
+
+
+@pytest.mark.parametrize("started", [("pulse",)], indirect=True)
+def test_a_process_that_hangs_is_started_again(started: Running) -> None:
+    """It is noticed by its pulse, which a supervisor that was stopped does not miss."""
+    started.wait_for("worker | worker")
+    time.sleep(1)  # it has shown its pulse
+    for stopped in (started.process.pid, started.workers()[0][0]):
+        os.kill(stopped, signal.SIGSTOP)
+        if stopped == started.process.pid:
+            time.sleep(HUNG_SECONDS + 1)
+            os.kill(stopped, signal.SIGCONT)
+            time.sleep(1)
+            assert "hangs" not in started.log()
+            assert started.log().count("worker | worker") == 1
+    started.wait_for("worker hangs and is ended")
+    started.wait_for("worker | worker", 2)
+    assert started.log().count("web    | web serves") == 1, "web shows none, and serves"
+    wait_until_gone(started.workers()[0])
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(started: Running) -> None:

@@ -124,11 +124,16 @@ def issue_tokens(server: BerthServer, *names: str) -> list[str]:
 
 @contextmanager
 def run_stack(
-    folder: Path, broker: str, http: httpx.Client, database_url: str | None = None
+    folder: Path,
+    broker: str,
+    http: httpx.Client,
+    database_url: str | None = None,
+    **settings: str,
 ) -> Iterator[Stack]:
     """Run all of it but the worker, which is the caller's to start and to kill."""
     with ExitStack() as leaving:
         environment: dict[str, Any] = {
+            **settings,
             "BERTH_ADMIN_PASSWORD": PASSWORD,
             "BERTH_WEBHOOK_ALLOWED_NETWORKS": ALLOWED,
         }

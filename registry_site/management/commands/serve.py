@@ -12,6 +12,7 @@ from django.db import connections
 
 from registry_site import startup
 from registry_site.checks import SERVING
+from registry_site.pulse import start_pulse
 from registry_site.server.workers import serve
 
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         load_and_check()
         for warning in startup.list_warnings():
             self.stderr.write(f"warning: {warning}")
+        start_pulse()
         connections.close_all()  # the workers have their own
         serve(
             host=host,

@@ -1,0 +1,266 @@
+"""Parts that hang (SIGSTOP): what needs them fails in time, the rest continues.
+
+One Berth of all its processes with PostgreSQL and Redis; the whole matrix is in
+docs/development/reliability.md.
+"""
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import httpx
+import pytest
+
+from registry_site.heartbeats import BEAT_SECONDS
+from tests.faults.test_worker_loss import (
+    GROW_OLD,
+    SCHEDULER_IS_GONE,
+    WORKER_IS_GONE,
+    heartbeat_ages,
+    wait_until,
+)
+from tests.images import image
+from tests.servers import Postgres, Process, children_of, run_postgres
+from tests.webhooks.receivers import run_receiver
+from tests.webhooks.stack import ADMIN, Stack, run_stack
+
+pytestmark = pytest.mark.own_database
+
+THREADS = 4  # of the web worker; fewer than the requests that come at once
+STATE = "/-/admin/site/"
+NEEDS_DATABASE = (
+    ("GET", "/"),
+    ("GET", "/search?q=app"),
+    ("GET", "/api/v1/repositories"),
+    ("POST", "/api/v1/organizations"),
+    ("GET", f"/v2/{ADMIN}/app/manifests/v1"),
+    ("GET", f"/v2/{ADMIN}/app/tags/list"),
+    ("POST", f"/v2/{ADMIN}/app/blobs/uploads/"),
+)
+
+
+LIMITS = """
+from celery.signals import worker_init
+from django.db import connection
+worker_init.send(None)
+def show(name):
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW " + name)
+        return cursor.fetchone()[0]
+print("worker", show("idle_in_transaction_session_timeout"), show("lock_timeout"))
+"""
+WAITS = """
+from accounts.models import Namespace
+from database import waits
+from django.db import connection, transaction
+import threading, time
+waits.LOCK_SECONDS, waits.IDLE_SECONDS = 1, 3
+waits.limit_waits(is_web=True)
+def try_to_lock():
+    try:
+        with transaction.atomic():
+            Namespace.objects.select_for_update().get(name="admin")
+    except Exception as error:
+        print(type(error).__name__, "of one that waits:", error)
+    connection.close()
+def run():
+    with transaction.atomic():
+        Namespace.objects.select_for_update().get(name="admin")
+        thread = threading.Thread(target=try_to_lock)
+        thread.start()
+        thread.join()
+        time.sleep(4)
+        Namespace.objects.count()
+try:
+    run()
+except Exception as error:
+    print(type(error).__name__, "of one that hung:", error)
+"""
+
+
+@dataclass
+class Parts:
+    """A Berth and its database, which can be made to hang."""
+
+    stack: Stack
+    postgres: Postgres
+    pulses: dict[str, int]
+    repository: str
+
+    @property
+    def url(self) -> str:
+        return self.stack.server.url
+
+    def ready(self) -> httpx.Response:
+        return httpx.get(f"{self.url}/readyz", timeout=60)
+
+
+@pytest.fixture(scope="module")
+def parts(
+    http: httpx.Client, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Parts]:
+    folder = tmp_path_factory.mktemp("hung")
+    (folder / "data").mkdir()
+    with run_postgres(folder / "postgres") as postgres:
+        url = postgres.create_database("berth")
+        settings = {"BERTH_WORKERS": "1", "BERTH_THREADS": str(THREADS)}
+        with run_stack(folder / "data", "redis", http, url, **settings) as stack:
+            pulses = {}
+            stack.scheduler.stop()
+            for process in (stack.worker, stack.scheduler):
+                reading, writing = os.pipe()
+                process.start(pulse=writing)
+                os.close(writing)
+                pulses[process.log_path.name.partition("-")[0]] = reading
+            name = f"{ADMIN}/app"
+            stack.client.push(f"{name}:v1", image())
+            stack.page(STATE)  # signs in
+            yield Parts(stack, postgres, pulses, name)
+
+
+@contextmanager
+def hanging(*pids: int) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def at_once(questions: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:
+    """Ask all of it at the same time, and return the answers."""
+    answers: list[httpx.Response] = []
+    threads = [
+        threading.Thread(target=lambda ask=ask: answers.append(ask()))
+        for ask in questions
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == len(questions), "one got no answer"
+    return answers
+
+
+def questions(parts: Parts) -> list[Callable[[], httpx.Response]]:
+    """Return a request of each shape that needs the database."""
+    client = parts.stack.client
+    tokens = {
+        method: client.token_for(parts.repository, "GET" if method == "GET" else "PUT")
+        for method in ("GET", "POST")
+    }
+    found: list[Callable[[], httpx.Response]] = []
+    for method, path in NEEDS_DATABASE:
+        secret = tokens[method] if path.startswith("/v2/") else client.secret
+        headers = {"Authorization": f"Bearer {secret}"}
+        found.append(
+            partial(
+                httpx.request, method, f"{parts.url}{path}", headers=headers, timeout=60
+            )
+        )
+    return found
+
+
+def test_a_database_that_hangs_is_an_outage_and_holds_no_thread(parts: Parts) -> None:
+    """DB2: 503 with Retry-After, the others are served, and it recovers by itself."""
+    asked = questions(parts)
+    at_once(asked * 2)  # each thread has a connection, which is open and then silent
+    assert parts.ready().status_code == 200
+    with parts.postgres.hanging():
+        for answer in at_once(asked * 2):
+            assert answer.status_code == 503, (answer.url, answer.text[-300:])
+            assert int(answer.headers["Retry-After"]) > 0, answer.url
+        # From now on nothing waits, so whatever needs no database has its threads.
+        started = time.monotonic()
+        for _ in range(5):
+            assert {answer.status_code for answer in at_once(asked)} == {503}
+            assert httpx.get(f"{parts.url}/healthz", timeout=60).status_code == 200
+        assert time.monotonic() - started < 5 * 4, "each waited for a connection"
+        ready = parts.ready()
+        assert ready.status_code == 503
+        assert ready.json()["database"] == "unavailable"
+        assert ready.json()["status"] == "unavailable"
+    wait_until(parts.stack, lambda: parts.ready().status_code == 200, 30)
+    pushed = image()
+    parts.stack.client.push(f"{parts.repository}:back", pushed)
+    assert parts.stack.client.pull(f"{parts.repository}:back") == pushed
+    log = parts.stack.server.log_tail(limit=10**6)
+    assert "the database does not answer; requests get 503 until it does" in log
+    assert "the database answers again" in log
+    assert "Traceback" not in log
+    # The worker has waited, and continues: its tasks did not fail.
+    wait_until(parts.stack, lambda: max(heartbeat_ages(parts.stack).values()) < 60)
+
+
+def test_a_web_worker_that_hangs_is_replaced(parts: Parts) -> None:
+    """Also when it is the only one; its upload resumes from the durable bytes (P1)."""
+    server, client = parts.stack.server, parts.stack.client
+    assert server.process is not None
+    main = server.process.pid
+    [worker] = children_of(main)
+    location = client.start_upload(parts.repository)
+    os.kill(worker, signal.SIGSTOP)
+    wait_until(parts.stack, lambda: children_of(main) != [worker])
+    wait_until(parts.stack, lambda: _answers(parts), 60)
+    assert children_of(main) != [worker]
+    assert f"web worker {worker} hangs; another one takes its place" in server.log_tail(
+        limit=10**6
+    )
+    assert client.get(location).status_code == 204
+    client.push(f"{parts.repository}:replaced", image())
+
+
+def _answers(parts: Parts) -> bool:
+    try:
+        return httpx.get(f"{parts.url}/healthz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_worker_and_scheduler_that_hang_are_missed_and_stop_nothing_else(
+    parts: Parts,
+) -> None:
+    """Pushes, pages and API continue; the status page names both (P7)."""
+    stack = parts.stack
+    wait_until(stack, lambda: max(heartbeat_ages(stack).values()) < 60)
+    for name, pulse in parts.pulses.items():
+        assert select.select([pulse], [], [], 30)[0], f"{name} shows no pulse"
+        assert os.read(pulse, 1), name
+    with run_receiver() as receiver:
+        repository = stack.new_repository()
+        stack.hook(repository, f"{receiver.url}/ok")
+        with hanging(_pid(stack.worker), _pid(stack.scheduler)):
+            stack.push_tags(repository, ["v1"])
+            time.sleep(1)  # a beat that was on its way
+            stack.run_code(GROW_OLD)
+            time.sleep(BEAT_SECONDS + 2)
+            page = stack.page(STATE)
+            assert WORKER_IS_GONE in page
+            assert SCHEDULER_IS_GONE in page
+            ready = parts.ready()
+            assert ready.status_code == 200
+            assert ready.json()["status"] == "ok"
+            stack.push_tags(repository, ["v2"])
+        receiver.wait_for(4)  # two tags, each beside one for its image
+        wait_until(stack, lambda: "No heartbeat" not in stack.page(STATE))
+
+
+def _pid(process: Process) -> int:
+    assert process.process is not None
+    return process.process.pid
+
+
+def test_rows_that_a_hung_process_holds_are_free_again(parts: Parts) -> None:
+    """No one waits for a row without an end, and its holder loses it."""
+    assert "worker 1min 0" in parts.stack.run_code(LIMITS)
+    printed = parts.stack.run_code(WAITS)
+    assert "OperationalError of one that waits: canceling statement" in printed
+    assert "OperationalError of one that hung: " in printed
