@@ -1,6 +1,7 @@
 """Recognizes a database that is away or full, so that reads do without their writes.
 
-    is_outage      the database does not answer, or cannot write: 503, and try again
+    is_outage      the database does not answer, or cannot write, or no file can be
+                   opened: 503, and try again
     is_disk_full   it has no space left: 507, until an administrator makes room
     optional_write a write that no answer depends on is left out, and logged
 
@@ -8,6 +9,7 @@ A read that also records something ("last used", a mark that the garbage collect
 puts that into optional_write: a full disk does not stop pulls and pages.
 """
 
+import errno
 import logging
 import sqlite3
 import time
@@ -19,6 +21,7 @@ from django.db import InterfaceError, OperationalError, transaction
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 POSTGRES_DISK_FULL = "53100"  # SQLSTATE, class 53: insufficient resources
 SQLITE_DISK_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 FULL_FOR_SECONDS = 60.0  # readiness reports a full database for so long
@@ -27,7 +30,9 @@ _full_at = -FULL_FOR_SECONDS  # by the monotonic clock; of this process
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether the database failed, rather than the statement."""
+    """Return whether the database or the process failed, rather than the statement."""
+    if isinstance(error, OSError):
+        return error.errno in NO_DESCRIPTORS
     return isinstance(error, (OperationalError, InterfaceError))
 
 

@@ -17,6 +17,7 @@ from accounts.memberships import remove_from_organization
 from accounts.models import Membership, Namespace, Organization, Team, User
 from accounts.models.teams import OWNERS_TEAM
 from accounts.organizations import delete_namespace, rename_namespace
+from database.crash_points import crash_point
 from database.rows import changes_of, save_changes
 
 # Sent with ``user`` and ``actor`` in the transaction that suspends an account.
@@ -166,6 +167,7 @@ def delete_user(*, user: User, actor: Actor) -> None:
         account_leaves.send(sender=User, namespace=namespace, actor=actor)
         delete_namespace(namespace=namespace, actor=actor, is_reserved=True)
         User.objects.get(pk=user.pk).delete()
+        crash_point("C32")
 
 
 def change_password(*, user: User, password: str | None, actor: Actor) -> None:

@@ -1,1 +1,1 @@
-"""Runs plain SQL, keeps the order of locks, and sets what a commit waits for."""
+"""Runs plain SQL, keeps the order of locks, and limits what is waited for."""

@@ -43,7 +43,7 @@ from accounts.addresses import client_address
 from accounts.authentication import AuthenticationFailed, authenticate_basic
 from accounts.hashing import HashingBusy
 from accounts.models import NameReserved, Namespace
-from accounts.outages import is_disk_full
+from accounts.outages import is_disk_full, is_outage
 from accounts.signin_limits import TooManyAttempts
 from distribution import errors, scopes
 from distribution.bodies import Receiving, receive
@@ -354,6 +354,9 @@ def as_registry_error(error: Exception) -> errors.RegistryError:
             log.error("the database is not available: %s", str(error).strip())
             if is_disk_full(error):
                 return errors.StorageFull()
+            return errors.Unavailable()
+        case OSError() if is_outage(error):
+            log.error("no file can be opened: %s", error)
             return errors.Unavailable()
         case IntegrityError():
             # What the request stands on went away under it, such as its repository.

@@ -157,6 +157,7 @@ def rename_repository(*, repository: Repository, name: str, actor: Actor) -> Non
             actor=actor,
             detail={"from": old_name, "to": row.full_name},
         )
+        crash_point("C31")
     repository.name = name
 
 
@@ -206,6 +207,7 @@ def transfer_repository(
             actor=actor,
             detail={**moved, "dropped_grants": dropped},
         )
+        crash_point("C31")
     repository.namespace, repository.name = namespace, row.name
 
 

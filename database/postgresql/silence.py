@@ -1,6 +1,6 @@
 """Notices a PostgreSQL that takes questions and does not answer them.
 
-The driver waits for an answer as long as the connection lives, and the connection of a
+The driver waits for an answer while the connection lives, and the connection of a
 server that hangs lives on: its kernel acknowledges every byte. Each waiting request
 holds a thread, and without threads not even /healthz answers. So in a web process a
 thread looks at the connections once a second:

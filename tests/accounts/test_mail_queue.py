@@ -2,6 +2,7 @@
 
 import ast
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,21 @@ def test_a_mail_server_that_is_away_delays_mail_and_loses_none(
     settings.EMAIL_PORT = mail_server.port
     assert send_queued_mail() == 2
     assert len(mail_server.accepted) == 2
+
+
+def test_a_mail_server_that_hangs_is_left_in_time(
+    mail_server: MailServer, settings: Any
+) -> None:
+    """It takes the connection and says nothing; the batch waits for it once."""
+    settings.EMAIL_TIMEOUT = 0.5
+    queue("a@example.com", "b@example.com")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.EMAIL_PORT = silent.getsockname()[1]
+        assert send_queued_mail() == 0
+    assert all("timed out" in row.problem for row in QueuedMail.objects.all())
+    wait_is_over()
+    settings.EMAIL_PORT = mail_server.port
+    assert send_queued_mail() == 2
 
 
 def test_mail_that_is_too_old_is_dropped(

@@ -227,6 +227,14 @@ def test_the_code_of_a_readme_is_copied(
     button.click()
     expect(page.locator("#announcer")).to_have_text("Copied")
     check_page(page)
+    page.set_viewport_size({"width": 390, "height": 800})
+    code, copy = (
+        page.locator(".prose pre code").first.bounding_box(),
+        button.bounding_box(),
+    )
+    assert code is not None
+    assert copy is not None
+    assert copy["y"] + copy["height"] <= code["y"], "it covers the code (F11)"
     page.goto(f"{filled}/-/settings/readme")
     page.get_by_role("textbox", name="README").fill("    indented `code`\n")
     page.get_by_role("button", name="Preview").click()

@@ -8,9 +8,10 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from accounts.actors import COMMAND_LINE
@@ -38,6 +40,7 @@ from distribution.models import (
 )
 from distribution.storage.base import StoreError
 from repositories.models import Event, ManifestReference, Repository
+from repositories.pulls.counting import recount_pulls
 from tests import images, make
 from tests.conftest import Cast
 from tests.faults.oracle import assert_sound, objects, objects_of
@@ -399,6 +402,99 @@ def test_g2_a_blob_pushed_again_while_it_is_swept_survives(
         assert bob.pull_blob(api, digest) == content
         assert len(objects_of(registry, digest)) == 1
         assert not ObjectToDelete.objects.filter(storage_key__in=old).exists()
+    assert_sound(registry)
+
+
+def test_a_collection_that_was_killed_is_repeated_or_taken_back(
+    bob: RegistryClient, api: str, registry: BerthServer
+) -> None:
+    """C16, C19: marks are taken back by a request, and the counters are right."""
+    content = some_bytes(1000)
+    digest = bob.push_blob(api, content)
+    dying = BerthServer(
+        data_folder=registry.data_folder,
+        database_url=os.environ.get("DATABASE_URL"),
+        BERTH_GARBAGE_CONFIRM_PERCENT="100",
+    )
+
+    def die(point: str) -> None:
+        _age(api)
+        dying.environment["BERTH_CRASH_AT"] = point
+        with pytest.raises(RuntimeError):
+            dying.manage("collect_garbage")
+
+    die("C16")
+    assert BlobLink.objects.get(repository=_row(api), blob__digest=digest).marked_at
+    assert bob.pull_blob(api, digest) == content
+    assert not BlobLink.objects.get(repository=_row(api), blob__digest=digest).marked_at
+    die("C16")  # it is marked again, and nothing asks for it
+    die("C19")
+    assert bob.head(f"/v2/{api}/blobs/{digest}").status_code == 404
+    assert objects_of(registry, digest) == []
+    assert_sound(registry)
+
+
+def test_what_runs_at_night_runs_beside_itself_and_pushes(
+    bob: RegistryClient, api: str, other: str, registry: BerthServer
+) -> None:
+    """Two collections, a deep check, recounts and pushes at once (G6, G12 - G14, X5).
+
+    No blob is deleted twice, nothing is found that is not so, and tags serve fully.
+    """
+    doomed = [bob.push_blob(api, some_bytes()) for _ in range(20)]
+    _age(api)
+    collect_garbage()
+    _age(api)
+    kept = [images.image() for _ in range(3)]
+    for image in kept:  # no tag refers to them, and each is tagged below
+        bob.push(other, image)
+    _age(other)
+    stopping = threading.Event()
+    failures: list[BaseException] = []
+    collections: list[Collected] = []
+    moved: list[Image] = []
+
+    def collect() -> None:
+        collections.append(collect_garbage())
+
+    def check() -> None:
+        call_command("fsck_registry", deep=True, stdout=StringIO())
+
+    def recount() -> None:
+        while not stopping.is_set():
+            recount_pulls()
+
+    def move() -> None:
+        while not stopping.is_set() or not moved:
+            moved.append(kept[len(moved) % len(kept)])
+            assert bob.put_manifest(other, "v1", moved[-1]).status_code == 201
+
+    def run(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    nightly = [
+        threading.Thread(target=run, args=(w,)) for w in (collect, collect, check)
+    ]
+    beside = [threading.Thread(target=run, args=(w,)) for w in (recount, move)]
+    for thread in (*beside, *nightly):
+        thread.start()
+    for thread in nightly:
+        thread.join()
+    stopping.set()
+    for thread in beside:
+        thread.join()
+    assert failures == []
+    assert sum(collected.links for collected in collections) >= len(doomed)
+    for digest in doomed:
+        assert objects_of(registry, digest) == []
+    assert bob.pull(f"{other}:v1") == moved[-1]
+    for image in kept:
+        assert bob.pull(f"{other}@{image.digest}") == image
     assert_sound(registry)
 
 

@@ -1,10 +1,11 @@
-"""Killed at a named point, restarted, and nothing acknowledged is lost (C01 - C15).
+"""Killed at a named point, restarted, and nothing acknowledged is lost (C01 - C32).
 
 Each test: bring a registry of its own to where the request begins, start a server with
 the point armed on its data, send the request that dies, kill what is left, and look
 through a server without the point.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -372,6 +373,92 @@ def test_c14_a_purge_happens_as_a_whole_or_not(mortal: Mortal) -> None:
     assert events_of(mortal, "repository.purged") == 1
     left = f"SELECT id FROM repositories_manifest WHERE repository_id = {row['id']}"
     assert rows(mortal.steady, left) == []
+    assert_sound(mortal.steady)
+
+
+# --- names and accounts
+
+MOVE = """
+from accounts.actors import COMMAND_LINE
+from accounts.models import Namespace
+from repositories import lifecycle
+from repositories.models import Repository
+namespace, name, target = {old!r}.split("/") + [{target!r}]
+row = Repository.objects.get(namespace__name=namespace, name=name)
+lifecycle.transfer_repository(
+    repository=row, namespace=Namespace.objects.get(name=target), name={new!r},
+    actor=COMMAND_LINE,
+)
+"""
+DELETE_ACCOUNT = """
+from accounts.actors import COMMAND_LINE
+from accounts.models import User
+from accounts.users import delete_user
+delete_user(user=User.objects.get(username={name!r}), actor=COMMAND_LINE)
+"""
+MAKE_ACCOUNT = """
+from repositories.models import Grant, Repository
+from tests import make
+namespace, name = {repository!r}.split("/")
+row = Repository.objects.get(namespace__name=namespace, name=name)
+user = make.user("leaver")
+Grant.objects.create(repository=row, user=user, role="write")
+print(user.username)
+"""
+
+
+def run_and_die(mortal: Mortal, point: str, code: str) -> None:
+    mortal.doomed.environment["BERTH_CRASH_AT"] = point
+    with pytest.raises(RuntimeError):
+        mortal.doomed.manage("shell", "--no-imports", "-c", code)
+
+
+@pytest.mark.parametrize("moves_to", ["admin", "organization"])
+def test_c31_a_repository_has_its_old_name_or_the_new_one(
+    mortal: Mortal, moves_to: str
+) -> None:
+    """C31: killed before the commit, and repeated; never both names or none."""
+    image = images.image()
+    mortal.client.push(f"{mortal.name}:v1", image)
+    if moves_to != "admin":
+        moves_to = make.unique("docks")
+        made = mortal.client.post(
+            "/api/v1/organizations",
+            content=json.dumps({"name": moves_to}),
+            headers={"Content-Type": "application/json"},
+            token=mortal.client.secret,
+        )
+        assert made.status_code == 201, made.text
+    name = make.unique("moved")
+    new = f"{moves_to}/{name}"
+    code = MOVE.format(old=mortal.name, target=moves_to, new=name)
+    run_and_die(mortal, "C31", code)
+    assert mortal.client.pull(f"{mortal.name}:v1") == image
+    api = f"/api/v1/repositories/{new}"
+    assert mortal.client.get(api, token=mortal.client.secret).status_code == 404
+    mortal.steady.manage("shell", "--no-imports", "-c", code)
+    assert mortal.client.pull(f"{new}:v1") == image
+    mortal.name = new
+    assert_sound(mortal.steady)
+
+
+def test_c32_an_account_is_there_with_its_rights_or_gone_with_them(
+    mortal: Mortal,
+) -> None:
+    """C32: no grant is left without a subject."""
+    mortal.client.push(f"{mortal.name}:v1", images.image())
+    make_account = MAKE_ACCOUNT.format(repository=mortal.name)
+    name = mortal.steady.manage("shell", "--no-imports", "-c", make_account).split()[-1]
+    code = DELETE_ACCOUNT.format(name=name)
+    [(user_id,)] = rows(
+        mortal.steady, f"SELECT id FROM accounts_user WHERE username = '{name}'"
+    )
+    grants = f"SELECT id FROM repositories_grant WHERE user_id = {user_id}"
+    namespaces = f"SELECT id FROM accounts_namespace WHERE user_id = {user_id}"
+    run_and_die(mortal, "C32", code)
+    assert len(rows(mortal.steady, grants)) == len(rows(mortal.steady, namespaces)) == 1
+    mortal.steady.manage("shell", "--no-imports", "-c", code)
+    assert rows(mortal.steady, grants) == rows(mortal.steady, namespaces) == []
     assert_sound(mortal.steady)
 
 

@@ -1,19 +1,25 @@
-"""The database goes away and comes back (DB1): 503 in the right shape, no restart."""
+"""The database goes away and comes back (DB1, DB3, DB4): 503, and no restart."""
 
+import itertools
+import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
+import psycopg2
 import pytest
 
 from tests.faults.conftest import ADMIN, MakeServer, admin_of
 from tests.images import image
 from tests.registry_client import RegistryClient, error_codes
-from tests.servers import BerthServer, run_postgres
+from tests.servers import BerthServer, Postgres, run_postgres
 
 pytestmark = pytest.mark.own_database
 
 RECOVERY_SECONDS = 10
+CONNECTIONS = 30
 SIGN_IN = """
 from django.conf import settings
 from accounts.models import User
@@ -31,8 +37,8 @@ def name() -> str:
 def test_without_its_database_the_registry_says_so_and_recovers(
     make_server: MakeServer, http: httpx.Client, tmp_path: Path, name: str
 ) -> None:
-    """DB1, E-1: 503 UNAVAILABLE with Retry-After; back within ten seconds."""
-    with run_postgres(tmp_path / "postgres") as postgres:
+    """DB1, DB3, DB4: 503 with Retry-After; back within ten seconds; nothing is lost."""
+    with run_postgres(tmp_path / "postgres", max_connections=CONNECTIONS) as postgres:
         server = make_server()
         server.environment["DATABASE_URL"] = postgres.create_database("berth")
         server.manage("prepare")
@@ -53,6 +59,92 @@ def test_without_its_database_the_registry_says_so_and_recovers(
             client.push(f"{name}:v2", image())
             cookies = {"Cookie": session}
             assert http.get(f"{server.url}/", headers=cookies).status_code == 200
+            assert_acknowledged_pushes_stay(server, client, postgres, name, http)
+            assert_taken_connections_are_no_server_error(server, client, postgres, name)
+
+
+def assert_acknowledged_pushes_stay(
+    server: BerthServer,
+    client: RegistryClient,
+    postgres: Postgres,
+    name: str,
+    http: httpx.Client,
+) -> None:
+    """A restart during pushes loses no manifest that was answered 201 (DB3)."""
+    pushed = image()
+    client.push(f"{name}:v3", pushed)
+    acknowledged: list[str] = []
+    others: set[int] = set()
+    stopping = threading.Event()
+    token = client.token(f"repository:{name}:pull,push")
+
+    def push() -> None:
+        for number in itertools.count():
+            if stopping.is_set():
+                return
+            answer = httpx.put(
+                f"{server.url}/v2/{name}/manifests/restart-{number}",
+                content=pushed.payload,
+                headers={
+                    "Content-Type": pushed.media_type,
+                    "Authorization": f"Bearer {token}",
+                },
+                timeout=60,
+            )
+            if answer.status_code == 201:
+                acknowledged.append(f"restart-{number}")
+            else:
+                others.add(answer.status_code)
+
+    pusher = threading.Thread(target=push)
+    pusher.start()
+    wait_for(lambda: len(acknowledged) > 3)
+    postgres.stop()
+    wait_for(lambda: bool(others))
+    postgres.start()
+    wait_until_ready(server, http)
+    count = len(acknowledged)
+    wait_for(lambda: len(acknowledged) > count + 3)
+    stopping.set()
+    pusher.join()
+    assert others == {503}
+    listed = client.get(f"/v2/{name}/tags/list", token=token).json()["tags"]
+    assert set(acknowledged) <= set(listed)
+    assert client.pull(f"{name}:{acknowledged[-1]}") == pushed
+
+
+def assert_taken_connections_are_no_server_error(
+    server: BerthServer, client: RegistryClient, postgres: Postgres, name: str
+) -> None:
+    """With all connections in use, a request waits or is 503, never 500 (DB4)."""
+    server.stop()
+    server.start()  # its threads have no connection yet
+    token = client.token(f"repository:{name}:pull")
+    with ExitStack() as held:
+        with suppress(psycopg2.OperationalError):
+            for _ in range(2 * CONNECTIONS):
+                taken = psycopg2.connect(postgres.url("berth"))
+                held.callback(taken.close)
+        answers = set()
+        for path in (f"/v2/{name}/tags/list", "/api/v1/repositories", "/", "/readyz"):
+            for _ in range(5):
+                headers = {"Authorization": f"Bearer {token}"} if "v2" in path else {}
+                with httpx.Client(base_url=server.url, timeout=60) as http:
+                    answer = http.get(path, headers=headers)
+                answers.add(answer.status_code)
+                if answer.status_code != 200:
+                    assert int(answer.headers["Retry-After"]) > 0, path
+        assert 503 in answers
+        assert answers <= {200, 503}
+    answer = client.get(f"/v2/{name}/tags/list", token=token)
+    assert answer.status_code == 200
+
+
+def wait_for(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def assert_pages_are_unavailable(

@@ -1,6 +1,7 @@
 """Each disk is full, once: reads go on, and Berth reports what does not (E5)."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -163,3 +164,25 @@ def push_a_blob(cramped: Cramped, status: int) -> None:
         expect_5xx=status >= 500,
     )
     assert answer.status_code == status, answer.text
+
+
+def test_a_store_that_is_read_only_serves_pulls(cramped: Cramped) -> None:
+    """FS5: pulls and pages work, pushes are 503, and readiness reports it."""
+    folder = str(cramped.folders["blobs"])
+    assert cramped.ready().status_code == 200
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    try:
+        cramped.pull_with_a_new_login()
+        push_a_blob(cramped, 503)
+        ready = cramped.ready()
+        assert ready.status_code == 503
+        assert ready.json()["blobs"] == "read-only"
+        assert ready.json()["pulls"] == "ok"
+        assert cramped.ready("/readyz/pulls").status_code == 200
+        state = cramped.page("/-/admin/site/")
+        assert "read-only" in state.text
+        assert "Everything works." not in state.text
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
+    push_a_blob(cramped, 201)
+    assert cramped.ready().status_code == 200

@@ -1,7 +1,7 @@
 """Parts that hang (SIGSTOP): what needs them fails in time, the rest continues.
 
-One Berth of all its processes with PostgreSQL and Redis; the whole matrix is in
-docs/development/reliability.md.
+And a PostgreSQL whose disk is full. One Berth of all its processes with both services;
+docs/development/reliability.md has the whole matrix.
 """
 
 import os
@@ -10,14 +10,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import httpx
+import psycopg2
 import pytest
 
 from registry_site.heartbeats import BEAT_SECONDS
+from tests.faults.disks import small_disk
+from tests.faults.test_full_disks import fill
 from tests.faults.test_worker_loss import (
     GROW_OLD,
     SCHEDULER_IS_GONE,
@@ -200,11 +204,14 @@ def test_a_database_that_hangs_is_an_outage_and_holds_no_thread(parts: Parts) ->
     wait_until(parts.stack, lambda: max(heartbeat_ages(parts.stack).values()) < 60)
 
 
-def test_a_web_worker_that_hangs_is_replaced(parts: Parts) -> None:
+def test_a_web_worker_that_is_killed_or_hangs_is_replaced(parts: Parts) -> None:
     """Also when it is the only one; its upload resumes from the durable bytes (P1)."""
     server, client = parts.stack.server, parts.stack.client
     assert server.process is not None
     main = server.process.pid
+    [killed] = children_of(main)
+    os.kill(killed, signal.SIGKILL)
+    wait_until(parts.stack, lambda: killed not in children_of(main) and _answers(parts))
     [worker] = children_of(main)
     location = client.start_upload(parts.repository)
     os.kill(worker, signal.SIGSTOP)
@@ -256,6 +263,58 @@ def test_worker_and_scheduler_that_hang_are_missed_and_stop_nothing_else(
 def _pid(process: Process) -> int:
     assert process.process is not None
     return process.process.pid
+
+
+@pytest.fixture
+def small_tables(
+    parts: Parts, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The table of uploads on a disk of its own, which is as small as can be."""
+    folder = tmp_path_factory.mktemp("small")
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o711)
+    with (
+        small_disk(folder, "size=1m"),
+        closing(psycopg2.connect(parts.postgres.url("berth"))) as connection,
+    ):
+        os.chown(folder, parts.postgres.folder.stat().st_uid, -1)
+        connection.autocommit = True
+        run = connection.cursor().execute
+        run(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        run("ALTER TABLE distribution_upload SET TABLESPACE small")
+        yield folder
+        run("ALTER TABLE distribution_upload SET TABLESPACE pg_default")
+        run("DROP TABLESPACE small")
+
+
+def test_a_database_whose_disk_is_full_is_said_and_serves_pulls(
+    parts: Parts, small_tables: Path
+) -> None:
+    """DB9: 507, readiness names the part, and writes work once there is space."""
+    client = parts.stack.client
+    token = client.token(f"repository:{parts.repository}:pull,push")
+
+    def begin_upload() -> int:
+        return httpx.post(
+            f"{parts.url}/v2/{parts.repository}/blobs/uploads/",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        ).status_code
+
+    assert begin_upload() == 202
+    filler = fill(small_tables)
+    answers = [begin_upload()]
+    while answers[-1] == 202:  # there is room in the pages that the table has
+        assert len(answers) < 500
+        answers.append(begin_upload())
+    assert answers[-1] == 507
+    client.pull(f"{parts.repository}:v1")
+    ready = parts.ready()
+    assert ready.status_code == 503
+    assert ready.json()["database"] == "full"
+    assert ready.json()["pulls"] == "ok"
+    filler.unlink()
+    assert begin_upload() == 202
 
 
 def test_rows_that_a_hung_process_holds_are_free_again(parts: Parts) -> None:

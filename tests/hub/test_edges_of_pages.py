@@ -47,12 +47,14 @@ def test_a_pasted_image_name_is_found_by_page_api_and_docker(
         ("1980-01-01T00:00:01Z", None),  # buildpacks
         ("0001-01-01T00:00:00Z", None),
         ("2026-11-29T10:00:00Z", datetime(2026, 11, 29, 10, tzinfo=UTC)),
+        ("2028-02-29T23:59:59Z", datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)),
+        ("2038-01-19T03:14:08Z", datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC)),
     ],
 )
 def test_a_time_that_stands_for_none_is_left_out(
     written: str, read: datetime | None
 ) -> None:
-    """An image of yesterday is not 56 years old (D19)."""
+    """An image of yesterday is not 56 years old (D19, K3)."""
     config = parse_image_config(f'{{"created": "{written}"}}'.encode())
     assert config is not None
     assert config.created_at == read

@@ -99,6 +99,33 @@ def test_a_redis_that_is_gone_is_an_empty_cache(cache: PatientRedisCache) -> Non
     ask_everything(gone)
 
 
+@pytest.mark.parametrize(
+    ("makes_it", "undoes_it"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_redis_that_takes_no_writes_is_an_empty_cache(
+    valkey: Valkey,
+    cache: PatientRedisCache,
+    makes_it: tuple[str, ...],
+    undoes_it: tuple[str, ...],
+) -> None:
+    """R4: nothing fails, and it is used again once it takes writes."""
+    with redis.Redis.from_url(valkey.url) as somebody:
+        somebody.flushall()
+        somebody.execute_command(*makes_it)
+        try:
+            ask_everything(cache)
+        finally:
+            somebody.execute_command(*undoes_it)
+    cache_module._rests_until = 0.0
+    cache.set("key", 1)
+    assert cache.get("key") == 1
+
+
 def test_what_somebody_else_wrote_is_neither_run_nor_an_error(
     valkey: Valkey, cache: PatientRedisCache, tmp_path: Path
 ) -> None:
