@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 HUNG_LOOKS = 20
+STARTING_LOOKS = 120  # before its first count: loading Berth takes a while
 COUNT_BYTES = 8
 
 
@@ -45,6 +46,7 @@ class HungWorkers:
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
         self._seen: dict[int, tuple[int, int]] = {}  # process and count, by place
+        self._starting: set[int] = set()  # places whose process has not counted yet
         self._still_looks: dict[int, int] = {}
 
     def watch(self, server: Any) -> None:
@@ -70,13 +72,16 @@ class HungWorkers:
             if pid is None:
                 continue
             before, count = self._seen.get(place), self._counts[place]
-            if before is None or before[0] != pid:
-                self._counts[place] = count = 0  # it starts, which may take a while
             self._seen[place] = pid, count
-            is_still = before == (pid, count) and count > 0
-            self._still_looks[place] = (
-                self._still_looks.get(place, 0) + 1 if is_still else 0
-            )
-            if self._still_looks[place] == HUNG_LOOKS:
+            if before is None or before[0] != pid:
+                self._starting.add(place)
+                self._still_looks[place] = 0
+            elif before[1] != count:
+                self._starting.discard(place)
+                self._still_looks[place] = 0
+            else:
+                self._still_looks[place] += 1
+            limit = STARTING_LOOKS if place in self._starting else HUNG_LOOKS
+            if self._still_looks[place] == limit:
                 hung.append(pid)
         return hung

@@ -424,7 +424,7 @@ def test_c31_a_repository_has_its_old_name_or_the_new_one(
         moves_to = make.unique("docks")
         made = mortal.client.post(
             "/api/v1/organizations",
-            content=json.dumps({"name": moves_to}),
+            content=json.dumps({"name": moves_to}).encode(),
             headers={"Content-Type": "application/json"},
             token=mortal.client.secret,
         )

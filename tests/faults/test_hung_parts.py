@@ -213,6 +213,7 @@ def test_a_web_worker_that_is_killed_or_hangs_is_replaced(parts: Parts) -> None:
     os.kill(killed, signal.SIGKILL)
     wait_until(parts.stack, lambda: killed not in children_of(main) and _answers(parts))
     [worker] = children_of(main)
+    time.sleep(4)  # it has shown that it runs
     location = client.start_upload(parts.repository)
     os.kill(worker, signal.SIGSTOP)
     wait_until(parts.stack, lambda: children_of(main) != [worker])
