@@ -1,4 +1,7 @@
-"""Access ends everywhere at once: ways to lose it by ways to hold it."""
+"""Access ends everywhere at once: ways to lose it by ways to hold it.
+
+It holds L10 of reliability.md, too.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta

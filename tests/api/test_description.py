@@ -1,4 +1,7 @@
-"""The OpenAPI document: made once, kept by clients, and good for generating one."""
+"""The OpenAPI document: made once, kept by clients, and good for generating one.
+
+It holds X2 of reliability.md, too.
+"""
 
 import compileall
 import json

@@ -2,6 +2,8 @@
 
 The garbage collection of these tests runs beside the live server, on its data. Rows and
 files are made old instead of waiting; those of other tests are young and stay.
+
+It holds G13 of reliability.md, too.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Who gets what on which path: every route of the protocol, as tables."""
+"""Who gets what on which path: every route of the protocol, as tables.
+
+It holds L10 of reliability.md, too.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,7 @@
-"""Many at once: all succeed, nothing is kept or counted twice (L1 - L9, N1, N2)."""
+"""Many at once: all succeed, nothing is kept or counted twice (L1 - L9, N1, N2).
+
+It holds DB5, DB7, DB8 of reliability.md, too.
+"""
 
 import contextlib
 import os

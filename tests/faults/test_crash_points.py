@@ -3,6 +3,8 @@
 Each test: bring a registry of its own to where the request begins, start a server with
 the point armed on its data, send the request that dies, kill what is left, and look
 through a server without the point.
+
+It holds P1, DB7 of reliability.md, too.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Each disk is full, once: reads go on, and Berth reports what does not (E5)."""
+"""Each disk is full, once: reads go on, and Berth reports what does not (E5).
+
+It holds DB9 of reliability.md, too.
+"""
 
 import os
 import subprocess

@@ -2,6 +2,8 @@
 
 And a PostgreSQL whose disk is full. One Berth of all its processes with both services;
 docs/development/reliability.md has the whole matrix.
+
+It holds P8, P9, DB10 of reliability.md, too.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""READMEs: what Markdown becomes, and that nothing in it runs or asks a host."""
+"""READMEs: what Markdown becomes, and that nothing in it runs or asks a host.
+
+It holds X2 of reliability.md, too.
+"""
 
 import re
 from html.parser import HTMLParser

@@ -1,4 +1,7 @@
-"""A clock that was wrong for a while costs nothing once it is right (E4)."""
+"""A clock that was wrong for a while costs nothing once it is right (E4).
+
+It holds K3 of reliability.md, too.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace

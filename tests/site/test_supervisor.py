@@ -1,6 +1,8 @@
 """The supervisor of `make run` keeps the processes of the Procfile running (E3).
 
 With small processes in place of Berth's; tests/site/test_start.py has the real ones.
+
+It holds P9 of reliability.md, too.
 """
 
 import fcntl

@@ -1,4 +1,7 @@
-"""One attempt against receivers of every kind (H1, H3, H4; SSRF: no connection)."""
+"""One attempt against receivers of every kind (H1, H3, H4; SSRF: no connection).
+
+It holds N4 of reliability.md, too.
+"""
 
 import datetime
 import json

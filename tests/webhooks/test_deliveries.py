@@ -1,6 +1,8 @@
 """From what happened to what arrives, and back: relay, claims, ladder, tests, replay.
 
 The worker's verbs are called here; the worker itself is in tests/faults.
+
+It holds N4 of reliability.md, too.
 """
 
 import json
