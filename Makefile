@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DOCS := .tools/docs
+# Tests wait for servers, browsers and workers a third of their time, so there are more
+# processes than the two cores that they are made for.
+TEST_PROCESSES ?= 3
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url pyproject.toml
 
@@ -17,22 +20,22 @@ run: .venv/base ## set everything up and serve the registry; Ctrl-C stops it
 	@exec $(BIN)/python manage.py run
 
 test: .venv/dev ## run the tests on SQLite and on PostgreSQL
-	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n 2 --dist loadgroup \
+	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup \
 		-m "not on_postgres" tests
 	@# What has a database of its own or none would do the same once more, and real
 	@# clients and browsers see no database.
-	BERTH_TEST_DATABASE=postgres $(BIN)/pytest -q -n 2 --dist loadgroup \
+	BERTH_TEST_DATABASE=postgres $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup \
 		-m "not own_database and not once" tests
 
 test-quick: .venv/dev ## run what needs no browser, client or server of its own, on SQLite
-	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n 2 --dist loadgroup \
+	BERTH_TEST_DATABASE=sqlite $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup \
 		-m "not on_postgres and not slow" tests
 
 coverage: .venv/dev ## run the tests on SQLite and list the branches that none takes
 	rm -rf build/coverage
 	@# A report is worth reading after a failure, too; the status is that of the tests.
 	status=0; \
-	BERTH_TEST_DATABASE=sqlite $(BIN)/coverage run -m pytest -q -n 2 --dist loadgroup \
+	BERTH_TEST_DATABASE=sqlite $(BIN)/coverage run -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup \
 		-m "not on_postgres" tests || status=$$?; \
 	$(BIN)/coverage combine -q && $(BIN)/coverage report && exit $$status
 

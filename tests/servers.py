@@ -306,10 +306,13 @@ class Valkey:
 class Process:
     """A process that the Procfile names, beside a server."""
 
-    def __init__(self, server: BerthServer, name: str, **environment: str) -> None:
+    def __init__(
+        self, server: BerthServer, name: str, *options: str, **environment: str
+    ) -> None:
         procfile = (PROJECT_FOLDER / "Procfile").read_text()
         [line] = [line for line in procfile.splitlines() if line.startswith(f"{name}:")]
-        _, *self.arguments = line.partition(":")[2].split()
+        _, *arguments = line.partition(":")[2].split()
+        self.arguments = [*arguments, *options]
         self.environment = {**os.environ, **server.environment, **environment}
         self.log_path = server.data_folder / f"{name}-{server.port}.log"
         self.process: subprocess.Popen[bytes] | None = None
