@@ -9,8 +9,8 @@ from webhooks.delivery import sweep as upkeep
 
 @shared_task
 def relay_event(event_id: int) -> None:
-    """Deliver one event to the webhooks that want it."""
-    outbox.relay_events(event_ids=[event_id])
+    """Deliver one event, and others that wait, to the webhooks that want them."""
+    outbox.relay_event(event_id)
 
 
 @shared_task

@@ -8,7 +8,9 @@ with a higher number, and a reader that went by numbers would pass it over. A pa
 index keeps the search for unmarked rows small, however long the log.
 
 A message wakes the worker for a new row at once; the sweep finds all that no message
-came for (webhooks/tasks.py).
+came for (webhooks/tasks.py). Messages come in the order of the events, and a user who
+pushes all the time is in front of all others. So each message relays a batch, in which
+accounts take turns.
 """
 
 import logging
@@ -17,6 +19,8 @@ from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from django.db import DataError, IntegrityError, OperationalError, transaction
+from django.db.models import Case, F, QuerySet, When, Window
+from django.db.models.functions import RowNumber
 from django.dispatch import Signal
 
 from database.crash_points import crash_point
@@ -38,7 +42,8 @@ MISTAKES = (
 # The same, and what the database refuses permanently: trying again does not help.
 FAULTS = (*MISTAKES, MemoryError, DataError, IntegrityError)
 BATCH = 50  # events in one transaction; on SQLite pushes wait for it
-REFUSALS_MAX = 3  # of one batch in a row, before its events are relayed one by one
+TURNS_MAX = 10_000  # of the oldest events, whose accounts take turns
+REFUSALS_MAX = 3  # of one batch, before its events are relayed one by one
 ASIDE_SECONDS = (60.0, 3600.0)  # for an event that cannot be relayed, at first and most
 ASIDE_MAX = 1000  # events; of more, the oldest come first again
 
@@ -70,8 +75,7 @@ class _Aside:
 
     def __init__(self) -> None:
         self._until: dict[int, tuple[float, float]] = {}  # when, and how long it was
-        self._first = 0  # of the batch that was refused last
-        self._refusals = 0
+        self._refusals: dict[int, int] = {}  # of batches, by their first event
 
     def ids(self) -> list[int]:
         now = time.monotonic()
@@ -86,33 +90,70 @@ class _Aside:
             del self._until[next(iter(self._until))]
 
     def forget(self, event_ids: Iterable[int]) -> None:
-        self._refusals = 0
         for event_id in event_ids:
             self._until.pop(event_id, None)
+            self._refusals.pop(event_id, None)
 
     def is_refused_often(self, first: int) -> bool:
         """Count a refusal of the batch that begins with this event."""
-        self._refusals = self._refusals + 1 if first == self._first else 1
-        self._first = first
-        return self._refusals >= REFUSALS_MAX
+        self._refusals[first] = self._refusals.get(first, 0) + 1
+        while len(self._refusals) > ASIDE_MAX:
+            del self._refusals[next(iter(self._refusals))]
+        return self._refusals[first] >= REFUSALS_MAX
 
 
 _aside = _Aside()
 
 
 def relay_events(*, event_ids: Collection[int] | None = None) -> int:
-    """Relay a batch of what is not relayed yet, the oldest first; return how many.
+    """Relay a batch of what is not relayed yet, or these events; return how many.
 
     Rows that another relay has in hand are left to it. An event that cannot be relayed
     holds up no other: its batch is relayed one by one, and it is set aside. What a
     database that is away or busy refuses is raised and comes again as it was.
     """
+    if event_ids is None:
+        return _relay_batch(_next_ids())
+    rows = Event.objects.filter(is_relayed=False, pk__in=event_ids).order_by("pk")
+    return _relay_batch(list(rows.values_list("pk", flat=True)[:BATCH]))
+
+
+def relay_event(event_id: int) -> int:
+    """Relay an event and what else fits into its batch; return how many.
+
+    If the batch cannot be relayed, the event is relayed alone, and the others wait for
+    the sweep.
+    """
+    own = Event.objects.filter(is_relayed=False, pk=event_id)
+    ids = [*own.values_list("pk", flat=True)]
+    ids += [pk for pk in _next_ids() if pk != event_id]
+    if not ids:
+        return 0
+    try:
+        return _relay(ids[:BATCH])
+    except (*FAULTS, OperationalError):
+        log.exception("a batch of events cannot be relayed; trying one of them")
+        return relay_events(event_ids=[event_id])
+
+
+def _next_ids() -> list[int]:
+    """Return a batch: the oldest event of each account, then the second of each, …
+
+    The account is the user who acted, or the namespace if it was no user.
+    """
     rows = Event.objects.filter(is_relayed=False)
-    if event_ids is not None:
-        rows = rows.filter(pk__in=event_ids)
-    else:
-        rows = rows.exclude(pk__in=_aside.ids())
-    ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    oldest = rows.exclude(pk__in=_aside.ids()).order_by("pk")[:TURNS_MAX]
+    without_user = Case(When(user__isnull=True, then=F("namespace_id")))
+    turns: QuerySet[Event] = Event.objects.filter(pk__in=oldest.values("pk")).annotate(
+        turn=Window(
+            RowNumber(), partition_by=[F("user_id"), without_user], order_by="pk"
+        )
+    )
+    in_turn = turns.order_by("turn", "pk")
+    return list(in_turn.values_list("pk", flat=True)[:BATCH])
+
+
+def _relay_batch(ids: list[int]) -> int:
     if not ids:
         return 0
     try:

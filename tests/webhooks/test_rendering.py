@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from accounts.actors import ANONYMOUS
 from repositories.events import outbox
-from repositories.events.outbox import relay_events
+from repositories.events.outbox import relay_event, relay_events
 from repositories.models import Event, Repository
 from repositories.pulls.counting import Fetch, count_fetches
 from tests import images, make
+from tests.conftest import Cast
 from tests.registry_client import RegistryClient
 from tests.webhooks.receivers import Receiver
 from webhooks.delivery import attempts, planning
@@ -239,17 +240,55 @@ def test_an_event_that_cannot_be_relayed_holds_up_no_other(
         return real(hook, event, **at)
 
     monkeypatch.setattr(planning, "new_delivery", new_delivery)
-    for _ in range(batches - 1):
+    for number in range(batches - 1):
         with pytest.raises(OperationalError):
             relay_events()
+        # One that comes by itself in between is relayed, and makes no difference.
+        alice.push(f"{private_api.full_name}:between{number}", image)
+        assert relay_event(Event.objects.latest("pk").pk) == 1
     while relay_events():
         pass
     tags = Delivery.objects.filter(webhook=hook).values_list("tag", flat=True)
-    assert set(tags) == {"v1", "v2"}
+    between = {f"between{number}" for number in range(batches - 1)}
+    assert set(tags) == {"v1", "v2", *between}
     assert Event.objects.filter(is_relayed=False).count() == 1
     assert relay_events() == 0
 
     monkeypatch.setattr(planning, "new_delivery", real)
     monkeypatch.setattr(outbox, "_aside", outbox._Aside())  # as after a restart
     assert relay_events() == 1
-    assert Delivery.objects.filter(webhook=hook).count() == 3
+    assert Delivery.objects.filter(webhook=hook).count() == 3 + len(between)
+
+
+def test_accounts_take_turns_in_a_batch(
+    alice: RegistryClient,
+    robby: RegistryClient,
+    dave: RegistryClient,
+    cast: Cast,
+    private_api: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first event of an account is behind no backlog, be it of a user or robots."""
+    monkeypatch.setattr(outbox, "BATCH", 3)
+    while relay_events():
+        pass
+    image, name = images.image(), private_api.full_name
+    for tag in ("a1", "a2", "a3", "a4"):
+        alice.push(f"{name}:{tag}", image)
+    make.grant(private_api, cast.dave, "write")
+    robby.push(f"{name}:r1", image)
+    robby.push(f"{name}:r2", image)
+    dave.push(f"{name}:d1", image)
+
+    def tags_left() -> list[str]:
+        rows = Event.objects.filter(repository=private_api, is_relayed=False)
+        return [event.detail["tag"] for event in rows.order_by("pk")]
+
+    last = Event.objects.filter(repository=private_api, detail__tag="a4").get()
+    assert tags_left() == ["a1", "a2", "a3", "a4", "r1", "r2", "d1"]
+    assert relay_event(last.pk) == 3
+    assert tags_left() == ["a2", "a3", "r2", "d1"]
+    assert relay_event(last.pk) == 3, "its turn is over, and others wait"
+    assert tags_left() == ["a3"]
+    assert relay_events() == 1
+    assert relay_event(last.pk) == 0
