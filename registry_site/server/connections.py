@@ -43,6 +43,8 @@ DRAINED_SECONDS = 1.0  # without a byte and with none waiting: the answer is out
 UNSENT_BYTES = 256 * 1024
 _TCP_INFO_BYTES = 160
 _ESTABLISHED = 1
+_CLOSE_WAIT = 8  # the client has closed its direction, and can still read
+_OPEN = {_ESTABLISHED, _CLOSE_WAIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def _borrowed(descriptor: int) -> "closing[socket.socket]":
 
 def _read_tcp_info(connection: socket.socket) -> Traffic | None:
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    if len(info) < _TCP_INFO_BYTES - 8 or info[0] != _ESTABLISHED:
+    if len(info) < _TCP_INFO_BYTES - 8 or info[0] not in _OPEN:
         return None
     last_sent, _, last_received = struct.unpack_from("=3I", info, 44)  # milliseconds
     taken, received = struct.unpack_from("=2Q", info, 120)

@@ -62,6 +62,21 @@ def unread(target: str, more: str = "") -> Sort:
     return connect
 
 
+def unread_and_half_closed(target: str, more: str = "") -> Sort:
+    """Return a sort that reads nothing and has closed its own direction.
+
+    A byte of a next request lets the server believe that the client still sends.
+    """
+
+    def connect(port: int) -> socket.socket:
+        client = unread(target, more)(port)
+        client.sendall(b"G")
+        client.shutdown(socket.SHUT_WR)
+        return client
+
+    return connect
+
+
 @dataclass
 class Slow:
     """Many connections of some sorts; a context manager."""

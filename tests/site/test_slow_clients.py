@@ -26,6 +26,7 @@ from tests.site.slow_clients import (
     say,
     silence,
     unread,
+    unread_and_half_closed,
 )
 
 pytestmark = pytest.mark.own_database
@@ -140,12 +141,13 @@ def test_whoever_stops_is_hung_up_on(
             name: stack.enter_context(Slow(server.port, sorts, 4))
             for name, sorts in sorts_of_bodies(admin, bearer).items()
         }
-        reader = say(
-            server.port,
-            f"GET {blob} HTTP/1.1\nHost: localhost:{server.port}\n{bearer}\n",
-            buffer_bytes=4096,
+        readers = [
+            stack.enter_context(sort(blob, bearer)(server.port))
+            for sort in (unread, unread_and_half_closed)
+        ]
+        wait_until(
+            lambda: all(map(is_held_by_a_process, readers)), 20, "readers are accepted"
         )
-        stack.callback(reader.close)
         deadline_seconds = 3 * (REQUEST_SECONDS + TRANSFER_SECONDS) + 20
         for name, group in groups.items():
             wait_until(
@@ -155,7 +157,19 @@ def test_whoever_stops_is_hung_up_on(
             )
         # What the sockets hold can be read, and then the connection is at its end.
         time.sleep(2 * TRANSFER_SECONDS + 4)
-        assert bytes_until_the_end(reader) < len(BLOB)
+        for reader in readers:
+            assert not is_held_by_a_process(reader)
+            assert bytes_until_the_end(reader) < len(BLOB)
+
+
+def is_held_by_a_process(client: socket.socket) -> bool:
+    """Return whether the server has its end open, and not only the kernel."""
+    ports = [f"{end[1]:04X}" for end in (client.getpeername(), client.getsockname())]
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if [end.partition(":")[2] for end in fields[1:3]] == ports:
+            return fields[9] != "0"  # the inode
+    return False
 
 
 def bytes_until_the_end(reader: socket.socket) -> int:
