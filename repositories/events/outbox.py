@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from django.db import DataError, IntegrityError, OperationalError, transaction
-from django.db.models import Case, F, QuerySet, When, Window
+from django.db.models import Case, F, When, Window
 from django.db.models.functions import RowNumber
 from django.dispatch import Signal
 
@@ -144,7 +144,7 @@ def _next_ids() -> list[int]:
     rows = Event.objects.filter(is_relayed=False)
     oldest = rows.exclude(pk__in=_aside.ids()).order_by("pk")[:TURNS_MAX]
     without_user = Case(When(user__isnull=True, then=F("namespace_id")))
-    turns: QuerySet[Event] = Event.objects.filter(pk__in=oldest.values("pk")).annotate(
+    turns = Event.objects.filter(pk__in=oldest.values("pk")).annotate(
         turn=Window(
             RowNumber(), partition_by=[F("user_id"), without_user], order_by="pk"
         )
