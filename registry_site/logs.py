@@ -8,6 +8,7 @@ line. BURST of them are written each minute, and then how many there were.
 """
 
 import logging
+import os
 import re
 import threading
 import time
@@ -44,9 +45,14 @@ class LimitRepeats(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = threading.Lock()
+        self._renew_lock()
+        os.register_at_fork(after_in_child=self._renew_lock)
         # By shape: the start of its window, lines written, lines left out.
         self._windows: dict[str, tuple[float, int, int]] = {}
+
+    def _renew_lock(self) -> None:
+        """Make the lock: a thread that holds it does not exist in a fork."""
+        self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:

@@ -1,6 +1,9 @@
 """Secrets that are part of an address never reach the log."""
 
 import logging
+import os
+import signal
+import warnings
 
 import pytest
 
@@ -63,6 +66,20 @@ def test_a_line_that_cannot_be_written_fails_nobody() -> None:
     """Whoever logs goes on, as with any handler; it says itself what is wrong."""
     record = logging.LogRecord("x", 30, "x", 1, "%d deleted", ("none",), None)
     assert HideSecrets().filter(record)
+
+
+def test_a_fork_can_log_what_another_thread_logs_at_that_moment() -> None:
+    """Granian forks a worker while the main process may be writing a line."""
+    limit = LimitRepeats()
+    record = logging.LogRecord("a", logging.ERROR, __file__, 1, "text", (), None)
+    with limit._lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # other threads of pytest
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            os._exit(0 if limit.filter(record) else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_the_same_message_is_not_repeated_endlessly() -> None:
