@@ -15,6 +15,7 @@ Headers and the pause between two requests have a deadline in hyper
 (BERTH_REQUEST_SECONDS), bodies in bodies.py.
 """
 
+import errno
 import logging
 import os
 import socket
@@ -45,6 +46,7 @@ _TCP_INFO_BYTES = 160
 _ESTABLISHED = 1
 _CLOSE_WAIT = 8  # the client has closed its direction, and can still read
 _OPEN = {_ESTABLISHED, _CLOSE_WAIT}
+_NO_FILE_LEFT = {errno.EMFILE, errno.ENFILE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +124,32 @@ class Connections:
         idle: dict[str, list[tuple[float, int]]] = defaultdict(list)
         counts: dict[str, int] = defaultdict(int)
         busy: set[str] = set()
+        is_complete = True
         for descriptor in _descriptors():
-            with suppress(OSError), _borrowed(descriptor) as connection:
-                if not self._is_of_a_client(connection):
-                    continue
-                client = client_name(*connection.getpeername()[:2])
-                traffic = _read_tcp_info(connection)
-                if traffic is None or traffic.may_have_more_to_send:
-                    busy.add(client)
-                if traffic is None:
-                    continue
-                key = os.fstat(connection.fileno()).st_ino
-                seen.add(key)
-                if self._is_too_slow(key, traffic, now):
-                    connection.shutdown(socket.SHUT_RDWR)
-                    continue
-                address = connection.getpeername()[0]
-                counts[address] += 1
-                if traffic.silent_seconds > IDLE_SECONDS:
-                    idle[address].append((traffic.silent_seconds, descriptor))
-        whole_files.release(busy, now)
-        self._windows = {k: w for k, w in self._windows.items() if k in seen}
+            try:
+                with _borrowed(descriptor) as connection:
+                    if not self._is_of_a_client(connection):
+                        continue
+                    client = client_name(*connection.getpeername()[:2])
+                    traffic = _read_tcp_info(connection)
+                    if traffic is None or traffic.may_have_more_to_send:
+                        busy.add(client)
+                    if traffic is None:
+                        continue
+                    key = os.fstat(connection.fileno()).st_ino
+                    seen.add(key)
+                    if self._is_too_slow(key, traffic, now):
+                        connection.shutdown(socket.SHUT_RDWR)
+                        continue
+                    address = connection.getpeername()[0]
+                    counts[address] += 1
+                    if traffic.silent_seconds > IDLE_SECONDS:
+                        idle[address].append((traffic.silent_seconds, descriptor))
+            except OSError as error:  # otherwise it has ended
+                is_complete = is_complete and error.errno not in _NO_FILE_LEFT
+        if is_complete:
+            whole_files.release(busy, now)
+            self._windows = {k: w for k, w in self._windows.items() if k in seen}
         for address, count in counts.items():
             excess = count - settings.BERTH_CONNECTIONS_PER_ADDRESS
             if excess > 0 and not _is_trusted(address):
@@ -196,7 +203,12 @@ def _borrowed(descriptor: int) -> "closing[socket.socket]":
 
     Shutting it down ends the connection; closing it does not.
     """
-    return closing(socket.socket(fileno=os.dup(descriptor)))
+    number = os.dup(descriptor)
+    try:
+        return closing(socket.socket(fileno=number))
+    except BaseException:
+        os.close(number)
+        raise
 
 
 def _read_tcp_info(connection: socket.socket) -> Traffic | None:

@@ -115,10 +115,13 @@ def _send_file(
         proto.response_empty(status, headers)
         return
     if whole_files.enter(client, size_bytes):
-        with buffers.borrow(size_bytes) as buffer:
-            if _is_read_whole(span, buffer):
-                proto.response_bytes(status, headers, buffer)
-                return
+        try:
+            with buffers.borrow(size_bytes) as buffer:
+                if _is_read_whole(span, buffer):
+                    proto.response_bytes(status, headers, buffer)
+                    return
+        finally:
+            whole_files.sent(client)
     proto.response_file_range(status, headers, span.path, span.start, span.end)
 
 

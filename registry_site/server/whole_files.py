@@ -8,8 +8,12 @@ its connections, and counts for each of them
 * its last two answers: hyper may keep one in its buffer and the next one behind it, if
   the client sends requests without waiting for the answers;
 * until connections.py finds that it is closed, or that nothing of it waits to be taken.
+  While an answer is read from the disk, nothing of it waits yet, and it counts.
 
 Beyond that, and on systems where connections.py does not run, Granian reads the file.
+
+Manifests, pages and answers of the API come from memory, and so are always sent in one
+piece. They are not counted here.
 """
 
 import threading
@@ -33,7 +37,8 @@ def client_name(address: str, port: int | str) -> str:
 class _Held:
     bytes_before: int  # of the answer before the last one
     bytes: int
-    moment: float
+    moment: float  # when Granian had it
+    being_sent: int  # answers that Granian has not got yet
 
 
 class WholeFiles:
@@ -42,30 +47,45 @@ class WholeFiles:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
-        self._total_bytes = 0
+        self.held_bytes = 0
         self.is_watched = False  # connections.py calls ``release``
 
     def enter(self, client: str, size_bytes: int) -> bool:
-        """Count an answer that is about to be sent; False if there is no room."""
+        """Count an answer that is about to be sent; False if there is no room.
+
+        If it returns True, call ``sent`` when Granian has the answer.
+        """
         if not self.is_watched or size_bytes > WHOLE_FILE_MAX_BYTES:
             return False
-        now = time.monotonic()
         with self._lock:
-            held = self._held.get(client)
-            before = held.bytes_before if held else 0
-            if self._total_bytes - before + size_bytes > WHOLE_FILES_MAX_BYTES:
+            held = self._held.get(client) or _Held(0, 0, 0.0, 0)
+            before = held.bytes_before
+            if self.held_bytes - before + size_bytes > WHOLE_FILES_MAX_BYTES:
                 return False
-            self._total_bytes += size_bytes - before
-            self._held[client] = _Held(held.bytes if held else 0, size_bytes, now)
+            self.held_bytes += size_bytes - before
+            held.bytes_before, held.bytes = held.bytes, size_bytes
+            held.being_sent += 1
+            self._held[client] = held
         return True
+
+    def sent(self, client: str) -> None:
+        """Note that Granian has the answer, so that it can be taken from now on."""
+        with self._lock:
+            held = self._held[client]
+            held.being_sent -= 1
+            held.moment = time.monotonic()
 
     def release(self, busy: set[str], looked_at: float) -> None:
         """Forget what connections held before the look, except those that are busy."""
         with self._lock:
             for client, held in list(self._held.items()):
-                if client not in busy and held.moment < looked_at:
+                if (
+                    client not in busy
+                    and not held.being_sent
+                    and held.moment < looked_at
+                ):
                     del self._held[client]
-                    self._total_bytes -= held.bytes_before + held.bytes
+                    self.held_bytes -= held.bytes_before + held.bytes
 
 
 whole_files = WholeFiles()

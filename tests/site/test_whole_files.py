@@ -44,7 +44,17 @@ def watched() -> WholeFiles:
 
 def fill(files: WholeFiles, size_bytes: int) -> int:
     """Enter one answer for each of many clients; return how many had room."""
-    return sum(files.enter(client_name("192.0.2.1", n), size_bytes) for n in range(200))
+    return sum(
+        send_one(files, client_name("192.0.2.1", n), size_bytes) for n in range(200)
+    )
+
+
+def send_one(files: WholeFiles, client: str, size_bytes: int) -> bool:
+    """Enter an answer, and let Granian have it at once if there was room."""
+    has_room = files.enter(client, size_bytes)
+    if has_room:
+        files.sent(client)
+    return has_room
 
 
 def test_all_clients_together_hold_no_more_than_the_limit() -> None:
@@ -57,7 +67,7 @@ def test_a_connection_counts_its_last_two_answers() -> None:
     """If requests are pipelined, the server may have one of them in its buffer."""
     files = watched()
     for _ in range(1000):
-        assert files.enter("client", WHOLE_FILE_MAX_BYTES)
+        assert send_one(files, "client", WHOLE_FILE_MAX_BYTES)
     assert fill(files, MIB) == WHOLE_FILES_MAX_BYTES // MIB - 4
 
 
@@ -71,6 +81,20 @@ def test_what_was_taken_is_forgotten_and_what_is_newer_than_the_look_stays() -> 
     assert fill(files, MIB) == WHOLE_FILES_MAX_BYTES // MIB - 1
     files.release(set(), time.monotonic() + 1)
     assert fill(files, MIB) == WHOLE_FILES_MAX_BYTES // MIB
+
+
+def test_an_answer_that_is_being_read_from_the_disk_stays_counted() -> None:
+    """Its connection was silent since the request, as one whose answer is out."""
+    files = watched()
+    assert files.enter("client", MIB)
+    files.release(set(), time.monotonic() + 60)
+    assert files.held_bytes == MIB
+    looked_at = time.monotonic()
+    files.sent("client")
+    files.release(set(), looked_at)
+    assert files.held_bytes == MIB
+    files.release(set(), time.monotonic() + 60)
+    assert files.held_bytes == 0
 
 
 def test_nothing_is_held_where_connections_are_not_watched() -> None:
@@ -95,9 +119,12 @@ class Sent:
     def __init__(self) -> None:
         self.body: bytes | None = None
         self.file_range: tuple[str, int, int] | None = None
+        self.counted_bytes = 0
 
     def response_bytes(self, _: int, __: Any, body: bytearray) -> None:
         self.body = bytes(body)
+        whole_files.release(set(), time.monotonic() + 60)
+        self.counted_bytes = whole_files.held_bytes
 
     def response_file_range(
         self, _: int, __: Any, path: str, start: int, end: int
@@ -124,12 +151,16 @@ def test_a_file_is_sent_whole_unless_it_is_large_or_ends_early(
     path = tmp_path / "file"
     content = os.urandom(WHOLE_FILE_MAX_BYTES + 10)
     path.write_bytes(content)
-    assert send(path, 0, MIB).body == content[:MIB]
+    sent = send(path, 0, MIB)
+    assert sent.body == content[:MIB]
+    assert sent.counted_bytes == MIB
     assert send(path, 9, WHOLE_FILE_MAX_BYTES).body == content[9:WHOLE_FILE_MAX_BYTES]
     for start, end in ((0, len(content)), (MIB, len(content) + 1)):
         sent = send(path, start, end)
         assert sent.body is None
         assert sent.file_range == (str(path), start, end)
+    whole_files.release(set(), time.monotonic() + 60)
+    assert whole_files.held_bytes == 0
 
 
 # --- with a server
