@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import NoReturn
 
 LOOK_SECONDS = 0.1  # between two looks at the processes
-STOP_SECONDS = 10.0  # from SIGTERM to SIGKILL; systemd and docker wait longer
+STOP_SECONDS = 14.0  # from SIGTERM to SIGKILL; a delivery may take ten and be recorded
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 HUNG_SECONDS = 60.0  # a dozen bytes that did not come
 LOOK_MAX_SECONDS = 1.0  # of a longer look: the supervisor itself was stopped then

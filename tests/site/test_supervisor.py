@@ -24,7 +24,7 @@ from tests.servers import free_port
 
 TIMEOUT_SECONDS = 60
 HUNG_SECONDS = 3.0
-END_SECONDS = 15.0  # what a user waits at most after Ctrl-C
+END_SECONDS = 20.0  # what a user waits at most after Ctrl-C
 
 WEB = """
 import http.server, sys
