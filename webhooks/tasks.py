@@ -14,9 +14,10 @@ def relay_event(event_id: int) -> None:
 
 
 @shared_task
-def deliver(delivery_ids: list[int]) -> None:
-    """Have deliveries sent."""
-    attempts.deliver(delivery_ids=delivery_ids)
+def deliver(delivery_ids: list[int] | int) -> None:
+    """Have deliveries sent; messages of 0.1.0 have the id of one."""
+    ids = [delivery_ids] if isinstance(delivery_ids, int) else delivery_ids
+    attempts.deliver(delivery_ids=ids)
 
 
 @shared_task

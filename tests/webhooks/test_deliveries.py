@@ -8,12 +8,13 @@ It holds N4 of reliability.md, too.
 import json
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
@@ -450,13 +451,16 @@ def test_one_failure_after_quiet_days_does_not_switch_it_off(
 # --- claims
 
 
+def claim(delivery: Delivery) -> Any:
+    return attempts._claim(delivery.pk, {}, due_by=timezone.now())
+
+
 def test_a_delivery_that_is_on_loan_is_left_alone_until_the_loan_is_over(
     private_api: Repository, receiver: Receiver
 ) -> None:
     """C24, H5: afterwards it is sent again with the same id and bytes."""
     delivery = failing(receiver, private_api, "ok")
-    claim = attempts._claim(delivery.pk, {})  # and then the worker was killed
-    assert claim is not None
+    assert claim(delivery)  # and then the worker was killed
     deliver(delivery_ids=[delivery.pk])
     assert receiver.received == []
     with time_machine.travel(timezone.now() + attempts.LEASE, tick=True):
@@ -471,9 +475,9 @@ def test_a_late_success_counts_and_a_late_failure_does_not(
 ) -> None:
     """C25: done is done, once."""
     delivery = failing(receiver, private_api, "ok")
-    slow = attempts._claim(delivery.pk, {})
+    slow = claim(delivery)
     with time_machine.travel(timezone.now() + attempts.LEASE, tick=True):
-        quick = attempts._claim(delivery.pk, {})
+        quick = claim(delivery)
     assert slow is not None
     assert quick is not None
     bad = Outcome(problem=FailureReason.TIMEOUT, reason="late")
@@ -493,7 +497,7 @@ def test_a_worker_that_was_late_and_the_next_one_do_not_undo_each_other(
 ) -> None:
     """They met in a circle, and what had arrived could be sent once more."""
     delivery = failing(receiver, private_api, "ok")
-    late = attempts._claim(delivery.pk, {})
+    late = claim(delivery)
     assert late is not None
     make_due(delivery)  # its loan is over
     has_begun = threading.Event()
@@ -514,7 +518,7 @@ def test_a_worker_that_was_late_and_the_next_one_do_not_undo_each_other(
     thread = threading.Thread(target=finish)
     thread.start()
     assert has_begun.wait(10)
-    assert attempts._claim(delivery.pk, {}) is None
+    assert claim(delivery) is None
     thread.join()
     assert "was undone" not in caplog.text
     delivery.refresh_from_db()
@@ -534,6 +538,102 @@ def test_two_workers_send_once(private_api: Repository, receiver: Receiver) -> N
     for thread in threads:
         thread.join()
     assert len(receiver.received) == 1
+
+
+def between_payload_and_claim(monkeypatch: Any, happens: Callable[[], Any]) -> None:
+    """Let something happen once, after a worker has looked for the payload."""
+    payload_of = attempts._payload_of
+
+    def look(*call: Any) -> dict[str, str]:
+        payload = payload_of(*call)
+        monkeypatch.setattr(attempts, "_payload_of", payload_of)
+        happens()
+        return payload
+
+    monkeypatch.setattr(attempts, "_payload_of", look)
+
+
+def test_what_becomes_due_after_its_payload_was_looked_for_waits(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any
+) -> None:
+    """A clock that is ahead made an empty POST, and it counted as delivered."""
+    delivery = failing(receiver, private_api, "ok")
+    due_at = timezone.now() + timedelta(seconds=10)
+    Delivery.objects.filter(pk=delivery.pk).update(due_at=due_at)
+    with time_machine.travel(due_at - timedelta(seconds=1), tick=False) as clock:
+        between_payload_and_claim(monkeypatch, lambda: clock.shift(2))
+        assert attempted(delivery).status == Delivery.Status.WAITING
+        assert not delivery.attempts.exists()
+        assert attempted(delivery).status == Delivery.Status.DELIVERED
+    [request] = receiver.received
+    assert request.body == delivery.body.encode() != b""
+
+
+def test_a_delivery_without_a_payload_is_tried_again_and_not_sent(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any
+) -> None:
+    """None is rendered for a webhook that is paused, which may end at once."""
+    delivery = failing(receiver, private_api, "ok")
+    webhook = Webhook.objects.filter(pk=delivery.webhook_id)
+    webhook.update(is_active=False)
+    between_payload_and_claim(monkeypatch, lambda: webhook.update(is_active=True))
+    assert attempted(delivery).status == Delivery.Status.WAITING
+    assert delivery.problem == FailureReason.FAULT
+    assert receiver.received == []
+    make_due(delivery)
+    assert attempted(delivery).status == Delivery.Status.DELIVERED
+    [request] = receiver.received
+    assert request.body == delivery.body.encode() != b""
+
+
+def test_a_row_that_is_locked_is_left_to_the_sweep(
+    private_api: Repository, receiver: Receiver
+) -> None:
+    """Four such rows, of a namespace being deleted, stopped the whole worker."""
+    delivery = failing(receiver, private_api, "ok")
+    is_locked, may_end = threading.Event(), threading.Event()
+
+    def lock() -> None:
+        with transaction.atomic():
+            Delivery.objects.select_for_update().get(pk=delivery.pk)
+            is_locked.set()
+            may_end.wait(60)
+        connection.close()
+
+    holder = threading.Thread(target=lock)
+    if connection.features.has_select_for_update_skip_locked:  # SQLite locks no rows
+        holder.start()
+        assert is_locked.wait(10)
+        try:
+            with connection.cursor() as cursor:  # of the connection that this ends
+                cursor.execute("SET lock_timeout = '2s'")
+            assert claim(delivery) is None
+            assert attempted(delivery).status == Delivery.Status.WAITING
+        finally:
+            may_end.set()
+            holder.join()
+    assert attempted(delivery).status == Delivery.Status.DELIVERED
+    assert len(receiver.received) == 1
+
+
+def test_no_one_waits_for_the_preparing_of_what_is_not_sent(
+    private_api: Repository, receiver: Receiver, monkeypatch: Any
+) -> None:
+    """To record it, the webhook's row is locked, which may take its time."""
+    preparing: list[int] = []
+    scheduler = Scheduler()
+    finish = attempts._finish
+
+    def look(*call: Any) -> None:
+        preparing.append(scheduler._preparing)
+        finish(*call)
+
+    monkeypatch.setattr(attempts, "scheduler", scheduler)
+    monkeypatch.setattr(attempts, "_finish", look)
+    delivery = failing(receiver, private_api, "ok")
+    Webhook.objects.filter(pk=delivery.webhook_id).update(is_active=False)
+    assert attempted(delivery).problem == FailureReason.DISABLED
+    assert preparing == [0]
 
 
 def test_no_connection_to_the_database_is_held_while_a_receiver_thinks(

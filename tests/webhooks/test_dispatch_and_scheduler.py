@@ -6,13 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from accounts.actors import ANONYMOUS
+from registry_site.supervisor import STOP_SECONDS
 from repositories.events.recording import event_recorded
 from repositories.lifecycle import change_visibility
 from repositories.models import Event, Repository
 from tests import make
+from webhooks import tasks
 from webhooks.delivery import attempts, dispatch
 from webhooks.delivery import scheduler as lanes_module
 from webhooks.delivery.dispatch import RELAY
@@ -35,6 +37,7 @@ from webhooks.delivery.scheduler import (
     Slot,
     Target,
 )
+from webhooks.http.client import TIMEOUT_SECONDS
 
 URL = "https://deploy.example.com/"
 
@@ -299,7 +302,9 @@ def test_nobody_follows_in_a_process_that_is_about_to_end(scheduler: Scheduler) 
     scheduler.acquire(1, hook(1))
     scheduler.close()
     assert finish(scheduler, slot) == []
-    assert scheduler.acquire(100, hook(1)), "the place was given back"
+    assert not scheduler._slots.total(), "the place was given back"
+    assert scheduler.acquire(100, hook(2)) is None, "also not by a task that runs still"
+    assert STOP_SECONDS >= TIMEOUT_SECONDS + 3, "an attempt may end and be recorded"
 
 
 def test_webhooks_take_turns_however_much_waits_for_each(
@@ -485,6 +490,36 @@ def test_memory_has_its_bounds_and_is_shared_fairly(
     assert (REMEMBERED_MAX, KNOWN_MAX) == (10_000, 10_000)
 
 
+def test_a_webhook_that_made_room_is_forgotten_like_the_others(
+    scheduler: Scheduler, monkeypatch: Any
+) -> None:
+    """Its only delivery was, and nothing else would ever look at the webhook."""
+    monkeypatch.setattr(lanes_module, "REMEMBERED_MAX", 3)
+    monkeypatch.setattr(lanes_module, "KNOWN_MAX", 1)
+    backlog(scheduler, "mallory", ACCOUNT_PREPARING_MAX + 3, 1)
+    last = acquired(scheduler, 1, hook(1, account="bob"))
+    assert scheduler.acquire(2, hook(1, account="bob")) is None
+    assert scheduler.holds(2), "mallory had three, and has two"
+    resting = scheduler._hooks.keys() - scheduler._idle.keys()
+    assert resting == {
+        hook.webhook_id for hook in scheduler._hooks.values() if hook.waiting
+    } | {hook.webhook_id for hook in scheduler._hooks.values() if hook.started}
+    assert last.webhook_id in resting
+
+
+def test_a_webhook_is_not_forgotten_while_room_is_made_for_it(
+    scheduler: Scheduler, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(lanes_module, "REMEMBERED_MAX", 3)
+    monkeypatch.setattr(lanes_module, "KNOWN_MAX", 1)
+    finish(scheduler, acquired(scheduler, 1, hook(1, account="bob")))
+    backlog(scheduler, "mallory", ACCOUNT_PREPARING_MAX + 3, 1)
+    backlog(scheduler, "malin", ACCOUNT_PREPARING_MAX, 1)
+    assert scheduler.acquire(2, hook(1, account="bob")) is None
+    assert scheduler._hooks[1].waiting.keys() == {2}
+    assert 1 not in scheduler._idle
+
+
 @pytest.fixture
 def attempted(monkeypatch: Any) -> list[int]:
     """Deliveries that are carried without rows; the first has others wait for it."""
@@ -535,6 +570,77 @@ def test_a_process_that_ends_leaves_the_rest_to_the_sweep(
     attempts.deliver(delivery_ids=[1])
     assert attempted == []
     assert attempts.scheduler.acquire(100, hook(1)), "its place was given back"
+
+
+class CrowdedCouriers(ThreadPoolExecutor):
+    """Keeps a job, and then finds no thread for it, as Python's own pool does."""
+
+    def _adjust_thread_count(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("begins", ["before", "after"])
+def test_a_job_for_which_there_was_no_thread_gives_its_place_back_once(
+    attempted: list[int], monkeypatch: Any, caplog: Any, begins: str
+) -> None:
+    """The pool does it all the same, as soon as one of its threads has time."""
+    couriers = CrowdedCouriers(1)
+    submit = couriers.submit
+
+    def run_all() -> None:
+        while couriers._work_queue.qsize():
+            couriers._work_queue.get().run()
+
+    def submit_and_run(*call: Any) -> Any:
+        try:
+            return submit(*call)
+        finally:
+            run_all()
+
+    monkeypatch.setattr(attempts, "couriers", couriers)
+    if begins == "before":
+        monkeypatch.setattr(couriers, "submit", submit_and_run)
+    attempts.deliver(delivery_ids=[5])
+    run_all()
+    assert attempted == ([5] if begins == "before" else [])
+    assert not attempts.scheduler._slots.total()
+    assert caplog.text == ""
+    assert attempts.scheduler.acquire(6, hook(1))
+
+
+def test_an_error_of_a_thread_that_delivers_is_logged(
+    attempted: list[int], monkeypatch: Any, caplog: Any
+) -> None:
+    def fail(*call: Any) -> list[Job]:
+        raise KeyError("of the scheduler")
+
+    monkeypatch.setattr(attempts.scheduler, "finish", fail)
+    attempts.deliver(delivery_ids=[5])
+    assert "of the scheduler" in caplog.text
+
+
+def test_a_connection_that_cannot_be_closed_keeps_no_place(
+    attempted: list[int], monkeypatch: Any, caplog: Any
+) -> None:
+    class Broken:
+        def close(self) -> None:
+            raise InterfaceError
+
+    def send(job: Job, stopwatch: Any) -> float:
+        monkeypatch.setattr(attempts, "connection", Broken())
+        return QUICK
+
+    monkeypatch.setattr(attempts, "_send", send)
+    attempts.deliver(delivery_ids=[5])
+    assert not attempts.scheduler._slots.total()
+    assert "InterfaceError" in caplog.text
+
+
+def test_a_message_of_an_earlier_version_is_understood(attempted: list[int]) -> None:
+    """It named one delivery, and may wait in the queue during the upgrade."""
+    tasks.deliver(5)
+    tasks.deliver([6, 7])
+    assert attempted == [5, 6, 7]
 
 
 # --- accounts

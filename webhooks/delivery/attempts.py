@@ -88,28 +88,34 @@ def _start(jobs: Iterable[Job]) -> None:
     for job in jobs:
         try:
             couriers.submit(_carry, job)
-        except RuntimeError:  # this process ends: the sweep of another finds it
-            scheduler.release(job.slot)
+        except RuntimeError:  # this process ends, or Linux has no thread for it
+            scheduler.withdraw(job.slot)  # the pool may have kept the job
 
 
 def _carry(job: Job) -> None:
     """Carry a job, and what has its turn after it."""
     following: Job | None = job
-    while following is not None:
-        following = _carry_one(following)
+    try:
+        while following is not None:
+            following = _carry_one(following)
+    except Exception:  # the pool keeps what a job raises to itself
+        log.exception("a thread that delivers was ended by an error")
 
 
 def _carry_one(job: Job) -> Job | None:
     """Send one delivery; return the job that this thread does next."""
+    if not scheduler.begin(job.slot):
+        return None
     stopwatch = _Stopwatch()
     try:
-        took_seconds = _send(job, stopwatch)
+        try:
+            took_seconds = _send(job, stopwatch)
+        finally:
+            connection.close()
     except Exception:  # the loan ends, and the sweep finds it and those that wait
         log.exception("delivery %d: nothing can be recorded of it", job.delivery_id)
         scheduler.release(job.slot)
         return None
-    finally:
-        connection.close()
     jobs = scheduler.finish(job.slot, took_seconds, stopwatch.lap())
     _start(jobs[1:])
     return jobs[0] if jobs else None
@@ -180,13 +186,14 @@ def _send(job: Job, stopwatch: _Stopwatch) -> float | None:
     """Send a delivery and return how long it took; None if no one was asked."""
     payload: dict[str, str] = {}
     problem: Exception | None = None
+    now = timezone.now()  # of both: what is due for the claim was due for the payload
     try:
-        payload = _payload_of(job.delivery_id)
+        payload = _payload_of(job.delivery_id, now)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # the failure of this delivery, once it is claimed
         problem = error
-    claim = _claim(job.delivery_id, payload)
+    claim = _claim(job.delivery_id, payload, due_by=now)
     if claim is None:
         return None
     crash_point("C24")
@@ -201,6 +208,8 @@ def _send(job: Job, stopwatch: _Stopwatch) -> float | None:
             reason=UNSENT,
         )
     crash_point("C25")
+    if job.slot.is_preparing:  # nothing was sent, and to record it may take its time
+        _end_preparing(job, stopwatch)
     try:
         _finish(claim, outcome)
     except (OperationalError, InterfaceError):
@@ -240,13 +249,13 @@ def _due(now: datetime) -> QuerySet[Delivery]:
     return Delivery.objects.filter(status__in=Delivery.OPEN, due_at__lte=now)
 
 
-def _payload_of(delivery_id: int) -> dict[str, str]:
+def _payload_of(delivery_id: int, now: datetime) -> dict[str, str]:
     """Render the columns of a payload before the first attempt; none if it is there.
 
     No one has claimed it yet, so that claim and payload are one write. Raises
     PayloadInvalid.
     """
-    rows = _due(timezone.now()).select_related(
+    rows = _due(now).select_related(
         "webhook", "recorded__repository__namespace", "repository__namespace"
     )
     delivery = rows.filter(pk=delivery_id, body="").first()
@@ -257,17 +266,23 @@ def _payload_of(delivery_id: int) -> dict[str, str]:
 
 
 @retry_deadlocks
-def _claim(delivery_id: int, payload: dict[str, str]) -> _Claim | None:
+def _claim(
+    delivery_id: int, payload: dict[str, str], *, due_by: datetime
+) -> _Claim | None:
     """Take the delivery on loan; None if it is not due or someone else has it.
 
-    A payload is kept with it: all attempts send the same.
+    A payload is kept with it: all attempts send the same. A row that is locked is left
+    to the sweep: all others would wait behind the few that may be prepared at once.
     """
     now = timezone.now()
     token = uuid4()
-    due = _due(now).filter(pk=delivery_id)
+    due = _due(due_by).filter(pk=delivery_id)
     if payload:
         due = due.filter(body="")
     with transaction.atomic():
+        free = due.select_for_update(skip_locked=True, no_key=True)
+        if free.values_list("pk").first() is None:
+            return None
         claimed = due.update(
             **payload,
             status=Delivery.Status.SENDING,
@@ -305,6 +320,9 @@ def _attempt(
         return Outcome(problem=FailureReason.PAYLOAD, reason=str(problem))
     if problem is not None:
         raise problem
+    if not delivery.body:
+        reason = "the payload was not ready when the attempt began"
+        return Outcome(problem=FailureReason.FAULT, reason=reason)
     now = timezone.now()
     try:
         url, custom = webhook.url, webhook.headers

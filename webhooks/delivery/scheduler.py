@@ -101,6 +101,8 @@ class Slot:
     queue_class: QueueClass
     since: float
     is_preparing: bool = True
+    is_begun: bool = False
+    is_withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +194,18 @@ class Scheduler:
         self._is_closed = False
 
     def acquire(self, delivery_id: int, target: Target) -> Slot | None:
-        """Take a slot; without room, queue the delivery and return None."""
+        """Take a slot; without room, queue the delivery and return None.
+
+        In a process that is about to end nothing begins, and the sweep of another
+        finds the delivery.
+        """
         with self._lock:
+            if self._is_closed:
+                return None
             hook = self._hook_of(target)
             queue_class = self._class_with_room(hook)
             if queue_class is None:
+                self._idle.pop(hook.webhook_id, None)  # it is not forgotten now
                 self._remember(delivery_id, hook)
                 self._requeue(hook)
                 return None
@@ -214,6 +223,19 @@ class Scheduler:
             self._end_preparing(slot)
             self._accounts[slot.account].charge(used_seconds, self._clock())
             return self._start_waiting()
+
+    def begin(self, slot: Slot) -> bool:
+        """Note that a thread does the job; False if it was withdrawn."""
+        with self._lock:
+            slot.is_begun = not slot.is_withdrawn
+            return slot.is_begun
+
+    def withdraw(self, slot: Slot) -> None:
+        """Give back the slot of a job for which no thread was found, if none began."""
+        with self._lock:
+            if not slot.is_begun:
+                slot.is_withdrawn = True
+                self._requeue(self._free(slot))
 
     def release(self, slot: Slot) -> None:
         """Give the slot back, without an answer to learn from; start nothing."""
@@ -249,7 +271,7 @@ class Scheduler:
             return {hook.webhook_id for hook in self._waiting.values()}
 
     def close(self) -> None:
-        """Start no more jobs: this process is about to end."""
+        """Begin no more jobs: this process is about to end."""
         with self._lock:
             self._is_closed = True
 
@@ -387,6 +409,7 @@ class Scheduler:
         if most is own and len(longest.waiting) <= len(hook.waiting) + 1:
             return False
         self._forget(next(reversed(longest.waiting)))
+        self._requeue(longest)  # it may have nothing to send now
         return True
 
     def _forget(self, delivery_id: int) -> None:
