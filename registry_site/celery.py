@@ -26,7 +26,7 @@ warnings.simplefilter("ignore", SecurityWarning)
 
 TRANSPORT_ALIASES["folder"] = "registry_site.broker:Transport"
 
-app = Celery("berth")
+app = Celery("berth", task_cls="registry_site.run_limits:LimitedTask")
 app.set_default()  # for every thread of the server, not only the one that imports this
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -103,17 +103,13 @@ def record_run(task: str, *, problem: str | None = None) -> None:
         log.warning("the run of %s is not recorded: %s", task, type(error).__name__)
 
 
-def _is_in_timetable(task: str) -> bool:
-    return any(entry["task"] == task for entry in app.conf.beat_schedule.values())
-
-
 @task_success.connect
 def _task_succeeded(*, sender: Any, **signal: Any) -> None:
-    if _is_in_timetable(sender.name):
+    if sender.is_periodic():
         record_run(sender.name)
 
 
 @task_failure.connect
 def _task_failed(*, sender: Any, exception: BaseException, **signal: Any) -> None:
-    if _is_in_timetable(sender.name):
+    if sender.is_periodic():
         record_run(sender.name, problem=f"{type(exception).__name__}: {exception}")

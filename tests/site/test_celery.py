@@ -1,10 +1,15 @@
 """Celery as an operator expects it: JSON, ids, known queues, one table of times."""
 
 import inspect
+import threading
+from typing import Any
 
 import pytest
+from celery.exceptions import Ignore
 
+from accounts import mail
 from registry_site.celery import app
+from registry_site.run_limits import RUNS_MAX, LimitedTask
 from tests.site.test_floor_plan import FLOOR_PLAN
 
 OWN = tuple(f"{room}." for room in FLOOR_PLAN)
@@ -27,8 +32,8 @@ def test_messages_are_json_and_kept_until_the_work_is_done() -> None:
 def test_a_task_takes_ids_and_goes_to_a_queue_that_is_there(name: str) -> None:
     task = app.tasks[name]
     parameters = inspect.signature(task.run).parameters.values()
-    assert {parameter.annotation for parameter in parameters} <= {int}
-    assert all(parameter.name.endswith("_id") for parameter in parameters)
+    assert {parameter.annotation for parameter in parameters} <= {int, list[int] | int}
+    assert all(parameter.name.endswith(("_id", "_ids")) for parameter in parameters)
     queue = app.amqp.router.route({}, name)["queue"].name
     assert queue in QUEUES == set(app.amqp.queues)
 
@@ -38,3 +43,42 @@ def test_the_table_of_times_names_tasks_that_are_there() -> None:
     assert named <= set(TASKS)
     asked_for = {"webhooks.tasks.deliver", "webhooks.tasks.relay_event"}
     assert set(TASKS) - named == asked_for, "nobody else calls the others"
+
+
+def test_a_periodic_task_that_takes_long_leaves_threads_to_others(
+    monkeypatch: Any,
+) -> None:
+    """A mail server that hangs took every thread of the worker, run after run."""
+    begun, may_end = threading.Semaphore(0), threading.Event()
+
+    def hang() -> None:
+        begun.release()
+        assert may_end.wait(60)
+
+    monkeypatch.setattr(mail, "send_queued_mail", hang)
+    task = app.tasks["accounts.tasks.send_queued_mail"]
+    runs = [threading.Thread(target=task) for _ in range(RUNS_MAX)]
+    for run in runs:
+        run.start()
+    try:
+        for _ in runs:
+            assert begun.acquire(timeout=60)
+        state: str = task.apply().state  # as a worker does it
+        assert state == "IGNORED", "which is no success of the task"
+        with pytest.raises(Ignore):
+            task()
+    finally:
+        may_end.set()
+        for run in runs:
+            run.join()
+    assert task.apply().state == "SUCCESS"
+
+
+def test_every_task_of_the_table_is_limited_and_no_other() -> None:
+    named = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    limited = {
+        name
+        for name in TASKS
+        if isinstance(task := app.tasks[name], LimitedTask) and task.is_periodic()
+    }
+    assert limited == named
