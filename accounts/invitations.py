@@ -67,7 +67,7 @@ def invite(
     try:
         with transaction.atomic():
             hold_maker(actor)
-            _clear_way(team, to_whom)
+            _clear_way(team, to_whom, actor)
             invitation = Invitation.objects.create(
                 team=team,
                 user=user,
@@ -138,10 +138,14 @@ def forget_invitations() -> None:
     Invitation.objects.expired().delete()
 
 
-def _clear_way(team: Team, to_whom: dict[str, Any]) -> None:
+def _clear_way(team: Team, to_whom: dict[str, Any], actor: Actor) -> None:
     """Delete an invitation that no longer stands, for a new one to the same person."""
     there = Invitation.objects.filter(team=team, **to_whom)
-    there.exclude(pk__in=there.standing()).delete()
+    over = list(there.exclude(pk__in=there.standing()).with_team())
+    for invitation in over:
+        if invitation.expires_at > timezone.now():
+            record_invitation(AccountEvent.INVITATION_WITHDRAWN, invitation, actor)
+    there.filter(pk__in=[invitation.pk for invitation in over]).delete()
 
 
 def _take(invitation: Invitation, user: User | None = None) -> None:

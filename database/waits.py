@@ -30,7 +30,8 @@ def limit_waits(*, is_web: bool) -> None:
         silence.watch()
 
     def set_limits(*, connection: BaseDatabaseWrapper, **signal: Any) -> None:
-        # By a statement, since poolers refuse parameters of a connection.
+        # By a statement: poolers refuse parameters of a connection. They have to pool
+        # sessions, or the limits would apply to others (docs/settings.md).
         with connection.cursor() as cursor:
             cursor.execute(limits)
 

@@ -70,7 +70,8 @@ def parse_ranges(header: str, size_bytes: int) -> list[Span] | None:
     """Return the spans of a Range header, in its order; None means the whole blob.
 
     Overlapping spans become one, at the place of the first of them. Adjacent ones stay
-    apart: podman takes the n-th part for the n-th range that it asked for.
+    apart: podman takes the n-th part for the n-th range that it asked for. Only if
+    there are more than RANGES_MAX, adjacent ones become one, too.
     Ranges behind the end, and those that end before they begin (BLOB-3), are left out;
     if no range is left, RangeUnsatisfiable is raised.
     """
@@ -92,6 +93,8 @@ def parse_ranges(header: str, size_bytes: int) -> list[Span] | None:
     if not spans:
         raise RangeUnsatisfiable
     merged = _merge(spans)
+    if len(merged) > RANGES_MAX:
+        merged = _merge(spans, with_adjacent=True)
     return merged if len(merged) <= RANGES_MAX else None
 
 
@@ -183,13 +186,13 @@ def _number(digits: str) -> int:
     return int(digits or "0")
 
 
-def _merge(spans: list[Span]) -> list[Span]:
+def _merge(spans: list[Span], *, with_adjacent: bool = False) -> list[Span]:
     """Return the spans without overlaps; each keeps the place of its first member."""
     by_start = sorted(range(len(spans)), key=lambda place: spans[place].start)
     merged: list[tuple[int, Span]] = []
     for place in by_start:
         span = spans[place]
-        if merged and span.start < merged[-1][1].end:
+        if merged and span.start < merged[-1][1].end + with_adjacent:
             first_place, before = merged.pop()
             end = max(before.end, span.end)
             place = min(place, first_place)

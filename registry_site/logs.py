@@ -18,6 +18,10 @@ _SECRET = re.compile(
     r"(/(?:invitations|accounts/confirm-email|accounts/password/reset/key"
     r"|api/v1/callbacks)/)(?!done/)[^\s/?]+"
 )
+# Of sites that users sign in with, whose errors quote the address that was asked.
+_SECRET_PARAMETER = re.compile(
+    r"\b((?:access_token|refresh_token|id_token|client_secret|code)=)[^&\s'\"]+"
+)
 BURST = 5  # lines of one shape within a window
 WINDOW_SECONDS = 60.0
 SHAPES_MAX = 1000
@@ -35,6 +39,7 @@ class HideSecrets(logging.Filter):
         except Exception:  # the handler reports it, and the caller continues
             return True
         hidden = _SECRET.sub(r"\1…", text)
+        hidden = _SECRET_PARAMETER.sub(r"\1…", hidden)
         if hidden != text:
             record.msg, record.args = hidden, ()
         return True

@@ -151,6 +151,15 @@ def _render_without_queries(
                 setattr(request, name, value)
 
 
+def _reason_of(error: BaseException) -> str:
+    """Return what to log of a failure; a request's address goes without its query."""
+    if not isinstance(error, RequestException):
+        return str(error).strip()
+    if error.request is None:
+        return "no request was sent"
+    return f"no usable response from {str(error.request.url).partition('?')[0]}"
+
+
 def outage(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
     """Answer a failure of the database, the blob store or a site of sign-ins.
 
@@ -172,7 +181,7 @@ def outage(request: HttpRequest, error: BaseException | None) -> HttpResponse | 
         )
     else:
         reason = _("A part of this registry does not answer. Try again in a moment.")
-    log.error("%s: %s", type(error).__name__, str(error).strip())
+    log.error("%s: %s", type(error).__name__, _reason_of(error))
     if is_for_program(request):
         code = "full" if is_full else "unavailable"
         response: HttpResponse = api_error(status, code, str(reason))

@@ -585,6 +585,11 @@ def _database() -> dict[str, Any]:
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL: neither sqlite:// nor postgres://")
     database["ENGINE"] = "database.postgresql"
+    timeout = str(database.get("OPTIONS", {}).get("connect_timeout", 4))
+    if not timeout.isascii() or not timeout.isdigit() or int(timeout) < 2:
+        raise ImproperlyConfigured(
+            "DATABASE_URL: connect_timeout is at least 2 seconds"
+        )
     database["OPTIONS"] = {
         "connect_timeout": 4,
         # A host that vanished is noticed within a minute, not in two hours.

@@ -9,8 +9,9 @@ thread looks at the connections once a second:
     ASKED_AFTER_SECONDS
     the server answers that,  the statement takes its time, or waits for a lock: it is
     if by a refusal           left alone
-    nothing comes for the     the database is silent: all connections are shut down, and
-    connect_timeout           what waits for one gets an error and answers 503
+    nothing comes for the     the database is silent: the connections of statements that
+    connect_timeout           run for ASKED_AFTER_SECONDS, and those that no request
+                              uses, are shut down; what waits for one answers 503
 
 While the database is silent, new connections are refused at once, and one is tried
 every second. The first answer ends the silence. A connection that cannot be made in
@@ -30,12 +31,18 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE
+from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, TRANSACTION_STATUS_IDLE
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 ASKED_AFTER_SECONDS = 4.0
+# What the kernel says of a host that is not there, and libpq of one that says nothing.
+NO_ANSWER = (
+    *map(os.strerror, (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)),
+    os.strerror(errno.EAGAIN),  # the queue of its Unix socket is full
+    "timeout expired",
+)
 
 
 class Silence:
@@ -87,7 +94,9 @@ class Silence:
 
     def look(self) -> None:
         """Look once, and try a connection if a statement runs for long."""
-        if not self.is_silent and not self._has_waited(time.monotonic()):
+        now = time.monotonic()
+        has_waited = self._has_waited(now)
+        if not self.is_silent and not has_waited:
             return
         if self._answers():
             if self.is_silent:
@@ -95,10 +104,23 @@ class Silence:
             self.is_silent = False
             return
         self._begin()
+        for connection in self._unanswered(now):
+            _shut_down(connection)
+
+    def _unanswered(self, now: float) -> list[Any]:
+        """Return the connections whose statement is old, or that no request uses.
+
+        Others may be well: a machine that has much to do may make no connection in
+        time and still answer on those that are there.
+        """
         with self._lock:
             connections = list(self._connections)
-        for connection in connections:
-            _shut_down(connection)
+        return [
+            connection
+            for connection in connections
+            if connection.get_transaction_status() == TRANSACTION_STATUS_IDLE
+            or now - self._active_since.get(connection, now) >= ASKED_AFTER_SECONDS
+        ]
 
     def _begin(self) -> None:
         if not self.is_silent:
@@ -133,9 +155,17 @@ class Silence:
         return True
 
     def _is_answer(self, error: psycopg2.Error, seconds: float) -> bool:
-        """Return whether the server refused, rather than saying nothing."""
-        is_queue_full = os.strerror(errno.EAGAIN) in str(error)  # of its Unix socket
-        return not is_queue_full and seconds < self._patience - 0.5
+        """Return whether the server refused, rather than saying nothing.
+
+        With several addresses of a host, the text has what each of them did.
+        """
+        text = str(error)
+        if "FATAL:" in text:
+            return True
+        if any(words in text for words in NO_ANSWER):
+            return False
+        is_refused = os.strerror(errno.ECONNREFUSED) in text
+        return is_refused or seconds < self._patience - 0.5
 
 
 def _shut_down(connection: Any) -> None:

@@ -76,7 +76,11 @@ def bind_invitation(request: HttpRequest, user: User) -> None:
     In the transaction that makes the account: where only the invited may sign up, one
     link makes one account (InvitationOver for the second), and that one answers it.
     """
-    bound = _followed(request).filter(user=None).update(user=user, email="")
+    # By the id: the conditions of an UPDATE with a subquery are not asked again for a
+    # row that another transaction has changed in the meantime.
+    ids = list(_followed(request).filter(user=None).values_list("pk", flat=True))
+    free = Invitation.objects.filter(pk__in=ids, user=None)
+    bound = free.update(user=user, email="")
     if not bound and settings.BERTH_SIGNUP == "invite":
         raise InvitationOver("this invitation was answered or withdrawn already")
 
@@ -263,10 +267,15 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         extra_context: dict[str, Any] | None = None,
     ) -> None:
         """Log why, as the page says; a site that does not answer is an outage."""
-        if isinstance(exception, RequestException):
+        if isinstance(exception, RequestException) and not _is_refusal(exception):
             raise exception
         cause = getattr(exception, "__cause__", None)
         reason = "; ".join(str(each) for each in (exception, cause) if each)
         log.warning(
             "%s did not confirm a sign-in: %s", provider.name, reason[:300] or error
         )
+
+
+def _is_refusal(error: RequestException) -> bool:
+    """Return whether the site answered, and that the request was wrong."""
+    return error.response is not None and error.response.status_code < 500

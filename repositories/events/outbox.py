@@ -14,6 +14,7 @@ accounts take turns.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Collection, Iterable
 from typing import Protocol
@@ -74,35 +75,41 @@ class _Aside:
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._until: dict[int, tuple[float, float]] = {}  # when, and how long it was
         self._refusals: dict[int, int] = {}  # of batches, by their first event
 
     def ids(self) -> list[int]:
         now = time.monotonic()
-        return [pk for pk, (until, _) in self._until.items() if now < until]
+        with self._lock:
+            return [pk for pk, (until, _) in self._until.items() if now < until]
 
     def add(self, event_id: int) -> None:
         first, most = ASIDE_SECONDS
-        _, waited = self._until.pop(event_id, (0.0, 0.0))
-        wait = min(waited * 2, most) or first
-        self._until[event_id] = (time.monotonic() + wait, wait)
-        while len(self._until) > ASIDE_MAX:
-            del self._until[next(iter(self._until))]
+        with self._lock:
+            _, waited = self._until.pop(event_id, (0.0, 0.0))
+            wait = min(waited * 2, most) or first
+            self._until[event_id] = (time.monotonic() + wait, wait)
+            while len(self._until) > ASIDE_MAX:
+                del self._until[next(iter(self._until))]
 
     def forget(self, event_ids: Iterable[int]) -> None:
-        for event_id in event_ids:
-            self._until.pop(event_id, None)
-            self._refusals.pop(event_id, None)
+        with self._lock:
+            for event_id in event_ids:
+                self._until.pop(event_id, None)
+                self._refusals.pop(event_id, None)
 
     def is_refused_often(self, first: int) -> bool:
         """Count a refusal of the batch that begins with this event."""
-        self._refusals[first] = self._refusals.get(first, 0) + 1
-        while len(self._refusals) > ASIDE_MAX:
-            del self._refusals[next(iter(self._refusals))]
-        return self._refusals[first] >= REFUSALS_MAX
+        with self._lock:
+            self._refusals[first] = count = self._refusals.get(first, 0) + 1
+            while len(self._refusals) > ASIDE_MAX:
+                del self._refusals[next(iter(self._refusals))]
+        return count >= REFUSALS_MAX
 
 
 _aside = _Aside()
+_turns = threading.Lock()  # of two batches at once, the second would be the same
 
 
 def relay_events(*, event_ids: Collection[int] | None = None) -> int:
@@ -122,18 +129,28 @@ def relay_event(event_id: int) -> int:
     """Relay an event and what else fits into its batch; return how many.
 
     If the batch cannot be relayed, the event is relayed alone, and the others wait for
-    the sweep.
+    the sweep. While another thread relays a batch, this event comes alone, too.
     """
-    own = Event.objects.filter(is_relayed=False, pk=event_id)
-    ids = [*own.values_list("pk", flat=True)]
-    ids += [pk for pk in _next_ids() if pk != event_id]
-    if not ids:
-        return 0
+    if not _turns.acquire(blocking=False):
+        return relay_events(event_ids=[event_id])
     try:
-        return _relay(ids[:BATCH])
+        own = Event.objects.filter(is_relayed=False, pk=event_id)
+        ids = [*own.values_list("pk", flat=True)]
+        ids += [pk for pk in _next_ids() if pk != event_id]
+        return _relay_or_nothing(ids[:BATCH])
     except (*FAULTS, OperationalError):
         log.exception("a batch of events cannot be relayed; trying one of them")
-        return relay_events(event_ids=[event_id])
+    finally:
+        _turns.release()
+    return relay_events(event_ids=[event_id])
+
+
+def _relay_or_nothing(ids: list[int]) -> int:
+    if not ids:
+        return 0
+    count = _relay(ids)
+    _aside.forget(ids)
+    return count
 
 
 def _next_ids() -> list[int]:
@@ -154,10 +171,8 @@ def _next_ids() -> list[int]:
 
 
 def _relay_batch(ids: list[int]) -> int:
-    if not ids:
-        return 0
     try:
-        count = _relay(ids)
+        return _relay_or_nothing(ids)
     except FAULTS:
         log.exception("a batch of events cannot be relayed; trying one by one")
         return _relay_each(ids)
@@ -165,8 +180,6 @@ def _relay_batch(ids: list[int]) -> int:
         if not _aside.is_refused_often(ids[0]):
             raise
         return _relay_each(ids)
-    _aside.forget(ids)
-    return count
 
 
 def _relay_each(ids: list[int]) -> int:

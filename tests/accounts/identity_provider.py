@@ -59,13 +59,15 @@ class IdentityProvider:
                 self.answer(tokens)
 
             def fails(self, path: str) -> bool:
-                """Fail as ``failing`` says: hang, 503, or words that are no JSON."""
+                """Fail as ``failing`` says: hang, 503, 403, or text that is no JSON."""
                 match provider.failing.get(path):
                     case "hang":
                         provider.end_of_hang.wait(60)
                         self.close_connection = True
                     case "error":
                         self.send_error(503)
+                    case "refusal":
+                        self.send_error(403)
                     case "nonsense":
                         self.send_response(200)
                         self.send_header("Content-Type", "application/json")

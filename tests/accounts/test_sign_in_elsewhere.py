@@ -159,6 +159,7 @@ def test_nothing_is_offered_that_is_not_set_up(registry: BerthServer) -> None:
         ("/token", "hang", 503, "does not answer"),
         ("/token", "error", 401, "did not confirm your identity"),
         ("/userinfo", "error", 503, "does not answer"),
+        ("/userinfo", "refusal", 401, "did not confirm your identity"),
         ("/token", "clock is behind", 401, "did not confirm your identity"),
         ("/token", "clock is ahead", 200, ""),
     ],

@@ -9,10 +9,11 @@ It holds P8, P9, DB10 of reliability.md, too.
 import os
 import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,13 @@ from pathlib import Path
 import httpx
 import psycopg2
 import pytest
+from psycopg2.extensions import (
+    TRANSACTION_STATUS_ACTIVE,
+    TRANSACTION_STATUS_IDLE,
+    TRANSACTION_STATUS_INTRANS,
+)
 
+from database.postgresql.silence import Silence
 from registry_site.heartbeats import BEAT_SECONDS
 from tests.faults.disks import small_disk
 from tests.faults.test_full_disks import fill
@@ -326,3 +333,76 @@ def test_rows_that_a_hung_process_holds_are_free_again(parts: Parts) -> None:
     printed = parts.stack.run_code(WAITS)
     assert "OperationalError of one that waits: canceling statement" in printed
     assert "OperationalError of one that hung: " in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "patience", "is_silent"),
+    [
+        ("connection to 10.0.0.1 failed: No route to host", 60, True),
+        ("timeout expired", 60, True),
+        ("::1: timeout expired\n127.0.0.1: FATAL:  too many clients", 0, False),
+        ("FATAL:  the database system is starting up", 0, False),
+        ("connection to 10.0.0.1 failed: Connection refused", 0, False),
+    ],
+)
+def test_what_a_database_says_is_an_answer_however_late(
+    text: str, patience: float, is_silent: bool
+) -> None:
+    silence = Silence()
+    silence._is_watched = True
+
+    def refuse() -> None:
+        raise psycopg2.OperationalError(text)
+
+    with pytest.raises(psycopg2.OperationalError):
+        silence.connect(refuse, patience=patience)
+    assert silence.is_silent == is_silent
+
+
+class Connection:
+    """As much of a connection as is looked at; it is not shut down twice."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.here, self.there = socket.socketpair()
+
+    def get_transaction_status(self) -> int:
+        return self.status
+
+    def fileno(self) -> int:
+        return self.here.fileno()
+
+    def is_cut(self) -> bool:
+        with suppress(BlockingIOError):
+            return not self.there.recv(1, socket.MSG_DONTWAIT)
+        return False
+
+
+def test_a_connection_that_cannot_be_made_ends_no_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine that is too busy for new connections answers on the ones it has."""
+    monkeypatch.setattr("database.postgresql.silence.ASKED_AFTER_SECONDS", 0.2)
+    silence = Silence()
+    silence._is_watched = True
+    states = (TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS)
+    idle, busy = (Connection(state) for state in states)
+    young, old = (Connection(TRANSACTION_STATUS_ACTIVE) for _ in range(2))
+    young.status = TRANSACTION_STATUS_INTRANS
+    for connection in (idle, busy, young, old):
+        silence.connect(lambda made=connection: made, patience=60)
+
+    def fail() -> None:
+        raise psycopg2.OperationalError("timeout expired")
+
+    with pytest.raises(psycopg2.OperationalError):
+        silence.connect(fail, patience=60)
+    silence.look()
+    time.sleep(0.3)
+    young.status = TRANSACTION_STATUS_ACTIVE
+    silence.look()
+    cut = [connection.is_cut() for connection in (idle, busy, young, old)]
+    for connection in (idle, busy, young, old):
+        connection.here.close()
+        connection.there.close()
+    assert cut == [True, False, False, True]

@@ -48,6 +48,8 @@ def test_a_refused_form_is_logged_without_its_secret(
         ("GET /accounts/password/reset/key/1-x-y/", None),
         ("GET /accounts/password/reset/done/", "GET /accounts/password/reset/done/"),
         ("GET /acme/invitations", "GET /acme/invitations"),
+        ("no way to /user?access_token=abc&x=1", "no way to /user?access_token=…&x=1"),
+        ("'client_secret=abc' is wrong", "'client_secret=…' is wrong"),
         ("%d%% of it", "5% of it"),
     ],
 )

@@ -71,6 +71,8 @@ def start(
         ("BERTH_WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/33"),
         ("BERTH_WEBHOOK_RETENTION_DAYS", "0"),
         ("DATABASE_URL", "mysql://localhost/berth"),
+        ("DATABASE_URL", "postgres://localhost/berth?connect_timeout=0"),
+        ("DATABASE_URL", "postgres://localhost/berth?connect_timeout=soon"),
         ("REDIS_URL", "localhost:6379"),
         ("REDIS_URL", "amqp://localhost"),
         ("REDIS_URL", "REDIS://localhost"),
