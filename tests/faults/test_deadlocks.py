@@ -184,7 +184,7 @@ def test_a_push_locks_in_the_order_that_is_written_down(
             actor=actor_of(cast.alice),
         )
     writes = re.compile(
-        r'^(?:INSERT INTO|UPDATE) "?(\w+)|^SELECT .*FROM "?(\w+)"? .*FOR '
+        r'^\s*(?:INSERT INTO|UPDATE) "?(\w+)|^SELECT .*FROM "?(\w+)"? .*FOR '
     )
     tables = [
         found[1] or found[2] for q in queries if (found := writes.match(q["sql"]))
