@@ -17,8 +17,8 @@ from tests.programs import is_ci
 from tests.servers import BerthServer
 
 EXAMPLES = os.environ.get("BERTH_TEST_SCHEMA_EXAMPLES", "3")
-# Whoever gets past all checks of rights asks on PostgreSQL, which refuses more, and
-# tries every edge of every field there; everybody else asks on SQLite.
+# The administrator, whom no check of rights stops, asks on PostgreSQL, which refuses
+# more, and tries every edge of every field there. The others ask on SQLite.
 PHASES = (
     {"administrator": "coverage,fuzzing"}
     if conftest.TEST_DATABASE == "postgres"

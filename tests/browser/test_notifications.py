@@ -27,7 +27,7 @@ def relay(repository: Repository) -> None:
 
 @pytest.fixture
 def reader(cast: Cast, alice: RegistryClient, public_api: Repository) -> User:
-    """Somebody with a push, a disabled webhook and an invitation."""
+    """A user with a push, a disabled webhook and an invitation."""
     person = make.user("reader")
     watch(repository=public_api, user=person)
     make.grant(public_api, person, "admin")

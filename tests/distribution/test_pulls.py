@@ -173,7 +173,7 @@ def test_a_line_that_a_full_disk_cut_spoils_no_other(
     private_api: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pulls = PullLog(tmp_path)
-    pulls._thread = threading.current_thread()  # nobody else counts here
+    pulls._thread = threading.current_thread()  # no other thread counts here
     note = partial(
         pulls.note,
         repository_id=private_api.pk,
@@ -198,7 +198,7 @@ def test_a_worker_leaves_the_file_of_a_server_that_runs(
 ) -> None:
     """The server's lock on its file says that it runs; the system ends it with it."""
     pulls = PullLog(tmp_path)
-    pulls._thread = threading.current_thread()  # nobody else counts here
+    pulls._thread = threading.current_thread()  # no other thread counts here
     pulls.note(repository_id=private_api.pk, digest=DIGEST, tag="v1", client="docker")
     assert count_abandoned(tmp_path) == 0
     assert [path.suffix for path in tmp_path.iterdir()] == [".open"]

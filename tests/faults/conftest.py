@@ -63,6 +63,15 @@ def make_server(
         server.kill()
 
 
+@pytest.fixture(scope="module")
+def server(make_server: MakeServer) -> BerthServer:
+    """One server for the tests of a module, prepared and started."""
+    made = make_server()
+    made.manage("prepare")
+    made.start()
+    return made
+
+
 def own_database() -> str | None:
     """Make a database on the run's PostgreSQL; SQLite is in the data folder anyway."""
     return conftest.own_database(f"berth_fault_{next(_serial)}")

@@ -80,25 +80,17 @@ class Mortal:
         assert self.client.pull_blob(self.name, digest) == content
 
 
-@pytest.fixture(scope="module")
-def steady(make_server: MakeServer) -> BerthServer:
-    server = make_server()
-    server.manage("prepare")
-    server.start()
-    return server
-
-
 @pytest.fixture
 def mortal(
-    steady: BerthServer, make_server: MakeServer, http: httpx.Client
+    server: BerthServer, make_server: MakeServer, http: httpx.Client
 ) -> Iterator[Mortal]:
     """Both servers think that they are the steady one, or its tokens would not do."""
-    doomed = make_server(steady, BERTH_URL=steady.url)
-    mortal = Mortal(steady, doomed, admin_of(steady, http))
+    doomed = make_server(server, BERTH_URL=server.url)
+    mortal = Mortal(server, doomed, admin_of(server, http))
     mortal.new_repository()
     mortal.client.push_blob(mortal.name, b"{}")  # so that it exists
     yield mortal
-    for (session,) in rows(steady, "SELECT uuid FROM distribution_upload"):
+    for (session,) in rows(server, "SELECT uuid FROM distribution_upload"):
         location = f"/v2/{mortal.name}/blobs/uploads/{session}"
         mortal.client.delete(location, token=mortal.push_token())
 

@@ -129,14 +129,6 @@ def test_a_disk_without_inodes_is_a_full_disk(cramped: Cramped) -> None:
 # --- damaged objects
 
 
-@pytest.fixture(scope="module")
-def server(make_server: MakeServer) -> BerthServer:
-    made = make_server()
-    made.manage("prepare")
-    made.start()
-    return made
-
-
 @pytest.fixture
 def client(server: BerthServer, http: httpx.Client) -> RegistryClient:
     return admin_of(server, http)

@@ -1,4 +1,4 @@
-"""Counts are exact, whoever is killed (L6, C27), and a pull never waits for them.
+"""Counts are exact after any kill (L6, C27), and a pull never waits for them.
 
 It holds G14 of reliability.md, too.
 """

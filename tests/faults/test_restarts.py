@@ -1,7 +1,6 @@
 """A registry that is ended or killed as a whole, and started again."""
 
 import itertools
-import os
 import resource
 import signal
 import sqlite3
@@ -16,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.conftest import ADMIN, ADMIN_PASSWORD, MakeServer, admin_of
+from tests.faults.conftest import ADMIN, ADMIN_PASSWORD, admin_of
 from tests.faults.oracle import assert_sound, rows
 from tests.images import digest_of, image, some_bytes
 from tests.registry_client import RegistryClient, with_digest
@@ -26,14 +25,6 @@ MIB = 1024 * 1024
 PUSHERS = 4
 TIMEOUT_SECONDS = 60
 NAME = f"{ADMIN}/app"
-
-
-@pytest.fixture(scope="module")
-def server(make_server: MakeServer) -> BerthServer:
-    made = make_server()
-    made.manage("prepare")
-    made.start()
-    return made
 
 
 @pytest.fixture
@@ -129,10 +120,7 @@ def test_what_was_acknowledged_survives_the_death_of_everything(
     client.push(f"{NAME}:after", image())
 
 
-@pytest.mark.skipif(
-    os.environ.get("BERTH_TEST_DATABASE") == "postgres",
-    reason="the backup of SQLite; test_documented_commands.py has that of PostgreSQL",
-)
+@pytest.mark.own_database  # SQLite's; test_documented_commands.py has PostgreSQL's
 def test_a_backup_made_during_pushes_is_whole_elsewhere(
     server: BerthServer, client: RegistryClient, http: httpx.Client, tmp_path: Path
 ) -> None:

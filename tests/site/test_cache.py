@@ -114,13 +114,13 @@ def test_a_redis_that_takes_no_writes_is_an_empty_cache(
     undoes_it: tuple[str, ...],
 ) -> None:
     """R4: nothing fails, and it is used again once it takes writes."""
-    with redis.Redis.from_url(valkey.url) as somebody:
-        somebody.flushall()
-        somebody.execute_command(*makes_it)
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+        client.execute_command(*makes_it)
         try:
             ask_everything(cache)
         finally:
-            somebody.execute_command(*undoes_it)
+            client.execute_command(*undoes_it)
     cache_module._rests_until = 0.0
     cache.set("key", 1)
     assert cache.get("key") == 1
@@ -136,12 +136,12 @@ def test_what_somebody_else_wrote_is_neither_run_nor_an_error(
             return (Path.touch, (tmp_path / "run",))
 
     key = cache.make_key("key")
-    with redis.Redis.from_url(valkey.url) as somebody:
+    with redis.Redis.from_url(valkey.url) as client:
         for poison in (pickle.dumps(Canary()), b"\xff\xfe", b"{", b""):
-            somebody.set(key, poison)
+            client.set(key, poison)
             assert cache.get("key", "absent") == "absent"
-        somebody.delete(key)
-        somebody.rpush(key, "a list")
+        client.delete(key)
+        client.rpush(key, "a list")
         assert cache.get("key", "absent") == "absent"
         with pytest.raises(ValueError, match="no counter"):
             cache.incr("key")

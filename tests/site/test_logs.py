@@ -6,6 +6,8 @@ import signal
 import warnings
 
 import pytest
+import requests
+from django.test import RequestFactory
 
 from registry_site.logs import (
     BURST,
@@ -15,6 +17,7 @@ from registry_site.logs import (
     HideSecrets,
     LimitRepeats,
 )
+from registry_site.pages import outage
 from tests.pages import PageClient
 from tests.servers import BerthServer
 
@@ -110,3 +113,20 @@ def test_the_same_message_is_not_repeated_endlessly() -> None:
     for number in range(2 * SHAPES_MAX):
         write("x" * (number % SHAPE_LENGTH) + "y" * (number // SHAPE_LENGTH))
     assert len(limit._windows) <= SHAPES_MAX
+
+
+def test_a_sign_in_elsewhere_that_fails_logs_no_token(
+    rf: RequestFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """GitLab is asked with the token of the user in the query."""
+    url = f"https://gitlab.example/api/v4/user?access_token={SECRET}"
+    asked = requests.Request("GET", url).prepare()
+    text = f"Max retries exceeded with url: /api/v4/user?access_token={SECRET}"
+    error = requests.ConnectionError(text, request=asked)
+    response = outage(rf.get("/api/v1/user"), error)
+    assert response is not None
+    assert response.status_code == 503
+    assert "ConnectionError: no usable response from https://gitlab.example" in (
+        caplog.text
+    )
+    assert SECRET not in caplog.text

@@ -340,7 +340,7 @@ def _attempt(
         ),
     }
     claim.attempt.request_headers = {**headers, **dict.fromkeys(custom, HIDDEN)}
-    connection.close()  # whoever hangs holds no connection of the database
+    connection.close()  # a receiver that hangs holds no connection
     end_preparing()
     outcome = client.send(
         url=url,
