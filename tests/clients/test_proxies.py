@@ -133,16 +133,24 @@ print("the same" if back == pathlib.Path("cargo.bin").read_bytes() else "differs
 
 
 def sent_when_arrived(content: bytes) -> Iterator[bytes]:
-    """Yield two thirds, wait until Berth has stored one, and yield the last one."""
+    """Return what yields two thirds, then one when Berth has stored as much.
+
+    What is there before is looked at now: Berth makes the file of this upload when it
+    has the headers, and a proxy passes those on before the first bytes.
+    """
     staged = Path(os.environ["BERTH_DATA"]) / "blobs" / "uploads"
     before = {path.name for path in staged.iterdir()}
-    yield content[: 2 * MIB]
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not any(
-        path.stat().st_size >= MIB
-        for path in staged.iterdir()
-        if path.name not in before
-    ):
-        assert time.monotonic() < deadline, "the proxy holds the body back"
-        time.sleep(0.05)
-    yield content[2 * MIB :]
+
+    def pieces() -> Iterator[bytes]:
+        yield content[: 2 * MIB]
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not any(
+            path.stat().st_size >= MIB
+            for path in staged.iterdir()
+            if path.name not in before
+        ):
+            assert time.monotonic() < deadline, "the proxy holds the body back"
+            time.sleep(0.05)
+        yield content[2 * MIB :]
+
+    return pieces()
