@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.emails import AddressTaken, is_address_taken
 from accounts.former_names import refuse_reserved
+from accounts.liveness import live_user
 from accounts.memberships import add_member, remove_member
 from accounts.models import (
     AccessToken,
@@ -158,7 +159,7 @@ class NewOrganizationForm(OrganizationForm):
     name = forms.CharField(
         max_length=NAMESPACE_MAX_LENGTH, validators=[validate_namespace_field]
     )
-    owner = forms.ModelChoiceField(User.objects.filter(is_active=True))
+    owner = forms.ModelChoiceField(User.objects.filter(live_user()))
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -208,7 +209,7 @@ class MembershipFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
         super().clean()
         is_owners = getattr(self.instance, "name", "") == OWNERS_TEAM
         if is_owners and not any(
-            user.is_active
+            user.is_live
             for form in self.forms
             if not (fields := getattr(form, "cleaned_data", {})).get("DELETE")
             and (user := fields.get("user"))

@@ -57,7 +57,7 @@ def find_member(
             raise Http404
         return find_robot(organization.namespace, robot_name)
     user = User.objects.filter(username=name).first()
-    if user is None or not (user.is_active or also_suspended):
+    if user is None or not (user.is_live or also_suspended):
         raise Http404
     return user
 

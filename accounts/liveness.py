@@ -22,7 +22,7 @@ from accounts.actors import Actor
 from database.sql import Arm
 
 if TYPE_CHECKING:
-    from accounts.models import AccessToken, Robot
+    from accounts.models import AccessToken, Robot, User
 
 
 # --- rows in the database; ``prefix`` leads to their table: "robot__"
@@ -54,6 +54,11 @@ def _unexpired(prefix: str) -> Q:
 # --- a row in memory
 
 
+def is_live_user(user: "User") -> bool:
+    """Return whether a user can act."""
+    return user.is_active
+
+
 def is_over(expires_at: datetime | None) -> bool:
     """Return whether a time to expire has come."""
     return expires_at is not None and expires_at <= timezone.now()
@@ -62,14 +67,14 @@ def is_over(expires_at: datetime | None) -> bool:
 def is_live_robot(robot: "Robot") -> bool:
     """Return whether a robot can act; its namespace and owner have been fetched."""
     owner = robot.namespace.user
-    has_live_owner = owner is None or owner.is_active
+    has_live_owner = owner is None or is_live_user(owner)
     return robot.is_active and not is_over(robot.expires_at) and has_live_owner
 
 
 def is_live_token(token: "AccessToken") -> bool:
     """Return whether an access token can be used; its user has been fetched."""
     is_kept = token.revoked_at is None
-    return is_kept and not is_over(token.expires_at) and token.user.is_active
+    return is_kept and not is_over(token.expires_at) and is_live_user(token.user)
 
 
 # --- SQL: one row if the actor can act, none if not

@@ -5,6 +5,7 @@ from django.dispatch import Signal
 
 from accounts.actors import Actor
 from accounts.events import AccountEvent, record_account_event
+from accounts.liveness import live_user
 from accounts.membership_decisions import (
     lock_members,
     record_decision,
@@ -64,7 +65,7 @@ def remove_member(
         if (
             locked.name == OWNERS_TEAM
             and user is not None
-            and not members.filter(user__is_active=True).exclude(user=user).exists()
+            and not members.filter(live_user("user__")).exclude(user=user).exists()
         ):
             raise LastOwner("an organization keeps at least one owner who can sign in")
         deleted, _ = members.filter(user=user, robot=robot).delete()

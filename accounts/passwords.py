@@ -17,6 +17,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate
 
 from accounts.emails import users_with_address
+from accounts.liveness import live_user
 from accounts.models import User
 from accounts.signin_limits import WINDOW, check_attempts, record_failure
 
@@ -48,7 +49,7 @@ def verify_password(*, username: str, password: str, address: str = "") -> User 
     """
     if not username or not password or "\0" in password:
         return None
-    user = User.objects.filter(username=username, is_active=True).first()
+    user = User.objects.filter(live_user(), username=username).first()
     fingerprint = _fingerprint(username, user, password)
     if _refused.get(fingerprint, 0.0) > time.monotonic():
         return None

@@ -12,6 +12,7 @@ from accounts.actors import Actor
 from accounts.credentials import end_lesser_credentials, forget_unconfirmed
 from accounts.emails import AddressTaken, is_address_taken
 from accounts.events import AccountEvent, record_account_event, record_user_event
+from accounts.liveness import live_user
 from accounts.membership_decisions import record_decision
 from accounts.memberships import remove_from_organization
 from accounts.models import Membership, Namespace, Organization, Team, User
@@ -202,7 +203,7 @@ def noting_password(*, user_id: int, actor: Actor) -> Iterator[None]:
 def organizations_left_by(user: User) -> list[str]:
     """Return the organizations of which no one but the user is an active owner."""
     others = Membership.objects.filter(
-        team=OuterRef("pk"), user__is_active=True
+        live_user("user__"), team=OuterRef("pk")
     ).exclude(user=user)
     owned = Team.objects.filter(
         ~Exists(others), name=OWNERS_TEAM, memberships__user=user
@@ -216,9 +217,7 @@ def require_another_administrator(user: User) -> None:
 
     Locks all who do, so that of two who go at once one stays.
     """
-    administrators = User.objects.filter(
-        is_active=True, is_staff=True, is_superuser=True
-    )
+    administrators = User.objects.filter(live_user(), is_staff=True, is_superuser=True)
     locked = administrators.select_for_update(no_key=True).order_by("pk")
     ids = set(locked.values_list("pk", flat=True))
     if ids <= {user.pk} and ids:

@@ -113,7 +113,7 @@ def _live_actor(token: RefreshToken) -> Actor | None:
     if token.access_token_id is not None:
         access_token = find_live_access_token(token.access_token_id)
         return None if access_token is None else actor_of_access_token(access_token)
-    if token.user is not None and token.user.is_active:
+    if token.user is not None and token.user.is_live:
         return actor_of_password(token.user)
     return None
 

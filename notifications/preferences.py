@@ -5,6 +5,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Lower
 
+from accounts.liveness import live_user
 from accounts.models import User
 from notifications.models import Notification, Preference
 
@@ -26,7 +27,7 @@ def who_get_mail(users: QuerySet[User]) -> QuerySet[User]:
     """Keep those who can be mailed and did not turn it down."""
     return (
         with_address(users)
-        .filter(is_active=True)
+        .filter(live_user())
         .exclude(notification_preference__wants_mail=False)
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.actions import Action
+from accounts.liveness import live_user
 from accounts.models import User
 from accounts.namespace_rights import administrators_of
 from accounts.site_rights import site_administrators
@@ -69,7 +70,7 @@ def _watchers_of(repositories: dict[int, Repository]) -> dict[int, list[User]]:
     """Return who watches which of these, and may pull from it at this moment."""
     found: dict[int, list[User]] = defaultdict(list)
     rows = Watch.objects.filter(
-        repository__in=repositories, user__is_active=True
+        live_user("user__"), repository__in=repositories
     ).select_related("user")
     for row in rows:
         found[row.repository_id].append(row.user)

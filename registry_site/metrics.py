@@ -20,6 +20,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from accounts.authentication import AuthenticationFailed, authenticate_token
+from accounts.liveness import live_user
 from accounts.models import Organization, User
 from accounts.site_rights import may_administer_site
 from distribution.models import Blob, Upload
@@ -71,9 +72,7 @@ class SiteCollector(Collector):
         )
         info.add_metric([settings.BERTH_VERSION], 1)
         yield info
-        yield _gauge(
-            "berth_users", "Active users.", User.objects.filter(is_active=True)
-        )
+        yield _gauge("berth_users", "Active users.", User.objects.filter(live_user()))
         yield _gauge(
             "berth_organizations", "Organizations.", Organization.objects.all()
         )

@@ -18,6 +18,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from accounts.liveness import live_user
 from accounts.models import (
     Organization,
     QueuedMail,
@@ -172,7 +173,7 @@ def _counts(*models: type[Model]) -> dict[type[Model], str]:
 
 def _people(counts: dict[type[Model], str]) -> list[Fact]:
     users = User.objects.aggregate(
-        all=Count("pk"), active=Count("pk", filter=Q(is_active=True))
+        all=Count("pk"), active=Count("pk", filter=live_user())
     )
     active, everybody = f"{users['active']:,}", f"{users['all']:,}"
     return [

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Upper
 from django.utils.crypto import salted_hmac
 
+from accounts.liveness import is_live_user
 from accounts.models.fields import BytewiseCharField, ClearEmailField, LineField
 from accounts.models.namespaces import validate_namespace_field
 from accounts.names import NAMESPACE_MAX_LENGTH
@@ -70,6 +71,11 @@ class User(AbstractUser):
         return salted_hmac(
             salt, opened_by, secret=secret, algorithm="sha256"
         ).hexdigest()
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether it can act; a suspended user cannot."""
+        return is_live_user(self)
 
     def get_full_name(self) -> str:
         return self.display_name or self.username

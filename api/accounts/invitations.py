@@ -17,6 +17,7 @@ from accounts.invitations import (
     invite,
     withdraw,
 )
+from accounts.liveness import live_user
 from accounts.models import Invitation, Team, User
 from api.accounts.access import administered_organization, full_person
 from api.accounts.serializers import (
@@ -74,7 +75,7 @@ class InvitationsView(ApiView):
     def find_user(self, username: str | None) -> User | None:
         if username is None:
             return None
-        user = User.objects.filter(username=username, is_active=True).first()
+        user = User.objects.filter(live_user(), username=username).first()
         if user is None:
             raise ValidationError({"username": f"there is no user named '{username}'"})
         return user

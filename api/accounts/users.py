@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from accounts.actions import Action
 from accounts.former_names import Moved
+from accounts.liveness import live_user
 from accounts.models import Namespace, User
 from accounts.site_rights import may_administer_site
 from accounts.users import (
@@ -143,7 +144,7 @@ class OneUserView(AdministratorView):
 
     def find(self, username: str, *, also_inactive: bool = False) -> User:
         users = User.objects.filter(username=username)
-        user = (users if also_inactive else users.filter(is_active=True)).first()
+        user = (users if also_inactive else users.filter(live_user())).first()
         if user is None:
             moved = Namespace.objects.called(username)
             is_users = moved is not None and moved.user_id is not None

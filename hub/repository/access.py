@@ -193,7 +193,7 @@ def _find_actor(who: str, repository: Repository) -> tuple[Actor | None, str]:
     user = User.objects.filter(username=who).first()
     if user is None:
         return None, ""
-    return actor_of(user), "" if user.is_active else "is suspended"
+    return actor_of(user), "" if user.is_live else "is suspended"
 
 
 def _obstacle_of(robot: Robot) -> str:

@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from django.dispatch import receiver
 
 from accounts.actors import Actor
+from accounts.liveness import live_user
 from accounts.memberships import member_leaves
 from accounts.models import AccessTokenLimit, Namespace, Robot, Team, User
 from repositories.events.recording import record_event
@@ -26,7 +27,7 @@ def find_subject(repository: Repository, kind: str, name: str) -> Subject | None
 def find_subject_in(namespace: Namespace, kind: str, name: str) -> Subject | None:
     """Return who is meant in a namespace, as find_subject does."""
     if kind == "user":
-        return User.objects.filter(username=name, is_active=True).first()
+        return User.objects.filter(live_user(), username=name).first()
     if kind == "team":
         if namespace.organization_id is None:
             return None

@@ -83,7 +83,7 @@ def _memberships(
 
 def _live_actor(user: User | None, robot: Robot | None) -> Actor | None:
     """Return the actor of a user or a robot; None if it cannot act, or is neither."""
-    if user is not None and user.is_active:
+    if user is not None and user.is_live:
         return actor_of(user)
     if robot is not None and robot.is_live:
         return actor_of_robot(robot)

@@ -27,7 +27,7 @@ from accounts.authentication import (
     actor_of_robot,
 )
 from accounts.invitations import InvitationOver, accept, invite
-from accounts.liveness import live_arms
+from accounts.liveness import live_arms, live_user
 from accounts.memberships import remove_from_organization
 from accounts.models import (
     AccessToken,
@@ -573,6 +573,9 @@ def test_those_free_a_name_who_configure_what_had_it(
 
 def test_every_form_of_liveness_agrees(database: None, people: Population) -> None:
     """The condition on rows, the test of a row, and the SQL of the protocol."""
+    for user in User.objects.filter(pk__in=[one.pk for one in people.users.values()]):
+        live = User.objects.filter(live_user(), pk=user.pk).exists()
+        assert live is user.is_live is is_live(actor_of(user)), user
     for robot in people.robots.values():
         live = Robot.objects.live().filter(pk=robot.pk).exists()
         assert live is robot.is_live is is_live(actor_of_robot(robot)), robot
