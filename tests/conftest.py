@@ -14,12 +14,14 @@ The people are the same everywhere (docs/development/permissions.md):
     anonymous
 """
 
+import fcntl
 import inspect
 import logging
 import os
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 from collections import defaultdict
@@ -34,7 +36,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import BerthServer, Postgres, keep_tables, reserve_port
+from tests.servers import (
+    BerthServer,
+    Postgres,
+    bring_tables,
+    keep_tables,
+    reserve_port,
+)
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 IS_CONTROLLER = WORKER == "main"
@@ -112,6 +120,7 @@ from tests.registry_client import RegistryClient  # noqa: E402
 
 def pytest_configure(config: pytest.Config) -> None:
     _close_foreign_sockets()
+    _load_authorities_once()
     # A line for every request of every test helps nobody; failures say what they saw.
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
@@ -147,6 +156,27 @@ def _close_foreign_sockets() -> None:
         connect(self, address)
 
     socket.socket.connect = connect_locally  # type: ignore[method-assign, assignment]
+
+
+def _load_authorities_once() -> None:
+    """Let the clients of httpx share what they would load, each of them, in 20 ms.
+
+    That is the certificates of all authorities, and hardly a test uses TLS. The
+    variables choose others.
+    """
+    module: Any = httpx._transports.default
+    make_context = module.create_ssl_context
+
+    @cache
+    def load(verify: Any, cert: Any, *variables: Any) -> ssl.SSLContext:
+        context: ssl.SSLContext = make_context(verify, cert, bool(variables))
+        return context
+
+    def shared(verify: Any = True, cert: Any = None, trust_env: bool = True) -> Any:
+        names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if trust_env else ()
+        return load(verify, cert, *map(os.environ.get, names))
+
+    module.create_ssl_context = shared
 
 
 # --- what was not run, and the server's word on a failure
@@ -301,9 +331,24 @@ def django_db_setup(django_db_blocker: Any) -> None:
     from django.core.management import call_command
 
     django_db_blocker.unblock()
-    call_command("migrate", verbosity=0)
-    _keep_tables()
+    with (_run_folder() / "tables.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one worker makes them, and the others wait
+        if not _bring_tables():
+            call_command("migrate", verbosity=0)
+            _keep_tables()
     call_command("prepare", stdout=StringIO())
+
+
+def _bring_tables() -> bool:
+    """Take the empty tables of the run, if another worker has made them."""
+    if _postgres is None:
+        return bring_tables(Path(os.environ["BERTH_DATA"]))
+    if not _tables_of_postgres().exists():
+        return False
+    name = f"berth_{WORKER}"
+    _postgres.drop_database(name)
+    _postgres.create_database(name, like="tables")
+    return True
 
 
 def _keep_tables() -> None:
@@ -315,14 +360,19 @@ def _keep_tables() -> None:
             keep_tables(lambda path: cursor.execute("VACUUM INTO %s", [str(path)]))
     else:
         connection.close()
-        _postgres.create_database(f"tables_{WORKER}", like=f"berth_{WORKER}")
+        _postgres.create_database("tables", like=f"berth_{WORKER}")
+        _tables_of_postgres().touch()
+
+
+def _tables_of_postgres() -> Path:
+    return _run_folder() / "tables.postgres"
 
 
 def own_database(name: str) -> str | None:
     """Make a database with tables on the run's PostgreSQL, None on SQLite."""
     if _postgres is None:
         return None
-    return _postgres.create_database(f"{name}_{WORKER}", like=f"tables_{WORKER}")
+    return _postgres.create_database(f"{name}_{WORKER}", like="tables")
 
 
 @pytest.fixture

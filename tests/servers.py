@@ -64,6 +64,9 @@ class Postgres:
         self._server.psql(f'CREATE DATABASE "{name}" TEMPLATE "{like}";')
         return self.url(name)
 
+    def drop_database(self, name: str) -> None:
+        self._server.psql(f'DROP DATABASE "{name}";')
+
     def url(self, name: str) -> str:
         return f"postgresql://postgres@{quote(str(self.folder), safe='')}/{name}"
 
@@ -118,13 +121,19 @@ def keep_tables(make_copy: Callable[[Path], object]) -> None:
         part.rename(kept)
 
 
-def _bring_tables(data_folder: Path) -> None:
-    """Give a new data folder the tables; to make them takes most of a first start."""
+def bring_tables(data_folder: Path) -> bool:
+    """Give a new data folder the tables; to make them takes most of a first start.
+
+    Returns whether there were any to bring.
+    """
     kept, database = _kept_tables(), data_folder / "berth.sqlite3"
-    if kept is not None and kept.exists() and not database.exists():
+    if kept is None or not kept.exists():
+        return False
+    if not database.exists():
         data_folder.mkdir(mode=0o700, exist_ok=True)
         shutil.copyfile(kept, database)
         database.chmod(0o600)
+    return True
 
 
 def _kept_tables() -> Path | None:
@@ -160,7 +169,7 @@ class BerthServer:
         **environment: str,
     ) -> None:
         if database_url is None:
-            _bring_tables(data_folder)
+            bring_tables(data_folder)
         self.data_folder = data_folder
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
@@ -373,7 +382,7 @@ class MakeRun:
     def __init__(self, folder: Path, *, has_tables: bool = True) -> None:
         self.folder = folder
         if has_tables:
-            _bring_tables(folder / "data")
+            bring_tables(folder / "data")
         port = free_port()
         self.url = f"http://localhost:{port}"
         inherited = {
