@@ -34,7 +34,8 @@ class Topbar:
 def site(request: HttpRequest) -> dict[str, Any]:
     """Return the registry's name as clients say it, and what the bar shows.
 
-    ``topbar`` costs one query, and only where a template looks.
+    ``topbar`` costs one query, two if something may be unread, and only where a
+    template looks.
     """
     return {
         "registry": settings.BERTH_SERVICE,
@@ -80,25 +81,40 @@ def _topbar(request: HttpRequest) -> Topbar:
     user = getattr(request, "user", None)  # none on an error before the middleware
     if user is None or not user.is_authenticated:
         return Topbar([], 0)
-    unread = Notification.objects.readable_by(actor_of_page(request)).unread()
-    invitations = Invitation.objects.to(user)
-    rows = (
+    unread = Notification.objects.unread().filter(user=user)
+    rows = list(
         User.objects.filter(pk=user.pk)
         .annotate(
             organization=F("memberships__team__organization__namespace__name"),
-            unread=_CountRows(unread.values("pk")[: UNREAD_MAX + 1])
-            + _CountRows(invitations.values("pk")[: UNREAD_MAX + 1]),
+            has_more=Exists(unread) | Exists(Invitation.objects.addressed_to(user)),
             is_refused=Exists(
                 RefusedAddress.objects.filter(address=Lower(OuterRef("email")))
             ),
         )
         .distinct()
         .order_by("organization")
-        .values_list("organization", "unread", "is_refused")[:SHOWN_ORGANIZATIONS]
+        .values_list("organization", "has_more", "is_refused")[:SHOWN_ORGANIZATIONS]
     )
-    found = list(rows)
+    if not rows:
+        return Topbar([], 0)
+    _, has_more, is_refused = rows[0]
     return Topbar(
-        organizations=[name for name, *_ in found if name is not None],
-        unread_count=found[0][1] if found else 0,
-        is_mail_refused=bool(found and found[0][2]),
+        organizations=[name for name, *_ in rows if name is not None],
+        unread_count=_count_unread(request, user) if has_more else 0,
+        is_mail_refused=is_refused,
     )
+
+
+def _count_unread(request: HttpRequest, user: User) -> int:
+    """Count what the user may still read and answer.
+
+    To compile the query of these rights takes longer than all else of a page, so it is
+    asked only where there may be something to count.
+    """
+    unread = Notification.objects.readable_by(actor_of_page(request)).unread()
+    invitations = Invitation.objects.to(user)
+    counted = User.objects.filter(pk=user.pk).values_list(
+        _CountRows(unread.values("pk")[: UNREAD_MAX + 1])
+        + _CountRows(invitations.values("pk")[: UNREAD_MAX + 1])
+    )
+    return int(counted.get()[0])

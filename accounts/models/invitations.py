@@ -39,13 +39,15 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
     def to(self, user: User) -> "InvitationQuerySet":
         """Keep those that a user can answer, by name or by a confirmed address."""
+        return self.open_to(user).addressed_to(user)
+
+    def addressed_to(self, user: User) -> "InvitationQuerySet":
+        """Keep those to a user, by name or by a confirmed address; some are over."""
         # Not by iexact: in a column, "_" and "%" would stand for any letters.
         confirmed = EmailAddress.objects.filter(user=user, verified=True)
         addresses = confirmed.values(address=Lower("email"))
-        return (
-            self.open_to(user)
-            .alias(address=Lower("email"))
-            .filter(Q(user=user) | Q(address__in=addresses))
+        return self.alias(address=Lower("email")).filter(
+            Q(user=user) | Q(address__in=addresses)
         )
 
     def expired(self) -> "InvitationQuerySet":

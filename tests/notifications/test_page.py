@@ -94,6 +94,21 @@ def test_ending_a_watch_names_nothing_that_is_hidden_now(
     assert private_api.full_name not in client.get(INBOX).text
 
 
+def test_the_bell_counts_what_can_be_read(
+    browse: Browse, alice: RegistryClient, private_api: Repository
+) -> None:
+    """Neither what a lost right has hidden, nor, without unread ones, any rights."""
+    reader = make.user("reader")
+    grant = make.grant(private_api, reader, "read")
+    watch(repository=private_api, user=reader)
+    few = count_queries("/", reader)
+    push(alice, private_api, "v1")
+    assert bell(browse(reader)) == "Notifications, 1 new"
+    assert count_queries("/", reader) == few + 1
+    grant.delete()
+    assert bell(browse(reader)) == "Notifications"
+
+
 def test_an_invitation_is_answered_there(browse: Browse, cast: Cast) -> None:
     reader = make.user("reader")
     team = make.team(cast.acme)

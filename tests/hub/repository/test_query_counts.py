@@ -10,7 +10,7 @@ from tests.images import artifact, image, index
 from tests.pages import count_queries
 from tests.registry_client import RegistryClient
 
-MOST = 12
+MOST = 13  # one of them only where the bell may have something to count
 _serial = itertools.count()
 
 
