@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import httpx
@@ -43,7 +44,7 @@ def nginx(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sides:
     """One blob at two servers."""
 
@@ -51,22 +52,24 @@ class Sides:
     path: str
     nginx: str
 
+    @cached_property
+    def etags(self) -> tuple[str, str]:
+        """Return Berth's and nginx's entity tag of the blob, which nothing changes."""
+        heads = self.bob.head(self.path), self.bob.http.head(f"{self.nginx}/blob")
+        tag, other = (head.headers["ETag"].strip('"') for head in heads)
+        return tag, other
+
     def ask(
         self, method: str, headers: dict[str, str]
     ) -> tuple[httpx.Response, httpx.Response]:
         """Return Berth's and nginx's answers, each asked with its own entity tag."""
-        url = f"{self.nginx}/blob"
-        etags = (
-            self.bob.head(self.path).headers["ETag"],
-            httpx.head(url).headers["ETag"],
-        )
         berths, others = (
-            {n: v.format(etag=etag.strip('"'), other=OTHER) for n, v in headers.items()}
-            for etag in etags
+            {n: v.format(etag=etag, other=OTHER) for n, v in headers.items()}
+            for etag in self.etags
         )
         return (
             self.bob.request(method, self.path, headers=berths),
-            httpx.request(method, url, headers=others),
+            self.bob.http.request(method, f"{self.nginx}/blob", headers=others),
         )
 
 

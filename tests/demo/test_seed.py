@@ -18,16 +18,26 @@ pytestmark = pytest.mark.own_database
 PASSWORD = "a password of the demo"
 
 
+CREATE = (
+    "from accounts.actors import SYSTEM; "
+    "from accounts.users import create_user; "
+    "create_user(username='{}', password=None, actor=SYSTEM)"
+)
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BerthServer]:
-    """A site of its own with the demo in it, seeded twice."""
+    """A site of its own with the demo beside somebody's account, seeded twice."""
     server = BerthServer(
         data_folder=tmp_path_factory.mktemp("demo"), BERTH_ADMIN_PASSWORD=PASSWORD
     )
     server.manage("prepare")
-    first = server.manage("seed_demo", "--password", PASSWORD)
+    server.manage("shell", "-c", CREATE.format("somebody"))
+    first = server.manage("seed_demo", "--beside-others", "--password", PASSWORD)
     assert "made library/java" in first
-    assert server.manage("seed_demo").strip() == "everything of the demo is there"
+    assert "made acme/api" in first
+    again = server.manage("seed_demo", "--beside-others")
+    assert again.strip() == "everything of the demo is there"
     with server:
         yield server
 
@@ -100,21 +110,15 @@ def test_crane_takes_an_image_of_the_demo(demo: BerthServer, tmp_path: Path) -> 
         )
 
 
-def test_the_demo_stays_away_from_other_people(tmp_path: Path) -> None:
-    server = BerthServer(data_folder=tmp_path)
-    server.manage("prepare")
-    code = (
-        "from accounts.actors import SYSTEM; "
-        "from accounts.users import create_user; "
-        "create_user(username='{}', password=None, actor=SYSTEM)"
-    )
-    server.manage("shell", "-c", code.format("somebody"))
+def test_the_demo_stays_away_from_other_people(
+    demo: BerthServer, tmp_path: Path
+) -> None:
+    """It is added beside them if that is asked for, as the fixture does."""
     with pytest.raises(RuntimeError, match="other people have accounts here"):
-        server.manage("seed_demo")
-    assert "made acme/api" in server.manage("seed_demo", "--beside-others")
-    taken = BerthServer(data_folder=tmp_path / "taken")
+        demo.manage("seed_demo")
+    taken = BerthServer(data_folder=tmp_path)
     taken.manage("prepare")
-    taken.manage("shell", "-c", code.format("ines"))
+    taken.manage("shell", "-c", CREATE.format("ines"))
     with pytest.raises(RuntimeError, match="names that are taken: ines"):
         taken.manage("seed_demo", "--beside-others")
 
@@ -160,14 +164,13 @@ def test_it_is_made_beside_running_workers_and_completed(tmp_path: Path) -> None
     server = BerthServer(data_folder=tmp_path)
     server.manage("prepare")
 
-    def counted() -> list[str]:
-        return server.manage("shell", "--verbosity=0", "-c", COUNT).split()
+    def count_and(code: str = "") -> list[str]:
+        return server.manage("shell", "--verbosity=0", "-c", COUNT + code).split()
 
     with Process(server, "worker"):
         assert "made library/java" in server.manage("seed_demo")
-        assert counted() == ["4", "7", "60", "0", "4"]
-        server.manage("shell", "--verbosity=0", "-c", FORGET)
+        assert count_and(FORGET) == ["4", "7", "60", "0", "4"]
         assert server.manage("seed_demo").split() == ["made", "library/java"]
-        assert counted() == ["4", "7", "60", "0", "4"]
+        assert count_and() == ["4", "7", "60", "0", "4"]
         assert "everything of the demo is there" in server.manage("seed_demo")
     assert "0 problems" in server.manage("fsck_registry")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.db import connection
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.authentication import actor_of
@@ -30,12 +31,16 @@ from tests.pages import PageClient, session_cookie
 from tests.registry_client import RegistryClient
 from tests.servers import BerthServer
 
+# Which requests may change something is the code's decision, on every database.
+pytestmark = pytest.mark.once
+
 # The protocol knows no cookies, the API is in tests/api/test_routes.py, and Django's
 # administration is Django's.
 ELSEWHERE = ("v1/", "v2", "^v1", "^v2", "^v[12]", "-/admin/", "api/")
 EVIL = "https://evil.example/"
 # What a read may write: sessions, when somebody was last seen, and pulls of others.
 MAY_CHANGE = {"sessions", "usersessions"}
+REST_SECONDS = 2.5  # longer than distribution/pulls.py waits to count
 
 
 def patterns(
@@ -136,13 +141,62 @@ def addresses(words: dict[str, dict[str, object]]) -> Iterator[tuple[str, URLPat
             raise AssertionError(f"no address for {text}") from error
 
 
+class Tables:
+    """What stands in every table, as a hash of its rows."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, str] = {}
+
+    def remember(self) -> None:
+        """Wait until the tables are at rest, unless a test has just left them so.
+
+        The server counts pulls a little later than it serves them.
+        """
+        for _ in range(10):
+            if self._before == (now := hash_tables()):
+                return
+            self._before = now
+            time.sleep(REST_SECONDS)
+        raise AssertionError(f"the tables never come to rest: {self._before}")
+
+    def assert_unchanged(self) -> None:
+        time.sleep(REST_SECONDS)
+        before, self._before = self._before, hash_tables()
+        assert self._before == before
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    return Tables()
+
+
+def hash_tables() -> dict[str, str]:
+    hashes = {}
+    for model in apps.get_models():
+        options = model._meta
+        if options.app_label in MAY_CHANGE:
+            continue
+        quote = connection.ops.quote_name
+        table, key = quote(options.db_table), quote(str(options.pk.column))
+        digest = hashlib.sha256()
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {table} ORDER BY {key}")
+            while rows := cursor.fetchmany(2000):
+                digest.update(repr(rows).encode())
+        hashes[options.label] = digest.hexdigest()
+    return hashes
+
+
 def test_no_form_is_taken_from_elsewhere(
-    words: dict[str, dict[str, object]], cast: Cast, registry: BerthServer
+    words: dict[str, dict[str, object]],
+    cast: Cast,
+    registry: BerthServer,
+    tables: Tables,
 ) -> None:
     """A POST without the token of a page of ours is refused, whatever the address."""
     wrong = []
     count = 0
-    before = fingerprint()
+    tables.remember()
     with httpx.Client(base_url=registry.url, timeout=60) as client:
         client.cookies.set(settings.SESSION_COOKIE_NAME, session_cookie(cast.alice))
         for address, pattern in addresses(words):
@@ -152,43 +206,17 @@ def test_no_form_is_taken_from_elsewhere(
                 wrong.append((address, answer.status_code, pattern.name))
     assert not wrong
     assert count > 100
-    assert fingerprint() == before
-
-
-def fingerprint() -> dict[str, str]:
-    """Return a hash of every table; the server may be about to count pulls."""
-    last = _fingerprint()
-    for _ in range(10):
-        time.sleep(2.5)  # longer than distribution/pulls.py waits to count
-        now = _fingerprint()
-        if now == last:
-            return now
-        last = now
-    raise AssertionError(f"the tables never come to rest: {last}")
-
-
-def _fingerprint() -> dict[str, str]:
-    hashes = {}
-    for model in apps.get_models():
-        if model._meta.app_label in MAY_CHANGE:
-            continue
-        rows = model._default_manager.order_by("pk").values_list()
-        digest = hashlib.sha256()
-        for row in rows.iterator(2000):
-            digest.update(repr([_plain(value) for value in row]).encode())
-        hashes[model._meta.label] = digest.hexdigest()
-    return hashes
-
-
-def _plain(value: object) -> object:
-    return bytes(value) if isinstance(value, memoryview) else value
+    tables.assert_unchanged()
 
 
 def test_no_link_changes_anything(
-    words: dict[str, dict[str, object]], cast: Cast, registry: BerthServer
+    words: dict[str, dict[str, object]],
+    cast: Cast,
+    registry: BerthServer,
+    tables: Tables,
 ) -> None:
     """GET and HEAD of every page, by somebody who may do everything there."""
-    before = fingerprint()
+    tables.remember()
     seen = set()
     with PageClient(registry.url, cast.alice) as browser:
         for address, _pattern in addresses(words):
@@ -197,7 +225,7 @@ def test_no_link_changes_anything(
                 assert answer.status_code < 500, address
                 seen.add(answer.status_code)
     assert {200, 302, 404, 405} <= seen
-    assert fingerprint() == before
+    tables.assert_unchanged()
 
 
 AWAY = [

@@ -10,8 +10,8 @@ import io
 import re
 import tokenize
 from collections import defaultdict
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -47,12 +47,36 @@ def pages() -> list[Path]:
 
 
 @cache
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
 def words_of(path: Path) -> str:
     """Return what a file says to people: all of a page, and a module's explanations."""
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     if path.suffix == ".md":
         return CODE_BLOCK.sub("", text)
     return "\n".join(explanations(text))
+
+
+def cited(
+    names: re.Pattern[str],
+    path: Path,
+    wanted: Callable[[str], bool],
+    *,
+    until: str = "",
+) -> set[str]:
+    """Return the wanted names that a file cites in its words, up to a heading.
+
+    It takes long to find the words of a module, and few modules have a wanted name
+    anywhere in their text.
+    """
+    if not any(map(wanted, names.findall(text_of(path)))):
+        return set()
+    words = words_of(path)
+    words = words.partition(until)[0] if until else words
+    return set(filter(wanted, names.findall(words)))
 
 
 def explanations(text: str) -> Iterator[str]:
@@ -84,10 +108,10 @@ def rows_of(document: str) -> dict[str, list[list[str]]]:
 @pytest.mark.parametrize("document", IDS)
 def test_each_id_that_is_cited_is_defined(document: str) -> None:
     undefined: dict[str, set[str]] = defaultdict(set)
+    rows = rows_of(document)
     for path in [*python_files(), *pages()]:
-        for name in IDS[document].findall(words_of(path)):
-            if name not in rows_of(document):
-                undefined[name].add(path.relative_to(PROJECT_FOLDER).as_posix())
+        for name in cited(IDS[document], path, lambda name: name not in rows):
+            undefined[name].add(path.relative_to(PROJECT_FOLDER).as_posix())
     assert not undefined
 
 
@@ -161,23 +185,20 @@ def test_each_stop_of_the_drawings_exists() -> None:
     assert not missing
 
 
-def exists(name: str, cited_in: Path) -> bool:
+def is_missing(cited_in: Path, name: str) -> bool:
     """Look from the project, from the file upwards, and where templates are."""
     folders = [
         *(one for one in cited_in.parents if one.is_relative_to(PROJECT_FOLDER)),
         PROJECT_FOLDER / "templates",
         PROJECT_FOLDER / "static",
     ]
-    return any((folder / name).exists() for folder in folders)
+    return not any((folder / name).exists() for folder in folders)
 
 
 def test_each_file_that_is_cited_exists() -> None:
     missing: dict[str, set[str]] = defaultdict(set)
     for path in [*python_files(), *pages()]:
-        text = words_of(path)
-        if path.name == "architecture.md":
-            text = text.partition("## Former names")[0]
-        for name in NAMED_FILE.findall(text):
-            if not exists(name, path):
-                missing[path.relative_to(PROJECT_FOLDER).as_posix()].add(name)
+        until = "## Former names" if path.name == "architecture.md" else ""
+        for name in cited(NAMED_FILE, path, partial(is_missing, path), until=until):
+            missing[path.relative_to(PROJECT_FOLDER).as_posix()].add(name)
     assert not missing

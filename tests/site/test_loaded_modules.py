@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -35,6 +34,14 @@ SHELL_OF_CELERY = {"celery.bin", "click_repl", "prompt_toolkit"}
 CLIENT_OF_WEBHOOKS = {"httpx", "httpcore"}
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> BerthServer:
+    """A Berth that is prepared, and does not serve."""
+    server = BerthServer(data_folder=tmp_path_factory.mktemp("berth"))
+    server.manage("prepare")
+    return server
+
+
 @pytest.mark.own_database
 @pytest.mark.parametrize(
     ("command", "unneeded"),
@@ -46,10 +53,8 @@ CLIENT_OF_WEBHOOKS = {"httpx", "httpcore"}
     ],
 )
 def test_a_start_loads_only_what_it_needs(
-    command: str, unneeded: set[str], tmp_path: Path
+    command: str, unneeded: set[str], server: BerthServer
 ) -> None:
-    server = BerthServer(data_folder=tmp_path)
-    server.manage("prepare")
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, command],
         cwd=PROJECT_FOLDER,

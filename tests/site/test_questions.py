@@ -193,6 +193,7 @@ def test_every_removal_of_access_asks_first(
             assert done.status_code == 302
 
 
+@pytest.mark.once  # it is about the words of pages
 def test_no_page_has_a_button_that_removes_at_once(
     registry: BerthServer, everything: dict[str, Any]
 ) -> None:

@@ -3,11 +3,16 @@
 import re
 from html import unescape
 
+import pytest
+
 from accounts.authentication import actor_of
 from repositories.lifecycle import create_repository
 from tests import make
 from tests.pages import PageClient
 from tests.servers import PROJECT_FOLDER, BerthServer
+
+# Every page is asked for on every database in test_who_sees_pages.py; here are links.
+pytestmark = pytest.mark.once
 
 LINK = re.compile(r'<a\b[^>]*\bhref="(/[^"#]*)')
 

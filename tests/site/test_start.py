@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,33 @@ TIMEOUT_SECONDS = 60
 END_SECONDS = 15.0  # from SIGTERM or Ctrl-C to the end of everything
 
 
+@dataclass(frozen=True)
+class FirstStart:
+    """A Berth that was prepared with no tables, and what its screen said."""
+
+    make_run: MakeRun
+    screen: str
+    data_folder: Path
+    modes: dict[str, int]  # of all that it made, by path
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> FirstStart:
+    """One first start for all tests of this file that need no other."""
+    make_run = MakeRun(tmp_path_factory.mktemp("first"), has_tables=False)
+    before = os.umask(0o000)  # an operator's, who lets everyone read everything
+    try:
+        screen = make_run.prepare()
+    finally:
+        os.umask(before)
+    folder = Path(make_run.environment["BERTH_DATA"])
+    modes = {
+        path.relative_to(folder).as_posix(): stat.S_IMODE(path.stat().st_mode)
+        for path in [folder, *folder.rglob("*")]
+    }
+    return FirstStart(make_run, screen, folder, modes)
+
+
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
     return MakeRun(tmp_path)
@@ -31,7 +59,7 @@ def make_run(tmp_path: Path) -> MakeRun:
 
 @pytest.fixture
 def environment(make_run: MakeRun) -> dict[str, str]:
-    """The environment of a first start."""
+    """The environment of a first start, whose tables are there."""
     return make_run.environment
 
 
@@ -44,35 +72,30 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_the_first_start_shows_all_and_the_second_changes_nothing(
-    tmp_path: Path,
+    first: FirstStart,
 ) -> None:
-    make_run = MakeRun(tmp_path, has_tables=False)
-    data_folder = Path(make_run.environment["BERTH_DATA"])
-    screen = make_run.prepare()
-    assert make_run.url in screen
-    assert re.search(r"administrator: +admin", screen)
-    password = re.search(r"one-time password: +(\S+)", screen)
+    assert first.make_run.url in first.screen
+    assert re.search(r"administrator: +admin", first.screen)
+    password = re.search(r"one-time password: +(\S+)", first.screen)
     assert password
     for command in ("docker login", "docker import", "docker push"):
-        assert f"{command} " in screen
-    before = snapshot(data_folder)
-    again = make_run.prepare()
+        assert f"{command} " in first.screen
+    before = snapshot(first.data_folder)
+    again = first.make_run.prepare()
     assert password[1] not in again
     assert "admin" in again
-    assert snapshot(data_folder) == before
+    assert snapshot(first.data_folder) == before
 
 
-def test_secrets_can_be_read_by_their_owner_only(
-    make_run: MakeRun, environment: dict[str, str]
-) -> None:
-    """I14."""
-    make_run.prepare()
-    data_folder = Path(environment["BERTH_DATA"])
-    assert stat.S_IMODE(data_folder.stat().st_mode) == 0o700
-    secrets = [data_folder / "secret_key", *(data_folder / "keys").iterdir()]
+def test_what_it_makes_can_be_read_by_its_owner_only(first: FirstStart) -> None:
+    """Secrets, database, and all else, whatever the umask of the operator is (I14)."""
+    modes = first.modes
+    secrets = ["secret_key", *(name for name in modes if name.startswith("keys/"))]
     assert len(secrets) == 2
-    for path in secrets:
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert {modes[name] for name in secrets} == {0o600}
+    assert modes["."] == 0o700
+    assert "berth.sqlite3" in modes
+    assert not {name: oct(mode) for name, mode in modes.items() if mode & 0o077}
 
 
 KEY_WITH_A_PASSPHRASE = (
@@ -169,14 +192,15 @@ def test_two_first_starts_at_once_agree(
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_everything_starts_and_ends_together(
-    make_run: MakeRun, end: signal.Signals
+    first: FirstStart, end: signal.Signals
 ) -> None:
     """Web serves while worker and scheduler are killed; nothing outlives the command.
 
     (E3)
     """
-    password = re.search(r"one-time password: +(\S+)", make_run.prepare())
+    password = re.search(r"one-time password: +(\S+)", first.screen)
     assert password
+    make_run = first.make_run
     make_run.start()
     try:
         assert make_run.process is not None
@@ -234,14 +258,12 @@ def test_make_is_all_that_the_readme_asks_for() -> None:
     assert "manage.py run" in done.stdout
 
 
-def test_two_never_share_an_address(
-    make_run: MakeRun, environment: dict[str, str]
-) -> None:
+def test_two_never_share_an_address(first: FirstStart) -> None:
     """Else requests would go to the one or the other, as it happens."""
-    make_run.prepare()
+    environment = first.make_run.environment
     port = int(environment["BERTH_LISTEN"].rpartition(":")[2])
-    first = BerthServer(data_folder=Path(environment["BERTH_DATA"]), port=port)
-    with first:
+    server = BerthServer(data_folder=first.data_folder, port=port)
+    with server:
         second = subprocess.run(
             [sys.executable, "manage.py", "serve"],
             cwd=PROJECT_FOLDER,
@@ -254,4 +276,4 @@ def test_two_never_share_an_address(
         assert second.returncode != 0
         assert "BERTH_LISTEN" in second.stderr
         assert "Traceback" not in second.stderr
-        assert httpx.get(f"{first.url}/healthz", timeout=60).status_code == 200
+        assert httpx.get(f"{server.url}/healthz", timeout=60).status_code == 200

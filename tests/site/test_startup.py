@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ from django.db import connection
 
 from registry_site import startup
 from registry_site.environment import unknown_settings
-from tests.servers import PROJECT_FOLDER, Postgres, free_port, run_postgres
+from tests.servers import (
+    PROJECT_FOLDER,
+    Postgres,
+    bring_tables,
+    free_port,
+    run_postgres,
+)
 from tests.site.test_tls import write_certificate
 
 TIMEOUT_SECONDS = 120
@@ -219,11 +226,13 @@ def test_an_open_data_folder_is_closed(tmp_path: Path) -> None:
     """Also one that was there before, whatever the umask of the operator is."""
     environment = environment_of(tmp_path)
     folder = tmp_path / "data"
+    bring_tables(folder)
     for part in (folder, folder / "keys", folder / "blobs"):
-        part.mkdir()
+        part.mkdir(exist_ok=True)
         part.chmod(0o755)
-    (folder / "notes").write_text("")
-    (folder / "notes").chmod(0o644)
+    for name in ("notes", "berth.sqlite3"):
+        (folder / name).touch()
+        (folder / name).chmod(0o644)
     before = os.umask(0o000)
     try:
         process = start("prepare", environment)
@@ -243,44 +252,64 @@ def test_an_open_data_folder_is_closed(tmp_path: Path) -> None:
 # --- PostgreSQL
 
 
-@pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[Postgres]:
-    with run_postgres(tmp_path / "postgres") as server:
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with run_postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a start wrote, and its status."""
+
+    out: str
+    err: str
+    status: int
+
+
+@pytest.fixture(scope="module")
+def three_starts(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> list[Start]:
+    """Starts at the same moment, on a database "fresh" that has no tables."""
+    url = postgres.create_database("fresh")
+    folder = tmp_path_factory.mktemp("starts")
+    starts = [
+        start("prepare", environment_of(folder / name, DATABASE_URL=url))
+        for name in ("one", "two", "three")
+    ]
+    return [
+        Start(*process.communicate(timeout=TIMEOUT_SECONDS), process.returncode)
+        for process in starts
+    ]
 
 
 @pytest.mark.own_database
 def test_starts_at_the_same_moment_wait_for_each_other(
-    postgres: Postgres, tmp_path: Path
+    three_starts: list[Start],
 ) -> None:
     """Hosts that share a fresh PostgreSQL prepare it one after the other (E16)."""
-    url = postgres.create_database("fresh")
-    starts = [
-        start(
-            "prepare",
-            environment_of(tmp_path / name, DATABASE_URL=url),
-        )
-        for name in ("one", "two", "three")
-    ]
-    shown = [process.communicate(timeout=TIMEOUT_SECONDS) for process in starts]
-    assert [process.returncode for process in starts] == [0, 0, 0], shown
-    assert sum("one-time password" in out for out, _ in shown) == 1
+    assert [one.status for one in three_starts] == [0, 0, 0], three_starts
+    assert sum("one-time password" in one.out for one in three_starts) == 1
 
 
 @pytest.mark.own_database
-def test_a_start_waits_for_the_database(tmp_path: Path, settings: Any) -> None:
+def test_a_start_waits_for_the_database(
+    postgres: Postgres, three_starts: list[Start], tmp_path: Path
+) -> None:
     """One line says what it waits for; then it continues or gives up (E7)."""
-    with run_postgres(tmp_path / "postgres") as server:
-        url = server.create_database("late")
-        server.stop()
+    url = postgres.create_database("late", like="fresh")  # it has its tables
+    postgres.stop()
+    try:
         process = start("prepare", environment_of(tmp_path, DATABASE_URL=url))
         assert process.stderr is not None
         line = process.stderr.readline()
         assert "waiting up to 60 s for the database" in line
-        server.start()
-        _, err = process.communicate(timeout=TIMEOUT_SECONDS)
-        assert process.returncode == 0, err
-        assert err == ""
+    finally:
+        postgres.start()
+    _, err = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, err
+    assert err == ""
 
 
 def test_a_database_that_never_answers_is_named(

@@ -1,8 +1,11 @@
 """Static files: conditions and ranges as RFC 9110 has them, on what has a date."""
 
 import httpx
+import pytest
 
 from tests.servers import BerthServer
+
+pytestmark = pytest.mark.once  # files, and no rows
 
 PATH = "/static/favicon.svg"
 BEFORE = "Tue, 15 Nov 1994 12:45:26 GMT"
@@ -45,9 +48,9 @@ RANGES: list[tuple[dict[str, str], int]] = [
 ]
 
 
-def test_conditions_and_ranges(registry: BerthServer) -> None:
+def test_conditions_and_ranges(registry: BerthServer, http: httpx.Client) -> None:
     """Lists, weak tags, dates and ranges, in the order of §13.2.2 (C1, C6)."""
-    plain = httpx.get(registry.url + PATH, headers={"Accept-Encoding": "identity"})
+    plain = http.get(registry.url + PATH, headers={"Accept-Encoding": "identity"})
     etag, date = plain.headers["ETag"], plain.headers["Last-Modified"]
     assert plain.status_code == 200 and etag.startswith('"')
     for table, methods in ((TABLE, ("GET", "HEAD")), (RANGES, ("GET",))):
@@ -55,7 +58,7 @@ def test_conditions_and_ranges(registry: BerthServer) -> None:
             sent = {k: v.format(etag=etag, date=date) for k, v in headers.items()}
             sent["Accept-Encoding"] = "identity"
             for method in methods:
-                response = httpx.request(method, registry.url + PATH, headers=sent)
+                response = http.request(method, registry.url + PATH, headers=sent)
                 assert response.status_code == status, (method, sent)
                 if status == 304:
                     for name in ("ETag", "Cache-Control", "Vary"):
@@ -78,14 +81,16 @@ def check_part(response: httpx.Response, content: bytes) -> None:
     assert response.headers["Content-Length"] == str(last - first + 1)
 
 
-def test_a_compressed_file_is_fetched_once(registry: BerthServer) -> None:
+def test_a_compressed_file_is_fetched_once(
+    registry: BerthServer, http: httpx.Client
+) -> None:
     """Compression makes the entity tag weak, and a browser sends it so (C6)."""
     path = registry.url + "/static/js/theme.js"
-    first = httpx.get(path, headers={"Accept-Encoding": "gzip"})
+    first = http.get(path, headers={"Accept-Encoding": "gzip"})
     assert first.headers["Content-Encoding"] == "gzip"
     again = {"Accept-Encoding": "gzip", "If-None-Match": first.headers["ETag"]}
-    assert httpx.get(path, headers=again).status_code == 304
+    assert http.get(path, headers=again).status_code == 304
     # Part of it is part of the file, never of what was compressed.
-    part = httpx.get(path, headers={"Accept-Encoding": "gzip", "Range": "bytes=0-9"})
+    part = http.get(path, headers={"Accept-Encoding": "gzip", "Range": "bytes=0-9"})
     assert part.status_code == 206 and "Content-Encoding" not in part.headers
     assert part.content == first.content[:10]
