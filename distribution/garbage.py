@@ -105,7 +105,7 @@ def expire_uploads(*, dry_run: bool = False) -> int:
         if deleted:
             ended += 1
             if upload.staged is not None:
-                blob_store().discard(upload.staged)
+                blob_store().drop(upload.staged)
     return ended
 
 
@@ -378,7 +378,7 @@ def _batches(rows: models.QuerySet[Any]) -> Iterator[list[Any]]:
 
 def generation_of(key: str) -> str:
     """Return the generation that a stored object's key ends with."""
-    return key.rpartition(".")[2]
+    return key.rpartition("/")[2].rpartition(".")[2]
 
 
 def is_staged_needed(generation: str) -> bool:

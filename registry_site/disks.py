@@ -34,7 +34,7 @@ def written_disks(*, with_blobs: bool) -> list[Disk]:
     database = settings.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":
         folders["database"] = Path(database["NAME"]).parent
-    if not with_blobs:
+    if not with_blobs or settings.BERTH_BLOBS != "filesystem":
         del folders["blobs"]
     return [Disk(name, folder, is_full(folder)) for name, folder in folders.items()]
 

@@ -5,6 +5,7 @@ Every variable may also be given as ``NAME_FILE``, the path of a file that holds
 
 import hashlib
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -230,6 +231,74 @@ def origin_of(url: str) -> list[str]:
     return [f"{parts.scheme}://{parts.netloc}"] if url else []
 
 
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")  # the old rule, too
+LOCATION = re.compile(r"[\w!.*'()-]+(/[\w!.*'()-]+)*/?", re.ASCII)
+OBJECT_PARAMETERS = {
+    "ACL": str,
+    "BucketKeyEnabled": bool,
+    "CacheControl": str,
+    "Metadata": dict,
+    "SSEKMSEncryptionContext": str,
+    "SSEKMSKeyId": str,
+    "ServerSideEncryption": str,
+    "StorageClass": str,
+    "Tagging": str,
+}
+
+
+def bucket(text: str) -> str:
+    """Accept nothing, or the name of a bucket."""
+    if text and not BUCKET.fullmatch(text):
+        raise ValidationError(f"not the name of a bucket: {text[:100]!r}")
+    return text
+
+
+def location(text: str) -> str:
+    """Accept nothing, or the prefix that all names of a store have in its bucket."""
+    if text and (not LOCATION.fullmatch(text) or {".", ".."} & set(text.split("/"))):
+        raise ValidationError("not a path like registry/blobs, without / in front")
+    return text.rstrip("/")
+
+
+def endpoint_url(text: str) -> str:
+    """Accept nothing, or the http(s) URL of a service like S3."""
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or parts.username is not None:
+        raise ValidationError("not a URL like https://s3.example.com")
+    if parts.query or parts.fragment:
+        raise ValidationError("not a URL like https://s3.example.com")
+    _check_host(parts.netloc.lower())
+    return text.rstrip("/")
+
+
+def verify(text: str) -> str | bool | None:
+    """Accept true, false, or the file of the certificates to check S3's against."""
+    if text in {"true", "false"}:
+        return None if text == "true" else False
+    if not os.path.isfile(text):  # noqa: PTH113  # a path with a zero raises
+        raise ValidationError("neither true nor false nor a file of certificates")
+    return text
+
+
+def object_parameters(text: str) -> dict[str, Any]:
+    """Accept a JSON object with parameters of new objects, by boto3's names."""
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise ValidationError('not a JSON object like {"StorageClass": "STANDARD_IA"}')
+    for name, value in fields.items():
+        if not isinstance(value, OBJECT_PARAMETERS.get(name, ())):
+            known = ", ".join(sorted(OBJECT_PARAMETERS))
+            raise ValidationError(
+                f"{name!r:.40} with this value is not one of: {known}"
+            )
+    return fields
+
+
 HOURS_MAX = 876_000  # 100 years; the calendar of computers ends
 DAYS_MAX = 36_500
 
@@ -246,5 +315,8 @@ def between(lowest: int, highest: int) -> Callable[[float], None]:
     return check
 
 
-for _parser in (listen_address, networks, public_url, rate, rates, url_template):
+for _parser in (
+    *(bucket, endpoint_url, listen_address, location, networks, object_parameters),
+    *(public_url, rate, rates, url_template, verify),
+):
     env.add_parser(_parser.__name__, _parser)

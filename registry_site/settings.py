@@ -144,7 +144,7 @@ BERTH_SPARSE_NAMESPACES = frozenset(read(env.list, "BERTH_SPARSE_NAMESPACES", []
 # --- blobs --------------------------------------------------------------------------
 
 BERTH_BLOBS = read(
-    env.str, "BERTH_BLOBS", "filesystem", validate=validate.OneOf(["filesystem"])
+    env.str, "BERTH_BLOBS", "filesystem", validate=validate.OneOf(["filesystem", "s3"])
 )
 BERTH_BLOB_DELIVERY = read(
     env.str, "BERTH_BLOB_DELIVERY", "direct", validate=validate.OneOf(["direct"])
@@ -173,6 +173,58 @@ BERTH_RESTORE_DAYS = read(
 BERTH_RESERVED_NAME_DAYS = read(
     env.int, "BERTH_RESERVED_NAME_DAYS", 90, validate=between(0, DAYS_MAX)
 )
+
+# --- S3: the names are those of django-storages and boto3 ----------------------------
+
+AWS_STORAGE_BUCKET_NAME: str = read(env.bucket, "AWS_STORAGE_BUCKET_NAME", "")
+if BERTH_BLOBS == "s3" and not AWS_STORAGE_BUCKET_NAME:
+    raise ImproperlyConfigured("AWS_STORAGE_BUCKET_NAME: BERTH_BLOBS=s3 needs it")
+AWS_LOCATION: str = read(env.location, "AWS_LOCATION", "")
+AWS_S3_ENDPOINT_URL = read(env.endpoint_url, "AWS_S3_ENDPOINT_URL", "") or None
+AWS_S3_REGION_NAME = read(env.str, "AWS_S3_REGION_NAME", "") or None
+AWS_S3_ADDRESSING_STYLE = read(
+    env.str,
+    "AWS_S3_ADDRESSING_STYLE",
+    "auto",
+    validate=validate.OneOf(["auto", "path", "virtual"]),
+)
+AWS_S3_SIGNATURE_VERSION = read(
+    env.str,
+    "AWS_S3_SIGNATURE_VERSION",
+    "s3v4",
+    validate=validate.OneOf(["s3", "s3v4"]),
+)
+AWS_S3_VERIFY: str | bool | None = read(env.verify, "AWS_S3_VERIFY", "true")
+AWS_S3_OBJECT_PARAMETERS: dict[str, Any] = read(
+    env.object_parameters, "AWS_S3_OBJECT_PARAMETERS", "{}"
+)
+# Without these, boto3 looks for credentials where it always does.
+AWS_ACCESS_KEY_ID = read(env.str, "AWS_ACCESS_KEY_ID", "") or None
+AWS_SECRET_ACCESS_KEY = read(env.str, "AWS_SECRET_ACCESS_KEY", "") or None
+AWS_SESSION_TOKEN = read(env.str, "AWS_SESSION_TOKEN", "") or None
+AWS_S3_SESSION_PROFILE = read(env.str, "AWS_S3_SESSION_PROFILE", "") or None
+if bool(AWS_ACCESS_KEY_ID) != bool(AWS_SECRET_ACCESS_KEY):
+    raise ImproperlyConfigured(
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: one is set without the other"
+    )
+if AWS_ACCESS_KEY_ID and AWS_S3_SESSION_PROFILE:
+    raise ImproperlyConfigured(
+        "AWS_ACCESS_KEY_ID and AWS_S3_SESSION_PROFILE: set one of them"
+    )
+_checksums = ["when_supported", "when_required"]
+AWS_REQUEST_CHECKSUM_CALCULATION = read(
+    env.str,
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "when_supported",
+    validate=validate.OneOf(_checksums),
+)
+AWS_RESPONSE_CHECKSUM_VALIDATION = read(
+    env.str,
+    "AWS_RESPONSE_CHECKSUM_VALIDATION",
+    "when_supported",
+    validate=validate.OneOf(_checksums),
+)
+BERTH_S3_SECONDS = read(env.float, "BERTH_S3_SECONDS", 4.0, validate=between(1, 60))
 
 # --- audit and limits ---------------------------------------------------------------
 
@@ -525,6 +577,8 @@ LOGGING = {
         "django.request": {"level": "ERROR"},  # 4xx are the clients' business
         "django.security.csrf": {"level": "ERROR"},  # our page of it tells the same
         "fido2": {"level": "WARNING"},  # passkeys; it tells of each that is used
+        "botocore": {"level": "WARNING"},  # it reports where it found credentials
+        "urllib3": {"level": "ERROR"},  # it warns of every connection that is closed
         "kombu.connection": {"level": "ERROR"},  # a folder has no host name
         # They log the URL of every request, and a webhook's URL may be its secret.
         "httpx": {"level": "WARNING"},

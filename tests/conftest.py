@@ -36,6 +36,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.s3_servers import Moto, SeaweedFS
 from tests.servers import (
     BerthServer,
     Postgres,
@@ -70,8 +71,11 @@ def _prepare_environment() -> None:
     for name in [name for name in os.environ if name.startswith("BERTH_")]:
         if not name.startswith("BERTH_TEST_"):
             del os.environ[name]  # a developer's own registry is not to be touched
-    for name in ("DATABASE_URL", "REDIS_URL", "EMAIL_URL"):
-        os.environ.pop(name, None)
+    for name in list(os.environ):
+        if name in {"DATABASE_URL", "REDIS_URL", "EMAIL_URL"} or name.startswith(
+            "AWS_"
+        ):
+            del os.environ[name]
     # Else each of the hundreds of processes that tests start compiles Berth again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["DJANGO_SETTINGS_MODULE"] = "registry_site.settings"
@@ -320,6 +324,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
         start: Any = dict(item.user_properties).get("log_start", 0)
         report.sections.append(("log of the live server", server.log_tail(start)))
     return report
+
+
+# --- services like S3; a module that uses one is in xdist's group "s3"
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Moto]:
+    with Moto() as server:
+        yield server
 
 
 # --- database and server

@@ -12,4 +12,10 @@ from distribution.storage.filesystem import FilesystemStore
 @cache
 def blob_store() -> BlobStore:
     """Return the store that BERTH_BLOBS chose, which takes this database alone."""
+    if settings.BERTH_BLOBS == "s3":
+        from distribution.storage.s3.store import (
+            S3Store,
+        )  # boto3 takes its time to load
+
+        return S3Store(expected_mark)
     return FilesystemStore(settings.BERTH_DATA / "blobs", expected_mark)

@@ -9,8 +9,9 @@ become *stored* objects when their digest is known. A stored object never change
 * What ``commit``, ``append`` and ``finish`` return has survived a power cut.
 * ``staged`` is a JSON value of the store's own, kept in the Upload row. It holds the
   *generation*, a name chosen when staging began and never used again.
-* A key is made of digest and generation, so that deleting one object can never hit the
-  bytes of the same blob pushed again.
+* A key ends with the generation, so that deleting one object can never hit the bytes of
+  the same blob pushed again. In a folder it holds the digest too; S3 cannot rename what
+  arrived before its digest was known.
 * No method touches the database, and none is called inside a transaction.
 
 One contract suite (tests/distribution/storage) runs over every store.
@@ -29,6 +30,10 @@ Staged = dict[str, Any]
 
 class StoreError(Exception):
     """The store could not do it; the sentence is for the log."""
+
+
+class StoreAway(StoreError):
+    """The store does not answer, or is asked nothing since it did not answer."""
 
 
 class StoreFull(StoreError):
@@ -108,6 +113,10 @@ class BlobStore(ABC):
     """Keeps bytes; see the module for what each method promises."""
 
     place: str  # as messages for administrators name it
+    # Whether reading, forking or finishing staged bytes ends what others write behind
+    # them. If so, the caller claims the session first (uploads/sessions.py).
+    reading_ends_writing = False
+    is_remote = False  # reading waits for another server, not for a disk
 
     @abstractmethod
     def check(self) -> None:
@@ -169,6 +178,19 @@ class BlobStore(ABC):
     def read_staged(self, staged: Staged, size_bytes: int) -> Iterator[bytes]:
         """Yield the first bytes of what was staged."""
 
+    def has_staged(self, staged: Staged, size_bytes: int) -> bool:
+        """Return whether the first bytes of what was staged are there.
+
+        Others may be writing behind them, and are not disturbed.
+        """
+        found = 0
+        try:
+            for piece in self.read_staged(staged, size_bytes):
+                found += len(piece)
+        except ObjectMissing:
+            return False
+        return found == size_bytes
+
     @abstractmethod
     def finish(self, staged: Staged, digest: Digest, size_bytes: int) -> str:
         """Make staged bytes a stored object and return its key; safe to repeat.
@@ -180,6 +202,10 @@ class BlobStore(ABC):
     @abstractmethod
     def discard(self, staged: Staged) -> None:
         """Remove staged bytes; nothing happens if they are gone."""
+
+    def drop(self, staged: Staged) -> None:
+        """Discard staged bytes that no one can finish any more."""
+        self.discard(staged)
 
     @abstractmethod
     def open(

@@ -11,7 +11,6 @@ discard(), so that an upload whose finish was cut short is still there to contin
 """
 
 import errno
-import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,14 +28,17 @@ from distribution.storage.base import (
     StoredObject,
     StoreError,
     StoreFull,
-    WrongStore,
+)
+from distribution.storage.marks import (
+    MARKER,
+    MARKER_MAX_BYTES,
+    check_mark,
+    marker_text,
+    parse_marker,
 )
 from repositories.oci.digests import ENCODED_LENGTHS, Digest
 
 PIECE_BYTES = 1024 * 1024  # measured: 256 KiB to 1 MiB are equally quick to send
-MARKER = "berth-store"
-FORMAT = 1  # of the tree below the folder; a later version that changes it counts up
-MARKER_MAX_BYTES = 4096
 FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -86,14 +88,7 @@ class FilesystemStore(BlobStore):
         if mark is None:
             raise StoreError(self._not_mounted())
         if self._expected is not None:
-            expected = self._expected()
-            if expected is None or mark.identifier != expected:
-                raise WrongStore(
-                    f"the blob store {self.folder} does not belong to this database "
-                    f"(store {mark.identifier or 'without identifier'}, database "
-                    f"{expected or 'without identifier'}); run 'manage.py prepare', "
-                    "which says what to do"
-                )
+            check_mark(mark, self._expected(), store=self.place)
         self._verified = seen
 
     def read_mark(self) -> Mark | None:
@@ -104,30 +99,14 @@ class FilesystemStore(BlobStore):
             return None
         except OSError as error:
             raise StoreError(f"{self._marker}: {error.strerror}") from error
-        if not text:
-            return Mark("")  # earlier versions made an empty file
-        try:
-            fields = json.loads(text)
-            number, identifier = int(fields["format"]), str(fields["installation"])
-            if number <= FORMAT:
-                return Mark(str(uuid.UUID(identifier)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{self._marker} cannot be read: restore it from a backup, or remove "
-                "it and run 'manage.py adopt_store'"
-            ) from error
-        raise WrongStore(
-            f"the blob store {self.folder} has format {number}, and this version of "
-            f"Berth supports {FORMAT}: run the version that wrote it"
-        )
+        return parse_marker(text, marker=str(self._marker), store=self.place)
 
     def write_mark(self, identifier: str) -> None:
         draft = self.folder / f".{MARKER}.{uuid.uuid4().hex}"
-        text = json.dumps({"format": FORMAT, "installation": identifier}) + "\n"
         with _store_errors():
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
-                _write_all(descriptor, text.encode())
+                _write_all(descriptor, marker_text(identifier))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

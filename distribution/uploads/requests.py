@@ -1,6 +1,8 @@
 """The requests of an upload: append, finish, or push a whole blob at once."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from accounts.actors import Actor
@@ -9,6 +11,7 @@ from distribution.bodies import Body, Receiving
 from distribution.errors import DigestInvalid, SizeInvalid
 from distribution.models import Upload
 from distribution.storage import blob_store
+from distribution.storage.base import StoreError
 from distribution.uploads.publishing import publish_blob
 from distribution.uploads.receiving import (
     digest_of_staged,
@@ -22,6 +25,7 @@ from distribution.uploads.sessions import (
     cancel_upload,
     claim,
     new_generation,
+    release,
 )
 from repositories.models import RepositoryFacts
 from repositories.oci.digests import Digest
@@ -94,26 +98,28 @@ def finish_upload(
             yield from append_to_upload(
                 upload=upload, body=body, content_range=content_range
             )
-        if upload.writer is not None:
+        if upload.writer is not None or _needs_claim(upload):
             claim(upload)  # a request that died, or is still writing, had it
         staged = upload.staged or blob_store().stage(new_generation(upload))
         size_bytes = upload.offset_bytes
-        actual = digest_of_staged(upload, staged, digest.algorithm)
+        with _released_if_the_store_fails(upload):
+            actual = digest_of_staged(upload, staged, digest.algorithm)
     if actual != digest:
-        blob_store().discard(staged)
+        blob_store().drop(staged)
         cancel_upload(upload=upload)
         raise DigestInvalid(
             f"the bytes have the digest {actual} and not {digest}",
             detail={"expected": str(digest), "actual": str(actual)},
         )
-    publish_blob(
-        repository=repository,
-        digest=digest,
-        size_bytes=size_bytes,
-        staged=staged,
-        upload=upload,
-        actor=actor,
-    )
+    with _released_if_the_store_fails(upload):
+        publish_blob(
+            repository=repository,
+            digest=digest,
+            size_bytes=size_bytes,
+            staged=staged,
+            upload=upload,
+            actor=actor,
+        )
 
 
 def push_whole_blob(
@@ -139,6 +145,20 @@ def push_whole_blob(
         upload=None,
         actor=actor,
     )
+
+
+def _needs_claim(upload: Upload) -> bool:
+    return blob_store().reading_ends_writing and upload.offset_bytes > 0
+
+
+@contextmanager
+def _released_if_the_store_fails(upload: Upload) -> Iterator[None]:
+    """Let go of a claim, so that the same request again need not copy."""
+    try:
+        yield
+    except StoreError:
+        release(upload)
+        raise
 
 
 def _check_order(upload: Upload, content_range: ContentRange | None) -> None:

@@ -161,7 +161,8 @@ def cancel_upload(*, upload: Upload) -> None:
     )
     deleted, _ = Upload.objects.filter(pk=upload.pk).delete()
     if staged is not None:
-        blob_store().discard(staged)
+        # Without the row, no one can finish them any more.
+        (blob_store().drop if deleted else blob_store().discard)(staged)
     if not deleted:
         raise BlobUploadUnknown
 
@@ -207,25 +208,24 @@ def update_session(upload: Upload, **columns: object) -> None:
 def claim(upload: Upload) -> None:
     """Become the only request that may write behind the session's bytes.
 
-    Where another request has claimed them, copy first and let the row decide whose copy
-    counts: until then no request's bytes are deleted.
+    From the first change of the row on, a request that had claimed them has lost. What
+    counts is copied after that, and no bytes are deleted before the row names the copy.
     """
     store, source = blob_store(), upload.staged
-    if upload.writer is None or source is None:
-        update_session(upload, writer=uuid.uuid4())
+    is_overtaking = upload.writer is not None
+    update_session(upload, writer=uuid.uuid4())
+    if not is_overtaking or source is None:
         return
     try:
         copy = store.fork(source, upload.offset_bytes, new_generation(upload))
     except ObjectMissing:
-        # Finished before, by a request that died: finish() finds it.
-        update_session(upload, writer=uuid.uuid4())
-        return
+        return  # finished before, by a request that died: finish() finds it
     try:
-        update_session(upload, writer=uuid.uuid4(), staged=copy)
+        update_session(upload, staged=copy)
     except (OutOfOrder, BlobUploadUnknown):
-        store.discard(copy)
+        store.drop(copy)
         raise
-    store.discard(source)
+    store.drop(source)
 
 
 def release(upload: Upload) -> None:

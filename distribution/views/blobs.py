@@ -43,11 +43,15 @@ OCTETS = "application/octet-stream"
 
 
 class BlobResponse(StreamingHttpResponse):
-    """Bytes of the store; with a ``file_span``, the server reads them from the file."""
+    """Bytes of the store; with a ``file_span``, the server reads them from the file.
+
+    If ``is_remote``, reading them waits for another server.
+    """
 
     def __init__(self, pieces: Iterator[bytes], **more: Any) -> None:
         super().__init__(pieces, **more)
         self.file_span: FileSpan | None = getattr(pieces, "file_span", None)
+        self.is_remote: bool = blob_store().is_remote
 
 
 @endpoint(Action.PULL, absent=BlobUnknown)

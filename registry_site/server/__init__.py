@@ -11,6 +11,8 @@
 * ``bodies``       collects a body piece by piece; between two pieces no thread waits
 * ``deadlines``    ends bodies that stop or crawl
 * ``replies``      sends bytes at hand, files and streams
+* ``streams``      sends blobs of S3, with a few threads for all of them
+* ``pipes``        what streams go through to Granian
 * ``whole_files``  bounds the memory of files that are sent in one piece
 * ``connections``  closes connections whose client does not read, does not speak, or has
                    too many of them

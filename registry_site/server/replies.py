@@ -3,26 +3,28 @@
 bytes at hand    go to Granian in one piece
 small files      likewise, while whole_files.py has room for them
 other files      are read by Granian as the client reads
-streams          come from a thread of their own through a pipe, which fills up when
+blobs of S3      come in pieces (streams.py), small ones whole like small files
+other streams    come from a thread of their own through a pipe, which fills up when
                  the client is slow; there are few of them, such as exports
 """
 
 import logging
-import os
 import select
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.conf import settings
 from django.db import connections
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from distribution.storage.base import FileSpan
+from distribution.endpoints import as_registry_error
+from distribution.errors import render
+from distribution.storage.base import FileSpan, StoreError
 from distribution.wsgi import LINGER_SECONDS
 from registry_site.server.deadlines import deadlines
+from registry_site.server.pipes import Pipe
+from registry_site.server.streams import streams
 from registry_site.server.whole_files import buffers, whole_files
 
 log = logging.getLogger(__name__)
@@ -31,8 +33,7 @@ Headers = list[tuple[str, str]]
 
 WHOLE_MAX_BYTES = 2 * 1024 * 1024  # sent in one piece, as the largest page is
 STREAMS_MAX = 64  # threads; each has a connection to the database while it runs
-STREAM_PIECE_BYTES = 64 * 1024  # what a pipe holds
-OPENING_SECONDS = 10.0
+STREAM_PIECE_BYTES = 64 * 1024
 
 _streams = threading.BoundedSemaphore(STREAMS_MAX)
 
@@ -69,6 +70,8 @@ def send_response(
             _send_file(proto, response.status_code, headers, span, client)
         finally:
             response.close()
+    elif getattr(response, "is_remote", False):
+        _send_remote(proto, response, headers, client)
     else:
         _send_stream(proto, response.status_code, headers, response)
 
@@ -133,29 +136,58 @@ def _is_read_whole(span: FileSpan, buffer: bytearray) -> bool:
         return False
 
 
+# --- blobs from elsewhere
+
+
+def _send_remote(proto: Any, response: Any, headers: Headers, client: str) -> None:
+    status, size_bytes = response.status_code, int(response["Content-Length"])
+    if size_bytes <= WHOLE_MAX_BYTES and whole_files.enter(client, size_bytes):
+        try:
+            content = b"".join(response)  # waits for S3, not for the client
+            proto.response_bytes(status, headers, content)
+        except StoreError as error:
+            refused = render(as_registry_error(error))
+            proto.response_bytes(
+                refused.status_code, list(refused.items()), refused.content
+            )
+        finally:
+            whole_files.sent(client)
+            response.close()
+        return
+    if not streams().enter():
+        response.close()
+        _refuse(proto)
+        return
+    pipe = Pipe()
+    proto.response_file(status, headers, pipe.path)
+    streams().begin(response, pipe)
+
+
 # --- streams
 
 
 def _send_stream(proto: Any, status: int, headers: Headers, pieces: Any) -> None:
     if not _streams.acquire(blocking=False):
         pieces.close()
-        busy = [("retry-after", "10"), ("content-type", "text/plain; charset=utf-8")]
-        proto.response_str(503, busy, "Too many downloads at once. Try again.\n")
+        _refuse(proto)
         return
-    receiver, sender = os.pipe()
-    os.set_blocking(sender, False)
-    proto.response_file(status, headers, f"/dev/fd/{receiver}")
+    pipe = Pipe()
+    proto.response_file(status, headers, pipe.path)
     threading.Thread(
-        target=_stream, args=(pieces, receiver, sender), name="stream", daemon=True
+        target=_stream, args=(pieces, pipe), name="stream", daemon=True
     ).start()
 
 
-def _stream(pieces: Any, receiver: int, sender: int) -> None:
+def _refuse(proto: Any) -> None:
+    busy = [("retry-after", "10"), ("content-type", "text/plain; charset=utf-8")]
+    proto.response_str(503, busy, "Too many downloads at once. Try again.\n")
+
+
+def _stream(pieces: Any, pipe: Pipe) -> None:
     try:
-        pipe = _Pipe(receiver, sender)
         try:
             for piece in _in_pieces(pieces):
-                if not pipe.write(piece):
+                if not _write(pipe, piece):
                     break
         finally:
             pipe.close()
@@ -173,53 +205,19 @@ def _in_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield piece[start : start + STREAM_PIECE_BYTES]
 
 
-class _Pipe:
-    """Writes to a pipe that Granian reads from, as fast as the client takes it."""
-
-    def __init__(self, receiver: int, sender: int) -> None:
-        self._receiver = receiver
-        self._sender = sender
-        self._window_started = time.monotonic()
-        self._window_bytes = 0
-        self._poll = select.poll()
-        self._poll.register(sender, select.POLLOUT)
-
-    def write(self, piece: bytes) -> bool:
-        """Write all of it; False when the client went away or is too slow."""
-        view = memoryview(piece)
-        while view:
-            try:
-                written = os.write(self._sender, view)
-            except BlockingIOError:
-                if not self._wait():
-                    return False
-                continue
-            except BrokenPipeError:
+def _write(pipe: Pipe, piece: bytes) -> bool:
+    """Write all of it; False when the client went away or is too slow."""
+    view = memoryview(piece)
+    while view:
+        try:
+            view = view[pipe.write_some(view) :]
+        except BlockingIOError:
+            if not (left := pipe.seconds_left()):
                 return False
-            self._window_bytes += written
-            view = view[written:]
-        return True
-
-    def close(self) -> None:
-        """End the stream."""
-        os.close(self._sender)
-        if self._receiver >= 0:
-            # Granian may not have opened its own end yet.
-            deadlines.enter(OPENING_SECONDS, self._close_receiver)
-
-    def _wait(self) -> bool:
-        window = settings.BERTH_TRANSFER_SECONDS
-        left = self._window_started + window - time.monotonic()
-        if left <= 0:
-            if self._window_bytes < window * settings.BERTH_TRANSFER_RATE:
-                return False
-            self._window_started, self._window_bytes = time.monotonic(), 0
-            left = window
-        if self._poll.poll(left * 1000) and self._receiver >= 0:
-            # Something was read: with our end closed, we notice when Granian's is.
-            self._close_receiver()
-        return True
-
-    def _close_receiver(self) -> None:
-        receiver, self._receiver = self._receiver, -1
-        os.close(receiver)
+            poll = select.poll()
+            poll.register(pipe.sender, select.POLLOUT)
+            if poll.poll(left * 1000):
+                pipe.was_read()
+        except BrokenPipeError:
+            return False
+    return True

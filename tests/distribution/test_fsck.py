@@ -19,7 +19,7 @@ from accounts.models import FormerNamespaceName, Organization
 from distribution.fsck import CHECKS, run_checks
 from distribution.models import Blob, BlobLink, ObjectToDelete, Upload
 from distribution.storage import blob_store
-from distribution.storage.filesystem import MARKER
+from distribution.storage.marks import MARKER
 from repositories.models import (
     FormerRepositoryName,
     Manifest,

@@ -27,7 +27,7 @@ def headings(name: str, level: str) -> set[str]:
 def settings_read() -> set[str]:
     """Return the variables that the settings read from the environment."""
     text = (PROJECT_FOLDER / "registry_site" / "settings.py").read_text()
-    return set(re.findall(r"read\(\s*env\.\w+,\s*\"([A-Z_]+)\"", text))
+    return set(re.findall(r"read\(\s*env\.\w+,\s*\"([A-Z0-9_]+)\"", text))
 
 
 def commands() -> set[str]:

@@ -27,6 +27,7 @@ from django.core.exceptions import ImproperlyConfigured
 from tests.images import image, some_bytes
 from tests.pages import PageClient
 from tests.registry_client import RegistryClient
+from tests.s3_servers import Moto
 from tests.servers import (
     PROJECT_FOLDER,
     BerthServer,
@@ -37,7 +38,11 @@ from tests.servers import (
 )
 from tests.site.test_tls import write_certificate
 
-pytestmark = [pytest.mark.own_database, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.own_database,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("site/test_every_setting"),
+]
 
 STARTS = 8
 ABSENT = ""  # the variable is not set
@@ -71,7 +76,7 @@ LEGAL: dict[str, list[str]] = {
     "BERTH_UNKNOWN_MANIFESTS": ["accept", "refuse"],
     "BERTH_PUSH_VISIBILITY": ["private", "public"],
     "BERTH_SPARSE_NAMESPACES": [ABSENT, "mirror, admin"],
-    "BERTH_BLOBS": ["filesystem", ABSENT],
+    "BERTH_BLOBS": ["filesystem", "s3"],
     "BERTH_BLOB_DELIVERY": ["direct", ABSENT],
     "BERTH_UPLOAD_TTL_HOURS": ["1", HOUR_MAX],
     "BERTH_GARBAGE_GRACE_HOURS": ["1", HOUR_MAX],
@@ -79,6 +84,15 @@ LEGAL: dict[str, list[str]] = {
     "BERTH_GARBAGE_CONFIRM_BLOBS": ["0", "1000000000"],
     "BERTH_RESERVED_NAME_DAYS": ["0", DAY_MAX],
     "BERTH_RESTORE_DAYS": ["0", DAY_MAX],
+    "AWS_LOCATION": ["berth", "a/longer-one/"],
+    "AWS_S3_ADDRESSING_STYLE": ["path", "auto"],
+    "AWS_S3_SIGNATURE_VERSION": ["s3v4", ABSENT],
+    "AWS_S3_VERIFY": ["true", "false"],
+    "AWS_S3_OBJECT_PARAMETERS": ["{}", '{"StorageClass": "STANDARD"}'],
+    "AWS_SESSION_TOKEN": [ABSENT, "temporary"],
+    "AWS_REQUEST_CHECKSUM_CALCULATION": ["when_supported", "when_required"],
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": ["when_supported", "when_required"],
+    "BERTH_S3_SECONDS": ["4", "60"],  # 1 is for tests of a slow S3 only
     "BERTH_RATES": [ABSENT, "repositories=5000/hour,exports=none"],
     "BERTH_OPEN_UPLOADS": ["1", "1000000"],
     "BERTH_SIGNUP": ["open", "invite", "closed"],
@@ -116,6 +130,12 @@ TOGETHER = {
     "BERTH_GOOGLE_CLIENT_SECRET": "BERTH_GOOGLE_CLIENT_ID",
     "BERTH_OIDC_CLIENT_SECRET": "BERTH_OIDC_CLIENT_ID",
     "BERTH_OIDC_URL": "BERTH_OIDC_CLIENT_ID",
+    "AWS_STORAGE_BUCKET_NAME": "BERTH_BLOBS",
+    "AWS_S3_ENDPOINT_URL": "BERTH_BLOBS",
+    "AWS_S3_REGION_NAME": "BERTH_BLOBS",
+    "AWS_ACCESS_KEY_ID": "BERTH_BLOBS",
+    "AWS_SECRET_ACCESS_KEY": "BERTH_BLOBS",
+    "AWS_S3_SESSION_PROFILE": "instead of AWS_ACCESS_KEY_ID",
 }
 SECRETS_BY_FILE = {"BERTH_SECRET_KEY", "BERTH_ADMIN_PASSWORD", "BERTH_METRICS_TOKEN"}
 
@@ -197,7 +217,11 @@ class Start:
 
 
 def make_start(
-    values: dict[str, str], folder: Path, postgres: Postgres, valkey: Valkey
+    values: dict[str, str],
+    folder: Path,
+    postgres: Postgres,
+    valkey: Valkey,
+    moto: Moto,
 ) -> Start:
     port = free_port()
     environment = {
@@ -219,6 +243,10 @@ def make_start(
     elif values["DATABASE_URL"] == "postgres":
         name = f"settings_{secrets.token_hex(4)}"
         environment["DATABASE_URL"] = postgres.create_database(name)
+    if values["BERTH_BLOBS"] == "s3":
+        location = f"{folder.name}/{values['AWS_LOCATION']}"
+        in_bucket = {**moto.environment(location), **environment}
+        environment = {**in_bucket, "AWS_LOCATION": location}
     if values["REDIS_URL"] != ABSENT:
         environment["REDIS_URL"] = valkey.url
     if values["EMAIL_URL"] == "smtp":
@@ -255,12 +283,13 @@ def test_it_works_from_prepare_to_a_push(
     tmp_path: Path,
     postgres: Postgres,
     valkey: Valkey,
+    moto: Moto,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first administrator gets in, pushes and pulls (D3, kind 8)."""
     values = combinations()[number]
     (tmp_path / "data").mkdir()
-    start = make_start(values, tmp_path, postgres, valkey)
+    start = make_start(values, tmp_path, postgres, valkey, moto)
     if values["front"] == "tls":
         monkeypatch.setenv("SSL_CERT_FILE", start.server.environment["SSL_CERT_FILE"])
     shown = start.server.manage("prepare")
@@ -358,8 +387,13 @@ NUMBERS = {  # the settings that are numbers, with the first values beyond the e
     "BERTH_RESTORE_DAYS": ("-1", "36501"),
     "BERTH_AUDIT_DAYS": ("-1", "36501"),
     "BERTH_WEBHOOK_RETENTION_DAYS": ("0", "36501"),
+    "BERTH_S3_SECONDS": ("0", "61"),
 }
 WORDS = {
+    "AWS_S3_ADDRESSING_STYLE",
+    "AWS_S3_SIGNATURE_VERSION",
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION",
     "BERTH_UNKNOWN_MANIFESTS",
     "BERTH_PUSH_VISIBILITY",
     "BERTH_BLOBS",
@@ -395,6 +429,13 @@ ILLEGAL: dict[str, tuple[str, ...]] = {
     "BERTH_URL": ("", *NO_URLS),
     "BERTH_GITLAB_URL": ("", *NO_URLS),
     "BERTH_OIDC_URL": tuple(url for url in NO_URLS if url[-1] not in "hx" and url),
+    "BERTH_BLOBS": ("", "maybe", "s3"),  # without a bucket
+    "AWS_STORAGE_BUCKET_NAME": ("a", "with/slash", "-dash", "two words"),
+    "AWS_LOCATION": ("/blobs", "a//b", "../a", "a b", "ä"),
+    "AWS_S3_ENDPOINT_URL": tuple(url for url in NO_URLS if url[-5:] != "/path"),
+    "AWS_S3_VERIFY": ("", "no", "/nonexistent.pem", "a\nb"),
+    "AWS_S3_OBJECT_PARAMETERS": ("", "x", "[]", '{"Body": ""}', '{"ACL": 1}'),
+    "AWS_ACCESS_KEY_ID": ("without a secret",),
     "BERTH_LISTEN": (
         "",
         "8000",
@@ -429,7 +470,10 @@ ILLEGAL: dict[str, tuple[str, ...]] = {
 
 def load_settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
     for name in list(os.environ):
-        if name.startswith("BERTH_") or name in {"DATABASE_URL", "REDIS_URL"}:
+        if name.startswith(("AWS_", "BERTH_")) or name in {
+            "DATABASE_URL",
+            "REDIS_URL",
+        }:
             monkeypatch.delenv(name)
     monkeypatch.setenv("BERTH_DATA", "/nonexistent")
     for name, value in variables.items():

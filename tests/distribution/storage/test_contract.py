@@ -1,7 +1,7 @@
 """One contract for every blob store: each sentence of distribution/storage/base.py.
 
 That returned bytes survive a power cut cannot be seen from here; everything else can.
-A store joins by adding itself to STORES.
+A store joins by adding itself to STORES. S3 is SeaweedFS and moto's server.
 """
 
 import os
@@ -10,9 +10,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from distribution.garbage import generation_of
 from distribution.storage.base import (
     BlobStore,
     ObjectMissing,
@@ -21,10 +23,15 @@ from distribution.storage.base import (
     StoreError,
     StoreFull,
 )
-from distribution.storage.filesystem import MARKER, PIECE_BYTES, FilesystemStore
+from distribution.storage.filesystem import PIECE_BYTES, FilesystemStore
+from distribution.storage.marks import MARKER
+from distribution.storage.s3.store import S3Store
 from repositories.oci.digests import Digest, digest_of
 from tests.faults.disks import small_disk
 from tests.images import some_bytes
+from tests.s3_servers import S3Server
+
+pytestmark = pytest.mark.xdist_group("s3")
 
 FIRST, SECOND = b"first piece, ", b"second piece"
 WHOLE = FIRST + SECOND
@@ -37,12 +44,26 @@ def _filesystem(folder: Path) -> BlobStore:
     return store
 
 
-STORES: dict[str, Callable[[Path], BlobStore]] = {"filesystem": _filesystem}
+def _bucket(server: S3Server, **options: Any) -> S3Store:
+    """Return a store in the bucket that all tests share, below a prefix of its own."""
+    store = S3Store(**server.options(f"tests/{uuid.uuid4().hex}"), **options)
+    store.prepare()
+    store.write_mark(str(uuid.uuid4()))
+    return store
+
+
+STORES = [
+    "filesystem",
+    pytest.param("seaweedfs", marks=pytest.mark.slow),
+    pytest.param("moto", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    return STORES[request.param](tmp_path)
+    if request.param == "filesystem":
+        return _filesystem(tmp_path)
+    return _bucket(request.getfixturevalue(request.param))
 
 
 class ClientWent(Exception):
@@ -194,13 +215,13 @@ def test_staged_bytes_are_read_up_to_the_size_that_is_asked_for(
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-def test_a_key_is_made_of_digest_and_generation(
-    store: BlobStore, algorithm: str
-) -> None:
+def test_a_key_ends_with_the_generation(store: BlobStore, algorithm: str) -> None:
     digest = digest_of(WHOLE, algorithm)
     key = store.finish(_staged(store, WHOLE, "gen-1"), digest, len(WHOLE))
-    assert key.startswith(f"{algorithm}/")
-    assert key.endswith(f"/{digest.encoded}.gen-1")
+    if isinstance(store, FilesystemStore):
+        assert key.startswith(f"{algorithm}/")
+        assert key.endswith(f"/{digest.encoded}.gen-1")
+    assert generation_of(key) == "gen-1"
     assert _read(store, key, len(WHOLE)) == WHOLE
 
 
@@ -250,6 +271,109 @@ def test_finishing_what_is_gone_is_an_error(store: BlobStore) -> None:
     with pytest.raises(ObjectMissing):
         store.finish(store.stage("one"), digest_of(WHOLE), len(WHOLE))
     assert _keys(store.stored_objects()) == []
+
+
+# --- more than a part of a multipart upload
+
+LARGE = some_bytes(19 * 1024 * 1024 + 5)
+
+
+def _append_in_requests(store: BlobStore, ends: list[int], generation: str) -> Staged:
+    staged, start = store.stage(generation), 0
+    for end in ends:
+        content = LARGE[start:end]
+        pieces = [content[at : at + 300_000] for at in range(0, len(content), 300_000)]
+        staged, written = store.append(staged, start, pieces)
+        assert written == end - start
+        start = end
+    return staged
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [len(LARGE)],  # two parts and a tail
+        [16 << 20],  # two whole parts
+        [3 << 20, 7 << 20, 9 << 20, len(LARGE)],  # tails that grow to parts
+        [18 << 20, len(LARGE)],
+    ],
+    ids=["one request", "whole parts", "small requests", "two requests"],
+)
+def test_a_large_blob_is_staged_read_and_finished(
+    store: BlobStore, ends: list[int]
+) -> None:
+    """UP-13: read before it is finished or not, and with what is left of a request."""
+    size_bytes = ends[-1]
+    content = LARGE[:size_bytes]
+    unread = _append_in_requests(store, ends, "unread")
+    read = _append_in_requests(store, ends, "read")
+    assert store.has_staged(read, size_bytes)
+    sizes = {found.key: found.size_bytes for found in store.staged_objects()}
+    assert sizes == {"unread": size_bytes, "read": size_bytes}
+    assert _read_staged(store, read, size_bytes) == content
+    assert store.has_staged(read, size_bytes)
+    for staged in (unread, read):
+        digest = digest_of(content)
+        key = store.finish(staged, digest, size_bytes)
+        assert store.finish(staged, digest, size_bytes) == key
+        store.discard(staged)
+        assert store.finish(staged, digest, size_bytes) == key
+        assert _read(store, key, size_bytes) == content
+        pieces = store.open(key, size_bytes, 8_000_000, 8_000_000)
+        assert b"".join(pieces) == content[8_000_000:16_000_000]
+    assert _keys(store.staged_objects()) == []
+
+
+@pytest.mark.parametrize("offset", [3 << 20, 12 << 20, 18 << 20])
+def test_what_was_read_or_finished_can_go_on(store: BlobStore, offset: int) -> None:
+    """I6, C22: with all of it, with whole parts only, and with less than a part."""
+    staged = _append_in_requests(store, [18 << 20], "one")
+    store.finish(staged, digest_of(LARGE[: 18 << 20]), 18 << 20)
+    staged, _ = store.append(staged, offset, [LARGE[offset:]])
+    key = store.finish(staged, digest_of(LARGE), len(LARGE))
+    store.discard(staged)
+    assert _read(store, key, len(LARGE)) == LARGE
+
+
+def test_a_large_fork_is_a_copy(store: BlobStore) -> None:
+    """L9: also of what is lost for the one that was overtaken."""
+    staged = _append_in_requests(store, [18 << 20], "one")
+    forked = store.fork(staged, 17 << 20, "two")
+    again = store.fork(staged, 18 << 20, "three")
+    store.drop(staged)
+    forked, _ = store.append(forked, 17 << 20, [LARGE[17 << 20 :]])
+    again, _ = store.append(again, 18 << 20, [LARGE[18 << 20 :]])
+    for copy in (forked, again):
+        key = store.finish(copy, digest_of(LARGE), len(LARGE))
+        store.discard(copy)
+        assert _read(store, key, len(LARGE)) == LARGE
+    assert _keys(store.staged_objects()) == []
+    assert {o.size_bytes for o in store.stored_objects()} == {len(LARGE)}
+
+
+def test_large_pieces_that_fail_leave_nothing(store: BlobStore) -> None:
+    """I7: of a first request nothing, of a later one what was there."""
+    with pytest.raises(ClientWent):
+        store.append(store.stage("one"), 0, _breaking_off(LARGE))
+    assert _keys(store.staged_objects()) == []
+    staged = _append_in_requests(store, [9 << 20], "two")
+    with pytest.raises(ClientWent):
+        store.append(staged, 9 << 20, _breaking_off(LARGE[9 << 20 :]))
+    staged, _ = store.append(staged, 9 << 20, [LARGE[9 << 20 :]])
+    key = store.finish(staged, digest_of(LARGE), len(LARGE))
+    assert _read(store, key, len(LARGE)) == LARGE
+    store.drop(_append_in_requests(store, [9 << 20], "three"))
+    store.discard(staged)
+    assert _keys(store.staged_objects()) == []
+    assert _keys(store.stored_objects()) == [key]
+
+
+def test_a_generation_of_many_parts_can_be_discarded(store: BlobStore) -> None:
+    """C20, FS11."""
+    _append_in_requests(store, [9 << 20], "one")
+    _append_in_requests(store, [10 << 20], "one")  # as after a crash
+    store.discard_generation("one")
+    assert _keys(store.staged_objects()) == []
 
 
 # --- discard

@@ -1,0 +1,62 @@
+"""A pipe that Granian reads from, as fast as the client takes it."""
+
+import fcntl
+import os
+import time
+from contextlib import suppress
+
+from django.conf import settings
+
+from registry_site.server.deadlines import deadlines
+
+PIPE_BYTES = 256 * 1024  # the kernel may refuse, and then there are 64 KiB
+OPENING_SECONDS = 10.0
+
+
+class Pipe:
+    """The end that Berth writes to; ``path`` is what Granian opens."""
+
+    def __init__(self) -> None:
+        self._receiver, self.sender = os.pipe()
+        os.set_blocking(self.sender, False)
+        with suppress(OSError):
+            fcntl.fcntl(self.sender, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self.path = f"/dev/fd/{self._receiver}"
+        self._window_started = time.monotonic()
+        self._window_bytes = 0
+
+    def write_some(self, piece: memoryview) -> int:
+        """Write what fits; raises BlockingIOError if nothing does, BrokenPipeError."""
+        written = os.write(self.sender, piece)
+        self._window_bytes += written
+        return written
+
+    def seconds_left(self) -> float:
+        """Return how long the client may take for the next byte; begin a new window."""
+        window = settings.BERTH_TRANSFER_SECONDS
+        left = self._window_started + window - time.monotonic()
+        if left > 0:
+            return left
+        if self._window_bytes < window * settings.BERTH_TRANSFER_RATE:
+            return 0.0
+        self._window_started, self._window_bytes = time.monotonic(), 0
+        return window
+
+    def is_too_slow(self) -> bool:
+        return self.seconds_left() <= 0
+
+    def was_read(self) -> None:
+        """Note that something was read, so Granian has its own end.
+
+        With ours closed, we notice when Granian's is.
+        """
+        receiver, self._receiver = self._receiver, -1
+        if receiver >= 0:
+            os.close(receiver)
+
+    def close(self) -> None:
+        """End the stream."""
+        os.close(self.sender)
+        if self._receiver >= 0:
+            # Granian may not have opened its own end yet.
+            deadlines.enter(OPENING_SECONDS, self.was_read)
