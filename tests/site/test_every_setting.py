@@ -173,7 +173,15 @@ def test_every_value_and_every_pair_is_used() -> None:
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL with a database "tables", to be copied.
+
+    First starts without tables are in test_start.py and test_startup.py, and no setting
+    changes what they make.
+    """
     with run_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        url = server.create_database("tables")
+        folder = tmp_path_factory.mktemp("tables")
+        BerthServer(data_folder=folder, database_url=url).manage("migrate")
         yield server
 
 
@@ -242,7 +250,7 @@ def make_start(
         environment["DATABASE_URL"] = f"sqlite:///{folder}/elsewhere.sqlite3"
     elif values["DATABASE_URL"] == "postgres":
         name = f"settings_{secrets.token_hex(4)}"
-        environment["DATABASE_URL"] = postgres.create_database(name)
+        environment["DATABASE_URL"] = postgres.create_database(name, like="tables")
     if values["BERTH_BLOBS"] == "s3":
         location = f"{folder.name}/{values['AWS_LOCATION']}"
         in_bucket = {**moto.environment(location), **environment}
@@ -264,6 +272,9 @@ def make_start(
         environment["BERTH_URL"] = PUBLIC
         url, options = PUBLIC, {"transport": Hop(port)}
     server = BerthServer(data_folder=folder / "data", port=port, **environment)
+    brought = folder / "data" / "berth.sqlite3"  # the tables, if there were any
+    if values["DATABASE_URL"] == "sqlite" and brought.exists():
+        brought.rename(folder / "elsewhere.sqlite3")
     for name in list(server.environment):
         if name.startswith("BERTH_") and name not in environment:
             del server.environment[name]
