@@ -9,6 +9,7 @@ the anonymous client.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -262,6 +263,17 @@ def add_notifications(people: Population) -> None:
         ]
 
 
+@cache
+def decided(actor: Actor, action: Action, repository: Repository) -> bool:
+    """Say what the decision is; rights do not change while the population is asked."""
+    return bool(decide(actor, action, repository))
+
+
+@cache
+def may_hook_in(actor: Actor, namespace: Namespace) -> bool:
+    return bool(may_hook_namespace(actor, namespace))
+
+
 @pytest.fixture(scope="module")
 def people(django_db_setup: None) -> Population:
     return make_population()
@@ -281,20 +293,20 @@ def may_read(actor: Actor, row: Notification) -> bool:
     if event.repository is not None:
         action = Action.HOOK if event.kind in FOR_ADMINISTRATORS else Action.PULL
         exists = event.repository.deleted_at is None
-        return exists and bool(decide(actor, action, event.repository))
+        return exists and decided(actor, action, event.repository)
     if event.namespace is not None:
-        return bool(may_hook_namespace(actor, event.namespace))
+        return may_hook_in(actor, event.namespace)
     return bool(may_hook_site(actor))
 
 
 def may_pull_from(actor: Actor, repository: Repository) -> bool:
-    return bool(decide(actor, Action.PULL, repository))
+    return decided(actor, Action.PULL, repository)
 
 
 def may_restore(actor: Actor, repository: Repository) -> bool:
     assert repository.deleted_at is not None
     in_time = repository.deleted_at > restorable_since()
-    return in_time and bool(decide(actor, Action.DESTROY, repository))
+    return in_time and decided(actor, Action.DESTROY, repository)
 
 
 Pair = tuple[
@@ -324,7 +336,7 @@ PAIRS: dict[str, Pair] = {
     ),
     "hooked_by": (
         lambda people: people.repositories,
-        lambda actor, one: decide(actor, Action.HOOK, one),
+        lambda actor, one: decided(actor, Action.HOOK, one),
         lambda actor: keys(Repository.objects.hooked_by(actor)),
     ),
     "restorable_by": (
@@ -393,7 +405,7 @@ def test_the_holders_are_those_whom_the_decision_allows(
         if repository.is_public and action is Action.PULL:
             continue  # everyone, and not by a right
         found = {holder.who for holder in holders_of(repository, action)}
-        allowed = {a.name for a in askers if decide(a, action, repository)}
+        allowed = {a.name for a in askers if decided(a, action, repository)}
         assert found & names == allowed, repository
 
 
@@ -566,7 +578,7 @@ def test_those_free_a_name_who_configure_what_had_it(
             f"{acme.name}/{row.name}"
             for row in rows
             if is_root
-            or (row.repository and decide(actor, Action.CONFIGURE, row.repository))
+            or (row.repository and decided(actor, Action.CONFIGURE, row.repository))
         }
         assert {one.name for one in former_names_of(actor)} & names == allowed, who
 

@@ -22,7 +22,7 @@ from repositories.lifecycle import delete_repository
 from repositories.rights.defaults import add_default
 from repositories.watches import watch
 from tests import make
-from tests.conftest import Cast
+from tests.conftest import TEST_DATABASE, Cast
 from tests.pages import PageClient
 from tests.servers import BerthServer
 from tests.site.test_cross_site import patterns, variables_of
@@ -243,7 +243,11 @@ def test_no_page_is_missing_from_the_table() -> None:
 def test_everybody_gets_the_answer_of_the_table(
     place: Place, registry: BerthServer
 ) -> None:
-    """Those who may not are asked for each page before those who may."""
+    """Those who may not are asked for each page before those who may.
+
+    On the second database each answer of a page is asked for by one of those who get
+    it: who is who, the rules decide, and test_rules_as_sets.py asks them on both.
+    """
     texts = routes()
     wrong = {}
     with ExitStack() as stack:
@@ -271,7 +275,10 @@ def turns_of(place: Place, answers: Answers | None) -> list[tuple[str, int | str
     """Return who is to be asked, and the answers; 405 is the same for everybody."""
     if answers is None:
         return [("owner", 405), ("anonymous", 405)]
-    return list(zip(place.people, answers, strict=True))
+    turns = list(zip(place.people, answers, strict=True))
+    if TEST_DATABASE == "sqlite":
+        return turns
+    return [turn for n, turn in enumerate(turns) if turn[1] not in answers[:n]]
 
 
 def is_answered(turn: tuple[str, int | str]) -> bool:
