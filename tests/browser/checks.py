@@ -38,6 +38,14 @@ new Promise((resolve) =>
   requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve))))
 """
 
+_FACTS = """() => ({
+  refused: window.refusedByPolicy,
+  headings: document.querySelectorAll("h1").length,
+  title: document.title,
+  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  shift: window.layoutShift,
+})"""
+
 
 @dataclass
 class _Seen:
@@ -76,31 +84,38 @@ def watch(context: BrowserContext, own_url: str) -> Page:
     return page
 
 
-def check_page(page: Page, *, is_ours: bool = True, has_scripts: bool = True) -> None:
+def check_page(
+    page: Page,
+    *,
+    is_ours: bool = True,
+    has_scripts: bool = True,
+    asks_axe: bool = True,
+) -> None:
     """Hold a loaded page to the promises above.
 
     The administration is made by others (``is_ours=False``): of it only the console,
     the policy and the requests are asked. A page that runs no scripts
-    (``has_scripts=False``) is not asked by axe, whose own would never end.
+    (``has_scripts=False``) is not asked by axe, whose own would never end, and neither
+    is one of which another check asks the same (``asks_axe=False``): three quarters of
+    a check's time are axe's.
     """
     settle(page, has_scripts=has_scripts)
     seen = _seen[page]
-    refused = page.evaluate("window.refusedByPolicy")
+    found = page.evaluate(_FACTS)
+    refused = found["refused"]
     assert not refused, f"{page.url}: refused by the policy: {refused}"
     assert not seen.complaints, f"{page.url}: {seen.complaints}"
     assert not seen.foreign, f"{page.url}: left the site: {seen.foreign}"
     if not is_ours:
         return
-    assert page.locator("h1").count() == 1, f"{page.url}: not one h1"
-    title = page.title()
+    assert found["headings"] == 1, f"{page.url}: not one h1"
+    title = found["title"]
     assert title.removesuffix(" · Berth") not in {"", title}, f"{page.url}: {title!r}"
-    overflow = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
+    overflow = found["overflow"]
     assert overflow <= 0, f"{page.url}: {overflow} px wider than the window"
-    shift = page.evaluate("window.layoutShift")
+    shift = found["shift"]
     assert shift <= LAYOUT_SHIFT_MAX, f"{page.url}: the layout shifted by {shift}"
-    if not has_scripts:
+    if not has_scripts or not asks_axe:
         return
     _check_by_axe(page, {"resultTypes": ["violations"]})
     was_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
@@ -130,7 +145,10 @@ def settle(page: Page, *, has_scripts: bool = True) -> None:
 def _check_by_axe(page: Page, options: dict[str, Any]) -> None:
     if not page.evaluate("'axe' in window"):  # to read axe takes longer than to run it
         page.evaluate(AXE_SCRIPT)
-    found = page.evaluate("(options) => axe.run(options)", options)["violations"]
+    # The rest of axe's report is long, and the way to here is slow.
+    found = page.evaluate(
+        "(options) => axe.run(options).then((report) => report.violations)", options
+    )
     assert not found, f"{page.url}:\n" + "\n".join(map(_describe, found))
 
 

@@ -43,6 +43,7 @@ class Newcomer:
     docker: Command
     host: str
     has_scripts: bool
+    is_on_a_phone: bool
     name: str
     organization: str
     repository: str
@@ -76,6 +77,7 @@ def me(
         docker=docker_for(engine, tmp_path / "home"),
         host=urlsplit(berth.url).netloc,
         has_scripts=has_scripts,
+        is_on_a_phone=width == WIDTHS[1],
         name=make.unique("nina"),
         organization=make.unique("harbour"),
         repository=make.unique("crane"),
@@ -263,8 +265,11 @@ def create_a_token_that_is_shown_once(me: Newcomer) -> None:
 
 
 def look(me: Newcomer) -> None:
-    """See that the page is in order, as every page is that is looked at."""
-    check_page(me.page, has_scripts=me.has_scripts)
+    """See that the page is in order, as every page is that is looked at.
+
+    Each page's own test asks axe in both widths, and the journey does on the phone.
+    """
+    check_page(me.page, has_scripts=me.has_scripts, asks_axe=me.is_on_a_phone)
 
 
 def account_menu(me: Newcomer) -> Locator:
