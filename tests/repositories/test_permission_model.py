@@ -43,6 +43,7 @@ from repositories.rights.decisions import (
     rights_of,
 )
 from tests import make
+from tests.repositories.questions import each_asked_once
 
 TAGS = ("release-1", "main", "")
 GLOBS = ("", "", "release-*", "*", "v?")
@@ -374,6 +375,12 @@ def build(population: Population) -> World:
 
 def every_answer_agrees(population: Population, action: Action, tag: str) -> None:
     model, world = Model(population), build(population)
+    with each_asked_once():
+        everybody_is_answered(model, world, action, tag)
+
+
+def everybody_is_answered(model: Model, world: World, action: Action, tag: str) -> None:
+    population = model.of
     ids = [repository.pk for repository in world.repositories]
     for who, actor in world.actors.items():
         visible = Repository.objects.visible_to(actor).filter(pk__in=ids)
