@@ -1,15 +1,20 @@
 """Who gets what from every page of a repository; no page is missing from the table."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from accounts.models import User
 from repositories.models import Grant, Repository
 from tests import make
 from tests.conftest import Cast
 from tests.hub.repository.conftest import Browse
 from tests.images import image
+from tests.pages import PageClient
 from tests.registry_client import RegistryClient
+from tests.servers import BerthServer
 
 PEOPLE = ("alice", "bob", "carol", "dave", "former", "administrator", "anonymous")
 
@@ -53,13 +58,32 @@ TABLE: list[Row] = [
 ]
 
 
-@pytest.fixture
-def more_people(cast: Cast) -> dict[str, User]:
+@pytest.fixture(scope="module")
+def browsers(cast: Cast, registry: BerthServer) -> Iterator[dict[str, PageClient]]:
+    """A browser of each of PEOPLE."""
     former = make.user("former")
     team = make.team(cast.acme, former)
     team.memberships.all().delete()
     administrator = make.user("root", is_superuser=True, is_staff=True)
-    return {"former": former, "administrator": administrator}
+    more_people = {"former": former, "administrator": administrator}
+    with ExitStack() as clients:
+        yield {
+            who: clients.enter_context(
+                PageClient(
+                    registry.url, more_people.get(who) or getattr(cast, who, None)
+                )
+            )
+            for who in PEOPLE
+        }
+
+
+@pytest.fixture(scope="module")
+def forms(browsers: dict[str, PageClient]) -> dict[str, httpx.Response]:
+    """A page of each of PEOPLE, for the token of its forms."""
+    return {
+        who: client.http.get("/" if who != "anonymous" else "/accounts/login/")
+        for who, client in browsers.items()
+    }
 
 
 def address(name: str, repository: Repository, digest: str) -> str:
@@ -98,8 +122,8 @@ def pattern_of(name: str) -> URLPattern:
 
 @pytest.mark.parametrize("row", TABLE, ids=[f"{m} {n}" for n, m, *_ in TABLE])
 def test_everybody_gets_the_answer_of_the_table(
-    browse: Browse,
-    more_people: dict[str, User],
+    browsers: dict[str, PageClient],
+    forms: dict[str, httpx.Response],
     private_api: Repository,
     alice: RegistryClient,
     row: Row,
@@ -111,15 +135,13 @@ def test_everybody_gets_the_answer_of_the_table(
     path = address(name, private_api, pushed.digest)
     absent = path.replace(private_api.name, "absent", 1)
     got = []
-    for who in PEOPLE:
-        client = browse(more_people.get(who, who))
+    for who, client in browsers.items():
         if method == "GET":
             got.append(client.get(path).status_code)
             assert client.get(absent).status_code == 404
         else:
-            token = client.http.get("/" if who != "anonymous" else "/accounts/login/")
-            got.append(client.post(path, fields, token).status_code)
-            assert client.post(absent, fields, token).status_code == 404
+            got.append(client.post(path, fields, forms[who]).status_code)
+            assert client.post(absent, fields, forms[who]).status_code == 404
     assert dict(zip(PEOPLE, got, strict=True)) == dict(
         zip(PEOPLE, expected, strict=True)
     )
