@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -182,8 +183,9 @@ def test_tokens_have_names_of_their_own(alice: RegistryClient) -> None:
     assert claims_of(alice.token())["jti"] != claims_of(alice.token())["jti"]
 
 
+@pytest.mark.own_database  # keys are files
 def test_logins_and_tokens_survive_a_new_signing_key(
-    tmp_path: Path, anonymous: RegistryClient
+    django_db_setup: None, tmp_path: Path, http: httpx.Client
 ) -> None:
     """AUTH-31, AUTH-40: both keys verify, the newer one signs."""
     server = BerthServer(
@@ -191,9 +193,10 @@ def test_logins_and_tokens_survive_a_new_signing_key(
         BERTH_ADMIN_USERNAME="keeper",
         BERTH_ADMIN_PASSWORD="the keeper's own",
         BERTH_IDENTITY_TOKENS="true",
+        BERTH_WORKERS="1",
     )
     server.manage("prepare")
-    keeper = RegistryClient(anonymous.http, server.url, "keeper", "the keeper's own")
+    keeper = RegistryClient(http, server.url, "keeper", "the keeper's own")
     with server:
         answer = keeper.token_answer(offline_token="true").json()
     pem = FOREIGN_KEY.private_bytes(
