@@ -117,4 +117,5 @@ def _count_unread(request: HttpRequest, user: User) -> int:
         _CountRows(unread.values("pk")[: UNREAD_MAX + 1])
         + _CountRows(invitations.values("pk")[: UNREAD_MAX + 1])
     )
-    return int(counted.get()[0])
+    row = counted.first()  # none for a user who was deleted a moment ago
+    return int(row[0]) if row else 0

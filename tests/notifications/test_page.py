@@ -59,6 +59,32 @@ def test_a_push_is_told_until_it_is_read(
     assert bell(client) == "Notifications, 1 new"
 
 
+def test_the_bell_costs_more_only_for_who_has_something_new(cast: Cast) -> None:
+    """The rules of what may be read are asked for no one else."""
+    readers = {
+        what: make.user("reader")
+        for what in ("nothing", "push", "invitation", "address", "unconfirmed")
+    }
+    event, admin = Event.objects.latest("pk"), actor_of(cast.alice)
+    Notification.objects.create(user=readers["push"], event=event)
+    invite(team=make.team(cast.acme), user=readers["invitation"], actor=admin)
+    for what in ("address", "unconfirmed"):
+        email, is_confirmed = f"{make.unique('r')}@example.com", what == "address"
+        EmailAddress.objects.create(
+            user=readers[what], email=email.upper(), verified=is_confirmed
+        )
+        invite(team=make.team(cast.acme), email=email, actor=admin)
+    counts = {what: count_queries("/", reader) for what, reader in readers.items()}
+    few = counts["nothing"]
+    assert counts == {
+        "nothing": few,
+        "unconfirmed": few,
+        "push": few + 1,
+        "invitation": few + 1,
+        "address": few + 1,
+    }
+
+
 def test_a_watch_ends_on_either_page(
     browse: Browse, public_api: Repository, private_api: Repository
 ) -> None:
