@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 Answer = Callable[[HttpRequest], HttpResponse]
 
 # Probes and scrapers call a machine by its address.
-PATHS_FOR_MACHINES = {"/healthz", "/readyz", "/metrics"}
+PATHS_FOR_MACHINES = {"/healthz", "/readyz", "/readyz/pulls", "/metrics"}
 LOG_PAUSE_SECONDS = 60.0  # scanners send one unknown host after the other
 
 _quiet_until = 0.0
