@@ -74,6 +74,8 @@ ASKED_ACTIONS = {
     Action.DELETE: (scopes.DELETE,),
 }
 
+OTHER_ENDPOINT = "v2_other"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -268,11 +270,17 @@ def _create(
 
 
 class Resource:
-    """The functions of one URL by method; errors are rendered here and nowhere else."""
+    """The functions of one URL by method; errors are rendered here and nowhere else.
+
+    ``endpoint`` is its name in metrics.
+    """
 
     csrf_exempt = True  # no cookie is ever looked at
 
-    def __init__(self, **functions: Endpoint) -> None:
+    def __init__(
+        self, endpoint: str = OTHER_ENDPOINT, /, **functions: Endpoint
+    ) -> None:
+        self.endpoint = endpoint
         for method, function in functions.items():
             if not getattr(function, "declares_its_action", False):
                 name = getattr(function, "__qualname__", repr(function))

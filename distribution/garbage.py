@@ -41,6 +41,7 @@ from distribution.models import (
     Upload,
 )
 from distribution.models.installation import ONLY
+from distribution.signals import garbage_collected
 from distribution.storage import blob_store
 from distribution.storage.base import StoredObject
 from repositories.events.recording import record_in_namespace
@@ -126,11 +127,15 @@ def collect_garbage(*, dry_run: bool = False) -> Collected:
             hold_collection(share)
             log.error("garbage: held until an administrator confirms it: %s", share)
         return collected
-    _delete_marked_links(collected, before, dry_run)
-    _mark_links(collected, before, dry_run)
-    _delete_unlinked_blobs(collected, before, dry_run)
-    _delete_objects(collected, dry_run)
-    _delete_orphan_objects(collected, dry_run)
+    try:
+        _delete_marked_links(collected, before, dry_run)
+        _mark_links(collected, before, dry_run)
+        _delete_unlinked_blobs(collected, before, dry_run)
+        _delete_objects(collected, dry_run)
+        _delete_orphan_objects(collected, dry_run)
+    finally:
+        if not dry_run:
+            garbage_collected.send(None, collected=collected)
     if not dry_run:
         HeldCollection.objects.all().delete()
     log.info("garbage: %s", collected)

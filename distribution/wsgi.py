@@ -22,7 +22,7 @@ from django.http.response import HttpResponseBase
 from database.sql import this_threads_connection
 from distribution import urls
 from distribution.bodies import WAS_READ, receive
-from distribution.endpoints import Answer, Resource
+from distribution.endpoints import OTHER_ENDPOINT, Answer, Resource
 
 BUFFERED_BYTES = 64 * 1024
 LINGER_SECONDS = 0.3  # while a client needs to look up
@@ -34,7 +34,10 @@ class ProtocolRequest(WSGIRequest):
     """A request of which only what the protocol needs has been looked at.
 
     Bodies are for distribution/bodies.py alone; ``GET`` is parsed when asked for.
+    ``endpoint`` is the name of its route in metrics.
     """
+
+    endpoint = OTHER_ENDPOINT
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = self.META = environ
@@ -49,6 +52,7 @@ def begin(request: ProtocolRequest) -> Answer:
     for match_route, resource in _routes():
         match = match_route(path)
         if match is not None:
+            request.endpoint = resource.endpoint
             return resource.answer(request, **match.groupdict())
     return _nothing.answer(request)
 

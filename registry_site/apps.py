@@ -12,6 +12,7 @@ class RegistrySiteConfig(AppConfig):
             checks,
             heartbeats,
             pulse,
+            site_counters,
             task_deadlines,
             task_health,
         )

@@ -18,6 +18,22 @@ class Disk:
     folder: Path
     is_full: bool
 
+    def space(self) -> "Space | None":
+        """Return how much there is; None for an absent folder."""
+        try:
+            return _read_space(self.folder)
+        except OSError:
+            return None  # another check reports it
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The space of a file system, as far as Berth can use it."""
+
+    size_bytes: int
+    free_bytes: int
+    has_names: bool  # whether another file can be made
+
 
 def written_disks(*, with_blobs: bool) -> list[Disk]:
     """Return every folder that this process or its workers write to.
@@ -42,12 +58,19 @@ def written_disks(*, with_blobs: bool) -> list[Disk]:
 def is_full(folder: Path) -> bool:
     """Return whether neither bytes nor a new file fit; False for an absent folder."""
     try:
-        status = os.statvfs(folder)
+        space = _read_space(folder)
     except OSError:
         return False  # another check reports it
+    return space.free_bytes < FREE_MIN_BYTES or not space.has_names
+
+
+def _read_space(folder: Path) -> Space:
+    status = os.statvfs(folder)
     is_root = os.geteuid() == 0  # who may use the reserve of a file system
     free = status.f_bfree if is_root else status.f_bavail
     inodes = status.f_ffree if is_root else status.f_favail
-    return free * status.f_frsize < FREE_MIN_BYTES or (
-        status.f_files > 0 and inodes == 0
+    return Space(
+        size_bytes=status.f_blocks * status.f_frsize,
+        free_bytes=free * status.f_frsize,
+        has_names=status.f_files == 0 or inodes > 0,
     )

@@ -1,7 +1,8 @@
-"""Metrics for Prometheus at /metrics: the state of the site, read at each scrape.
+"""Metrics for Prometheus at /metrics: the state of the site, and the work of this node.
 
-The numbers come from the database and the broker and not from this process, since every
-worker of every node has to give the same answer.
+The state is read from the database and the broker at each scrape, so every node reports
+the same. Requests, operations of the blob store and disks are those of the node that
+answers (registry_site/server/request_metrics.py). docs/metrics.md has a row for each.
 """
 
 import hmac
@@ -16,7 +17,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from accounts.authentication import AuthenticationFailed, authenticate_token
@@ -24,8 +26,18 @@ from accounts.liveness import live_user
 from accounts.models import Organization, User
 from accounts.site_rights import may_administer_site
 from distribution.models import Blob, Upload
+from registry_site.disks import written_disks
+from registry_site.health import UNAVAILABLE, store_part
 from registry_site.heartbeats import SCHEDULER, last_heartbeats
 from registry_site.queues import waiting_messages
+from registry_site.server.request_metrics import request_metrics
+from registry_site.site_counters import (
+    GARBAGE_BYTES,
+    GARBAGE_OBJECTS,
+    OUTCOMES,
+    name_of_outcome,
+    read_site_counters,
+)
 from registry_site.task_health import list_tasks
 from repositories.models import Manifest, Repository, Tag
 from webhooks.delivery.backlog import waiting_since
@@ -44,6 +56,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return response
     registry = CollectorRegistry(auto_describe=False)
     registry.register(SiteCollector())
+    registry.register(NodeCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -65,7 +78,7 @@ def _may_read(request: HttpRequest) -> bool:
 class SiteCollector(Collector):
     """Counts rows and waiting messages; a constant number of queries."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Yield every family once."""
         info = GaugeMetricFamily(
             "berth_info", "The running version.", labels=["version"]
@@ -96,9 +109,10 @@ class SiteCollector(Collector):
             "Seconds that the oldest event or delivery that is due has waited.",
             value=0 if waiting is None else _seconds_since(waiting),
         )
+        yield from self.counters()
         yield self.queues()
         yield from self.heartbeats()
-        yield self.tasks()
+        yield from self.tasks()
 
     def repositories(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
@@ -110,6 +124,25 @@ class SiteCollector(Collector):
             family.add_metric([visibility], counts.get(visibility, 0))
         return family
 
+    def counters(self) -> Iterator[CounterMetricFamily]:
+        """Yield the totals that workers and commands have written."""
+        totals = read_site_counters()
+        attempts = CounterMetricFamily(
+            "berth_webhook_attempts",
+            "Attempts to deliver a webhook that have ended.",
+            labels=["outcome"],
+        )
+        for outcome in OUTCOMES:
+            attempts.add_metric([outcome], totals.get(name_of_outcome(outcome), 0))
+        yield attempts
+        for name, what, counter in (
+            ("objects", "Objects that the collection has deleted.", GARBAGE_OBJECTS),
+            ("bytes", "Bytes of the objects that it has deleted.", GARBAGE_BYTES),
+        ):
+            yield CounterMetricFamily(
+                f"berth_garbage_deleted_{name}", what, value=totals.get(counter, 0)
+            )
+
     def queues(self) -> GaugeMetricFamily:
         """Return how many messages wait in each queue; none if the broker is away."""
         family = GaugeMetricFamily(
@@ -119,16 +152,23 @@ class SiteCollector(Collector):
             family.add_metric([queue], count)
         return family
 
-    def tasks(self) -> GaugeMetricFamily:
-        """Return the age of each task's last success; +Inf if none."""
+    def tasks(self) -> Iterator[GaugeMetricFamily]:
+        """Yield when each task last succeeded (+Inf: never), and whether it is late."""
         family = GaugeMetricFamily(
             "berth_task_last_success_age_seconds",
             "Seconds since the last success of the task.",
             labels=["task"],
         )
+        late = GaugeMetricFamily(
+            "berth_task_late",
+            "Whether the next run of the task was due a while ago.",
+            labels=["task"],
+        )
         for task in list_tasks():
             family.add_metric([task.task], _seconds_since(task.succeeded_at))
-        return family
+            late.add_metric([task.task], task.is_late)
+        yield family
+        yield late
 
     def heartbeats(self) -> Iterator[GaugeMetricFamily]:
         """Yield the ages of the last heartbeats; +Inf if there was none."""
@@ -147,6 +187,26 @@ class SiteCollector(Collector):
             "Seconds since the last heartbeat of the scheduler.",
             value=scheduler,
         )
+
+
+class NodeCollector(Collector):
+    """Reports what the workers of this node have counted, and its disks."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family once."""
+        yield from request_metrics()
+        free = GaugeMetricFamily(
+            "berth_disk_free_bytes", "Bytes that can be written.", labels=["disk"]
+        )
+        size = GaugeMetricFamily(
+            "berth_disk_size_bytes", "Size of the file system.", labels=["disk"]
+        )
+        for disk in written_disks(with_blobs=store_part.state() != UNAVAILABLE):
+            if (space := disk.space()) is not None:
+                free.add_metric([disk.name], space.free_bytes)
+                size.add_metric([disk.name], space.size_bytes)
+        yield free
+        yield size
 
 
 def _seconds_since(at: datetime | None) -> float:

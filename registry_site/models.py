@@ -24,3 +24,13 @@ class TaskRun(models.Model):
 
     def __str__(self) -> str:
         return self.task
+
+
+class SiteCounter(models.Model):
+    """A total that never decreases, of what workers and commands have done."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    total = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.name

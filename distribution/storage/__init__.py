@@ -7,6 +7,7 @@ from django.conf import settings
 from distribution.models.installation import expected_mark
 from distribution.storage.base import BlobStore
 from distribution.storage.filesystem import FilesystemStore
+from distribution.storage.observation import observed
 
 
 @cache
@@ -17,5 +18,5 @@ def blob_store() -> BlobStore:
             S3Store,
         )  # boto3 takes its time to load
 
-        return S3Store(expected_mark)
-    return FilesystemStore(settings.BERTH_DATA / "blobs", expected_mark)
+        return observed(S3Store(expected_mark))
+    return observed(FilesystemStore(settings.BERTH_DATA / "blobs", expected_mark))

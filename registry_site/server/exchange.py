@@ -18,34 +18,45 @@ from django.http.response import HttpResponseBase
 from database.sql import this_threads_connection
 from distribution import wsgi as protocol_routes
 from distribution.bodies import BodyTooSlow, Receiving
+from distribution.storage.observation import report_operations
 from distribution.wsgi import ProtocolRequest
 from registry_site.server import replies
 from registry_site.server.bodies import BodyReader, TooSlow
 from registry_site.server.environ import Environ, has_body, make_environ
+from registry_site.server.request_metrics import (
+    MeasuredProtocol,
+    count_store_operation,
+    group_of_page,
+)
 from registry_site.server.whole_files import client_name
 from registry_site.wsgi import answer_page, is_protocol_path
 
 log = logging.getLogger(__name__)
+
+report_operations(count_store_operation)
 
 BODY_IS_WHOLE = "berth.body_is_whole"  # in the environ of a body that was gathered
 
 
 def answer(watcher: Any) -> None:
     """Answer a request, now or when its body has arrived; raises nothing."""
-    proto = watcher.proto
+    proto = MeasuredProtocol(watcher.proto)
     try:
         environ = make_environ(watcher.scope)
         if is_protocol_path(environ["PATH_INFO"]):
             _answer_protocol(proto, environ)
-        elif has_body(environ):
-            _GatheredBody(proto, environ).begin()
         else:
-            _answer_page(proto, environ)
+            group = group_of_page(environ["PATH_INFO"])
+            proto.count_as(group, environ["REQUEST_METHOD"])
+            if has_body(environ):
+                _GatheredBody(proto, environ).begin()
+            else:
+                _answer_page(proto, environ)
     except BaseException:
         _fail(proto)
 
 
-def _fail(proto: Any) -> None:
+def _fail(proto: MeasuredProtocol) -> None:
     log.exception("a request could not be answered")
     replies.send_text(proto, 500, "Something went wrong.")
 
@@ -53,9 +64,10 @@ def _fail(proto: Any) -> None:
 # --- the protocol
 
 
-def _answer_protocol(proto: Any, environ: Environ) -> None:
+def _answer_protocol(proto: MeasuredProtocol, environ: Environ) -> None:
     request = ProtocolRequest(environ)
     answer = protocol_routes.begin(request)
+    proto.count_as(request.endpoint, environ["REQUEST_METHOD"])
     if isinstance(answer, HttpResponseBase):
         _send_protocol(proto, request, answer)
     else:
@@ -63,7 +75,7 @@ def _answer_protocol(proto: Any, environ: Environ) -> None:
 
 
 def _send_protocol(
-    proto: Any, request: ProtocolRequest, response: HttpResponseBase
+    proto: MeasuredProtocol, request: ProtocolRequest, response: HttpResponseBase
 ) -> None:
     lingers = protocol_routes.complete(request, response)
     environ = request.environ
@@ -78,7 +90,7 @@ class _StreamedBody:
 
     def __init__(
         self,
-        proto: Any,
+        proto: MeasuredProtocol,
         request: ProtocolRequest,
         receiving: Receiving[HttpResponseBase],
     ) -> None:
@@ -86,12 +98,18 @@ class _StreamedBody:
         self._request = request
         self._receiving = receiving
         self._reader: BodyReader | None = None
+        self._is_upload = "/blobs/" in request.path_info
 
     def begin(self) -> None:
-        self._run(lambda: next(self._receiving))
+        try:
+            self._run(lambda: next(self._receiving))
+        except BaseException:
+            self._let_go()
+            raise
 
     def _resume(self, piece: bytes | None) -> None:
         try:
+            self._proto.count_received(len(piece or b""))
             this_threads_connection().close_if_unusable_or_obsolete()
             self._run(_step(self._receiving, piece))
         except BaseException:
@@ -104,13 +122,12 @@ class _StreamedBody:
             while True:
                 wanted_bytes = step()
                 if self._reader is None:
-                    self._reader = BodyReader(
-                        self._proto, self._resume, is_blob=self._is_blob()
-                    )
+                    self._reader = self._begin_to_read()
                 try:
                     piece = self._reader.gather(wanted_bytes)
                     if piece is None:
                         return
+                    self._proto.count_received(len(piece))
                 except TooSlow:
                     piece = None
                 step = _step(self._receiving, piece)
@@ -118,12 +135,17 @@ class _StreamedBody:
             _send_protocol(self._proto, self._request, done.value)
         self._let_go()
 
-    def _let_go(self) -> None:
-        if self._reader is not None:
-            self._reader.let_go()
+    def _begin_to_read(self) -> BodyReader:
+        if self._is_upload:
+            self._proto.count_upload(1)
+        return BodyReader(self._proto, self._resume, is_blob=self._is_upload)
 
-    def _is_blob(self) -> bool:
-        return "/blobs/" in self._request.path_info
+    def _let_go(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.let_go()
+            if self._is_upload:
+                self._proto.count_upload(-1)
 
 
 def _step(
@@ -137,7 +159,7 @@ def _step(
 # --- pages and the API
 
 
-def _answer_page(proto: Any, environ: Environ) -> None:
+def _answer_page(proto: MeasuredProtocol, environ: Environ) -> None:
     status, headers = 500, []
 
     def start_response(line: str, pairs: list[tuple[str, str]], *_: Any) -> Any:
@@ -151,7 +173,7 @@ def _answer_page(proto: Any, environ: Environ) -> None:
 class _GatheredBody:
     """A request of a page or the API, whose body is small and comes first."""
 
-    def __init__(self, proto: Any, environ: Environ) -> None:
+    def __init__(self, proto: MeasuredProtocol, environ: Environ) -> None:
         self._proto = proto
         self._environ = environ
         self._limit_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1
@@ -183,6 +205,7 @@ class _GatheredBody:
             _fail(self._proto)
 
     def _answer(self, body: bytes) -> None:
+        self._proto.count_received(len(body))
         promised = self._environ.get("CONTENT_LENGTH")
         if promised is not None and int(promised) != len(body):
             replies.send_text(self._proto, 400, "The request ended early.")

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from django.conf import settings
@@ -14,9 +15,13 @@ OPENING_SECONDS = 10.0
 
 
 class Pipe:
-    """The end that Berth writes to; ``path`` is what Granian opens."""
+    """The end that Berth writes to; ``path`` is what Granian opens.
 
-    def __init__(self) -> None:
+    ``count_sent`` is called with the number of bytes after each write.
+    """
+
+    def __init__(self, count_sent: Callable[[int], None]) -> None:
+        self._count_sent = count_sent
         self._receiver, self.sender = os.pipe()
         os.set_blocking(self.sender, False)
         with suppress(OSError):
@@ -29,6 +34,7 @@ class Pipe:
         """Write what fits; raises BlockingIOError if nothing does, BrokenPipeError."""
         written = os.write(self.sender, piece)
         self._window_bytes += written
+        self._count_sent(written)
         return written
 
     def seconds_left(self) -> float:

@@ -103,6 +103,7 @@ def _is_short(response: Any) -> bool:
 def _send_and_linger(proto: Any, status: int, headers: Headers, body: bytes) -> None:
     transport = proto.response_stream(status, headers)
     transport.send_bytes(body)
+    proto.sent_counter()(len(body))
     # The stream ends when no one has the transport any more.
     deadlines.enter(LINGER_SECONDS, lambda held=transport: None)  # type: ignore[misc]
 
@@ -158,7 +159,7 @@ def _send_remote(proto: Any, response: Any, headers: Headers, client: str) -> No
         response.close()
         _refuse(proto)
         return
-    pipe = Pipe()
+    pipe = Pipe(proto.sent_counter())
     proto.response_file(status, headers, pipe.path)
     streams().begin(response, pipe)
 
@@ -171,7 +172,7 @@ def _send_stream(proto: Any, status: int, headers: Headers, pieces: Any) -> None
         pieces.close()
         _refuse(proto)
         return
-    pipe = Pipe()
+    pipe = Pipe(proto.sent_counter())
     proto.response_file(status, headers, pipe.path)
     threading.Thread(
         target=_stream, args=(pieces, pipe), name="stream", daemon=True

@@ -93,10 +93,12 @@ def _run_worker(
     from registry_site.server.bodies import CallbackLoop
     from registry_site.server.connections import Connections
     from registry_site.server.deadlines import deadlines
+    from registry_site.server.request_metrics import blocks
 
     has_ended = threading.Event()
     signals: Any = set_sync_signals()  # type: ignore[no-untyped-call]
     signals.add_cb(has_ended.set)
+    blocks.take(worker_id - 1)
     deadlines.start()
     limit_waits(is_web=True)
     Connections(settings.BERTH_LISTEN[1]).start()

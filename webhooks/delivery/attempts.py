@@ -42,6 +42,7 @@ from webhooks.http.client import Outcome
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.rendering import PayloadInvalid, render_delivery
 from webhooks.sealing import SealBroken
+from webhooks.signals import attempt_ended
 from webhooks.signing import signature_headers
 
 log = logging.getLogger(__name__)
@@ -217,6 +218,7 @@ def _send(job: Job, stopwatch: _Stopwatch) -> float | None:
     except Exception as error:
         _log_fault(claim, error)
         _finish(claim, _without_words(outcome))
+    attempt_ended.send(None, outcome=outcome.problem or "delivered")
     return outcome.took_seconds or None
 
 
