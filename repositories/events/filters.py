@@ -1,9 +1,12 @@
 """The filters of a list of events; other parameters are ignored."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import django_filters as filters
+from django.core.exceptions import ValidationError
 from django.db.models import Q
+from django_filters.fields import IsoDateTimeField
 
 from accounts.events import AccountEvent
 from repositories.models import Event
@@ -24,12 +27,27 @@ class KindFilter(filters.MultipleChoiceFilter):  # type: ignore[misc]
         return events.filter(wanted)
 
 
+class TimeField(IsoDateTimeField):  # type: ignore[misc]
+    """A time, in UTC: no database takes every offset, or a year beyond 9999."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        at: datetime | None = super().to_python(value)
+        try:
+            return at and at.astimezone(UTC)
+        except OverflowError as error:
+            raise ValidationError("this time is out of range") from error
+
+
+class TimeFilter(filters.IsoDateTimeFilter):  # type: ignore[misc]
+    field_class = TimeField
+
+
 class EventFilter(filters.FilterSet):  # type: ignore[misc]
     kind = KindFilter(choices=[(kind, kind) for kind in KIND_CHOICES])
     actor = filters.CharFilter("actor_name", label="a login, as it was")
     repository = filters.CharFilter("repository_name", label="its name, as it was")
-    since = filters.IsoDateTimeFilter("at", "gte", label="at or after this time")
-    until = filters.IsoDateTimeFilter("at", "lt", label="before this time")
+    since = TimeFilter("at", "gte", label="at or after this time")
+    until = TimeFilter("at", "lt", label="before this time")
 
     class Meta:
         model = Event

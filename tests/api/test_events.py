@@ -163,6 +163,7 @@ FILTERS: list[tuple[dict[str, Any], set[str]]] = [
     ({"repository": "guild/ap"}, set()),
     ({"since": "2024-01-03T00:00:00Z"}, {"c", "d", "e"}),
     ({"until": "2024-01-03T00:00:00Z"}, {"a", "b"}),
+    ({"since": "2024-01-02T04:03:00-19:57"}, {"c", "d", "e"}),
     ({"since": "2024-01-02T01:00:00+01:00", "until": "2024-01-04T00:00Z"}, {"b", "c"}),
 ]
 
@@ -207,6 +208,8 @@ def test_a_filter_keeps_what_it_says(
         {"kind": ["team.", "nothing"]},
         {"since": "yesterday"},
         {"until": "2024-13-01"},
+        {"since": "9999-12-31T23:59:59-19:00"},
+        {"until": "0001-01-01T00:00:00+19:00"},
         {"actor": "a\0b"},
         {"repository": "\0"},
         {"colour": "red"},
