@@ -18,12 +18,13 @@ PART_BYTES = 8 * MIB
 PART_MAX_BYTES = 64 * MIB
 PARTS_MAX = 10_000  # of S3
 PARTS_OF_A_SIZE = 1000
+SPILLED = "-spilled-"  # begins the names of bytes put aside; sorts before every tail
 
 
 def part_bytes(number: int) -> int:
     """Return how large a part is: the first 1,000 have 8 MiB, the next 1,000 16, …
 
-    With 10,000 parts, a blob has 497 GiB at most.
+    With 10,000 parts, a blob has 492 GiB at most.
     """
     doubled: int = PART_BYTES << min((number - 1) // PARTS_OF_A_SIZE, 10)
     return min(doubled, PART_MAX_BYTES)

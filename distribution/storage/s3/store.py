@@ -380,6 +380,9 @@ class S3Store(BlobStore):
     def put_tail(self, generation: str, tail: str, body: bytes | bytearray) -> None:
         self._put(self._tail_name(generation, tail), body)
 
+    def read_tail(self, generation: str, tail: str) -> bytes:
+        return self._read(self._tail_name(generation, tail))
+
     def delete_tail(self, generation: str, tail: str) -> None:
         self._calls("delete_object", Key=self._tail_name(generation, tail))
 

@@ -117,6 +117,29 @@ def test_the_memory_of_an_upload_is_bounded(
     assert max(held) <= writing.IN_FLIGHT_BYTES + part_bytes(1)
 
 
+def test_many_slow_uploads_share_their_memory(
+    store: S3Store, seaweedfs: SeaweedFS, location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fills no part yet is put aside in S3, and nothing of it is left."""
+    monkeypatch.setattr(writing, "FILLING_BYTES", 2 * MIB)
+    before = writing.filling.size_bytes
+    writers = [store.write(store.stage(f"slow-{n}"), 0) for n in range(4)]
+    held = []
+    for start in range(0, 12 * MIB, 300_000):
+        for writer in writers:
+            writer.add(LARGE[start : min(start + 300_000, 12 * MIB)])
+        held.append(writing.filling.size_bytes - before)
+    assert max(held) <= 2 * MIB + 4 * (MIB + 300_000)
+    writers.pop().close()
+    for number, writer in enumerate(writers):
+        staged = writer.commit()
+        key = store.finish(staged, digest_of(LARGE[: 12 * MIB]), 12 * MIB)
+        store.discard(staged)
+        assert _read(store, key, 12 * MIB) == LARGE[: 12 * MIB], number
+    assert writing.filling.size_bytes == before
+    assert seaweedfs.names(f"{location}/uploads/") == []
+
+
 def test_parts_grow_so_that_10_000_are_enough() -> None:
     sizes = [part_bytes(number) for number in range(1, PARTS_MAX + 1)]
     assert min(sizes) >= PART_MIN_BYTES
