@@ -6,6 +6,7 @@ RETRY_SECONDS, with full jitter; one that S3 does not answer within BERTH_S3_SEC
 not repeated. With both, a request has its 503 within five seconds.
 """
 
+import os
 import random
 import threading
 import time
@@ -61,6 +62,7 @@ class Calls:
         self._options = options
         self._lock = threading.Lock()
         self._clients: dict[float, Any] = {}
+        self._process = os.getpid()
         storage = self._storage(settings.BERTH_S3_SECONDS)
         self.bucket: str = storage.bucket_name
         self.location: str = storage.location.strip("/")
@@ -109,10 +111,15 @@ class Calls:
             pause *= 2
 
     def client(self, seconds: float) -> Any:
-        """Return a client that waits for an answer this long."""
+        """Return a client that waits for an answer this long.
+
+        A fork makes its own: connections cannot be shared (`manage.py serve`).
+        """
         client = self._clients.get(seconds)
-        if client is None:
+        if client is None or self._process != os.getpid():
             with self._lock:  # it reads credentials, maybe from a service
+                if self._process != os.getpid():
+                    self._clients, self._process = {}, os.getpid()
                 client = self._clients.get(seconds)
                 if client is None:
                     client = self._storage(seconds).connection.meta.client

@@ -25,6 +25,8 @@ from distribution.storage.base import (
 )
 from distribution.storage.filesystem import PIECE_BYTES, FilesystemStore
 from distribution.storage.marks import MARKER
+from distribution.storage.s3 import writing
+from distribution.storage.s3.state import PART_MIN_BYTES
 from distribution.storage.s3.store import S3Store
 from repositories.oci.digests import Digest, digest_of
 from tests.faults.disks import small_disk
@@ -60,9 +62,12 @@ STORES = [
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> BlobStore:
     if request.param == "filesystem":
         return _filesystem(tmp_path)
+    monkeypatch.setattr(writing, "part_bytes", lambda number: PART_MIN_BYTES)
     return _bucket(request.getfixturevalue(request.param))
 
 
@@ -275,7 +280,7 @@ def test_finishing_what_is_gone_is_an_error(store: BlobStore) -> None:
 
 # --- more than a part of a multipart upload
 
-LARGE = some_bytes(19 * 1024 * 1024 + 5)
+LARGE = some_bytes(11 * 1024 * 1024 + 5)
 
 
 def _append_in_requests(store: BlobStore, ends: list[int], generation: str) -> Staged:
@@ -292,8 +297,8 @@ def _append_in_requests(store: BlobStore, ends: list[int], generation: str) -> S
 @pytest.mark.parametrize(
     "ends",
     [
-        [16 << 20],  # two whole parts
-        [3 << 20, 7 << 20, 9 << 20, len(LARGE)],  # tails that grow to parts
+        [10 << 20],  # two whole parts
+        [3 << 20, 7 << 20, 8 << 20, len(LARGE)],  # tails that grow to parts
     ],
     ids=["whole parts", "small requests"],
 )
@@ -317,16 +322,16 @@ def test_a_large_blob_is_staged_read_and_finished(
         store.discard(staged)
         assert store.finish(staged, digest, size_bytes) == key
         assert _read(store, key, size_bytes) == content
-        pieces = store.open(key, size_bytes, 8_000_000, 8_000_000)
-        assert b"".join(pieces) == content[8_000_000:16_000_000]
+        pieces = store.open(key, size_bytes, 5_000_000, 4_000_000)
+        assert b"".join(pieces) == content[5_000_000:9_000_000]
     assert _keys(store.staged_objects()) == []
 
 
-@pytest.mark.parametrize("offset", [12 << 20, 18 << 20])
+@pytest.mark.parametrize("offset", [7 << 20, 10 << 20])
 def test_what_was_read_or_finished_can_go_on(store: BlobStore, offset: int) -> None:
     """I6, C22: with all of it, and with less than all of its parts."""
-    staged = _append_in_requests(store, [18 << 20], "one")
-    store.finish(staged, digest_of(LARGE[: 18 << 20]), 18 << 20)
+    staged = _append_in_requests(store, [10 << 20], "one")
+    store.finish(staged, digest_of(LARGE[: 10 << 20]), 10 << 20)
     staged, _ = store.append(staged, offset, [LARGE[offset:]])
     key = store.finish(staged, digest_of(LARGE), len(LARGE))
     store.discard(staged)
@@ -335,12 +340,12 @@ def test_what_was_read_or_finished_can_go_on(store: BlobStore, offset: int) -> N
 
 def test_a_large_fork_is_a_copy(store: BlobStore) -> None:
     """L9: also of what is lost for the one that was overtaken."""
-    staged = _append_in_requests(store, [18 << 20], "one")
-    forked = store.fork(staged, 17 << 20, "two")
-    again = store.fork(staged, 18 << 20, "three")
+    staged = _append_in_requests(store, [10 << 20], "one")
+    forked = store.fork(staged, 8 << 20, "two")
+    again = store.fork(staged, 10 << 20, "three")
     store.drop(staged)
-    forked, _ = store.append(forked, 17 << 20, [LARGE[17 << 20 :]])
-    again, _ = store.append(again, 18 << 20, [LARGE[18 << 20 :]])
+    forked, _ = store.append(forked, 8 << 20, [LARGE[8 << 20 :]])
+    again, _ = store.append(again, 10 << 20, [LARGE[10 << 20 :]])
     for copy in (forked, again):
         key = store.finish(copy, digest_of(LARGE), len(LARGE))
         store.discard(copy)
@@ -354,13 +359,13 @@ def test_large_pieces_that_fail_leave_nothing(store: BlobStore) -> None:
     with pytest.raises(ClientWent):
         store.append(store.stage("one"), 0, _breaking_off(LARGE))
     assert _keys(store.staged_objects()) == []
-    staged = _append_in_requests(store, [9 << 20], "two")
+    staged = _append_in_requests(store, [6 << 20], "two")
     with pytest.raises(ClientWent):
-        store.append(staged, 9 << 20, _breaking_off(LARGE[9 << 20 :]))
-    staged, _ = store.append(staged, 9 << 20, [LARGE[9 << 20 :]])
+        store.append(staged, 6 << 20, _breaking_off(LARGE[6 << 20 :]))
+    staged, _ = store.append(staged, 6 << 20, [LARGE[6 << 20 :]])
     key = store.finish(staged, digest_of(LARGE), len(LARGE))
     assert _read(store, key, len(LARGE)) == LARGE
-    store.drop(_append_in_requests(store, [9 << 20], "three"))
+    store.drop(_append_in_requests(store, [6 << 20], "three"))
     store.discard(staged)
     assert _keys(store.staged_objects()) == []
     assert _keys(store.stored_objects()) == [key]
@@ -368,8 +373,8 @@ def test_large_pieces_that_fail_leave_nothing(store: BlobStore) -> None:
 
 def test_a_generation_of_many_parts_can_be_discarded(store: BlobStore) -> None:
     """C20, FS11."""
-    _append_in_requests(store, [9 << 20], "one")
-    _append_in_requests(store, [10 << 20], "one")  # as after a crash
+    _append_in_requests(store, [6 << 20], "one")
+    _append_in_requests(store, [7 << 20], "one")  # as after a crash
     store.discard_generation("one")
     assert _keys(store.staged_objects()) == []
 
