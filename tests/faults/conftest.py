@@ -9,7 +9,7 @@ import pytest
 
 from tests import conftest
 from tests.registry_client import RegistryClient
-from tests.servers import BerthServer, free_port
+from tests.servers import BerthServer, LoadedServer, free_port
 
 ADMIN = "admin"
 ADMIN_PASSWORD = "a password for servers that die"
@@ -23,7 +23,7 @@ print(issue_access_token(
     user=admin, name="faults", actions="admin", actor=COMMAND_LINE
 )[1])
 """
-MakeServer = Callable[..., BerthServer]
+MakeServer = Callable[..., LoadedServer]
 
 _serial = itertools.count(1)
 _admin_tokens: dict[Path, str] = {}
@@ -33,21 +33,13 @@ _admin_tokens: dict[Path, str] = {}
 def make_server(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MakeServer]:
-    """Make a server, not started nor prepared; it is killed at the end.
+    """Make a server, not started nor prepared; it is killed at the end."""
+    servers: list[LoadedServer] = []
 
-    With ``beside``, one more server on the same data.
-    """
-    servers: list[BerthServer] = []
-
-    def make(beside: BerthServer | None = None, **environment: str) -> BerthServer:
-        if beside is None:
-            folder, database_url = tmp_path_factory.mktemp("berth"), own_database()
-        else:
-            folder = beside.data_folder
-            database_url = beside.environment.get("DATABASE_URL")
-        server = BerthServer(
-            data_folder=folder,
-            database_url=database_url,
+    def make(**environment: str) -> LoadedServer:
+        server = LoadedServer(
+            data_folder=tmp_path_factory.mktemp("berth"),
+            database_url=own_database(),
             port=free_port(),
             **{
                 "BERTH_ADMIN_PASSWORD": ADMIN_PASSWORD,
@@ -61,10 +53,11 @@ def make_server(
     yield make
     for server in servers:
         server.kill()
+        server.unload()
 
 
 @pytest.fixture(scope="module")
-def server(make_server: MakeServer) -> BerthServer:
+def server(make_server: MakeServer) -> LoadedServer:
     """One server for the tests of a module, prepared and started."""
     made = make_server()
     made.manage("prepare")

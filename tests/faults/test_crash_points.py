@@ -1,14 +1,18 @@
 """Killed at a named point, restarted, and nothing acknowledged is lost (C01 - C32).
 
-Each test: bring a registry of its own to where the request begins, start a server with
-the point armed on its data, send the request that dies, kill what is left, and look
-through a server without the point.
+Each test: bring a repository of its own to where the request begins, start a server
+with the point armed on its data, send the request that dies, kill what is left, and
+look through a server without the point.
 
 It holds P1, DB7 of reliability.md, too.
 """
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +24,7 @@ from tests.faults.conftest import MakeServer, admin_of
 from tests.faults.oracle import assert_sound, rows, staged_bytes
 from tests.images import digest_of, some_bytes
 from tests.registry_client import RegistryClient, error_codes, with_digest
-from tests.servers import BerthServer
+from tests.servers import START_TIMEOUT_SECONDS, LoadedServer, free_port
 
 FIRST, REST = some_bytes(300_000), some_bytes(200_000)
 
@@ -28,11 +32,8 @@ FIRST, REST = some_bytes(300_000), some_bytes(200_000)
 class Mortal:
     """A registry of two servers on the same data: one stays, one dies at a point."""
 
-    def __init__(
-        self, steady: BerthServer, doomed: BerthServer, admin: RegistryClient
-    ) -> None:
+    def __init__(self, steady: LoadedServer, admin: RegistryClient) -> None:
         self.steady = steady
-        self.doomed = doomed
         self.client = admin
         self.name = ""
 
@@ -44,15 +45,37 @@ class Mortal:
         """Send the request that reaches the point; afterwards nothing of it runs."""
         scope = f"repository:{self.name}:pull,push,delete"
         request.setdefault("token", self.client.token(scope))
-        self.doomed.environment["BERTH_CRASH_AT"] = point
-        self.doomed.start()
-        try:
-            dying = replace(self.client, url=self.doomed.url)
+        with self.doomed(point) as url:
+            dying = replace(self.client, url=url)
             with pytest.raises(httpx.TransportError):
                 dying.request(method, path, **request)
-        finally:
-            self.doomed.kill()
         assert_sound(self.steady)
+
+    @contextmanager
+    def doomed(self, point: str) -> Iterator[str]:
+        """Serve the same data at another address, with the point armed.
+
+        Both servers think that they are the steady one, or its tokens would not do.
+        """
+        port = free_port()
+        url = f"http://localhost:{port}"
+        process = self.steady.loaded.start(
+            "serve",
+            log_path=self.steady.data_folder / "doomed.log",
+            BERTH_LISTEN=("127.0.0.1", port),
+            BERTH_CRASH_AT=point,
+        )
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_SECONDS
+            while not _answers(url):
+                assert process.poll() is None, "it ended at once"
+                assert time.monotonic() < deadline, "it does not serve"
+                time.sleep(0.02)
+            yield url
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     # --- what a client sees afterwards
 
@@ -80,13 +103,24 @@ class Mortal:
         assert self.client.pull_blob(self.name, digest) == content
 
 
+def _answers(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/healthz").status_code == 200
+    return False
+
+
+@pytest.fixture(scope="module")
+def server(make_server: MakeServer) -> LoadedServer:
+    made = make_server()
+    made.modules = ("registry_site.server.exchange", "registry_site.urls")
+    made.manage("prepare")
+    made.start()
+    return made
+
+
 @pytest.fixture
-def mortal(
-    server: BerthServer, make_server: MakeServer, http: httpx.Client
-) -> Iterator[Mortal]:
-    """Both servers think that they are the steady one, or its tokens would not do."""
-    doomed = make_server(server, BERTH_URL=server.url)
-    mortal = Mortal(server, doomed, admin_of(server, http))
+def mortal(server: LoadedServer, http: httpx.Client) -> Iterator[Mortal]:
+    mortal = Mortal(server, admin_of(server, http))
     mortal.new_repository()
     mortal.client.push_blob(mortal.name, b"{}")  # so that it exists
     yield mortal
@@ -402,9 +436,10 @@ print(user.username)
 
 
 def run_and_die(mortal: Mortal, point: str, code: str) -> None:
-    mortal.doomed.environment["BERTH_CRASH_AT"] = point
-    with pytest.raises(RuntimeError):
-        mortal.doomed.manage("shell", "--no-imports", "-c", code)
+    status, printed = mortal.steady.loaded.run(
+        "shell", "--no-imports", "-c", code, BERTH_CRASH_AT=point
+    )
+    assert status == -signal.SIGKILL, printed
 
 
 @pytest.mark.parametrize("moves_to", ["admin", "organization"])

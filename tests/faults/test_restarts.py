@@ -19,7 +19,7 @@ from tests.faults.conftest import ADMIN, ADMIN_PASSWORD, admin_of
 from tests.faults.oracle import assert_sound, rows
 from tests.images import digest_of, image, some_bytes
 from tests.registry_client import RegistryClient, with_digest
-from tests.servers import PROJECT_FOLDER, BerthServer, children_of
+from tests.servers import PROJECT_FOLDER, BerthServer, LoadedServer, children_of
 
 MIB = 1024 * 1024
 PUSHERS = 4
@@ -194,13 +194,21 @@ def _is_ready(server: BerthServer) -> bool:
     return False
 
 
-def test_a_first_start_that_was_killed_is_completed_by_the_next(
-    tmp_path: Path,
-) -> None:
-    """C28, C29: between two migrations; the next start finds its way from there."""
-    server = BerthServer(
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[LoadedServer]:
+    """A server that was never started."""
+    server = LoadedServer(
         data_folder=tmp_path / "data", BERTH_ADMIN_PASSWORD=ADMIN_PASSWORD
     )
+    yield server
+    server.unload()
+
+
+def test_a_first_start_that_was_killed_is_completed_by_the_next(
+    fresh: LoadedServer, tmp_path: Path
+) -> None:
+    """C28, C29: between two migrations; the next start finds its way from there."""
+    server = fresh
     (tmp_path / "data" / "berth.sqlite3").unlink(missing_ok=True)  # no tables yet
     first = subprocess.Popen(
         [sys.executable, "manage.py", "prepare"],

@@ -12,6 +12,7 @@ import pytest
 
 from registry_site.heartbeats import BEAT_SECONDS
 from tests.faults.conftest import own_database
+from tests.servers import LoadedServer
 from tests.webhooks.receivers import run_receiver
 from tests.webhooks.stack import BROKERS, Stack, run_stack
 
@@ -44,7 +45,9 @@ def stack(
     django_db_setup: None,
 ) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("loss")
-    with run_stack(folder, request.param, http, own_database()) as running:
+    with run_stack(
+        folder, request.param, http, own_database(), server_class=LoadedServer
+    ) as running:
         yield running
 
 

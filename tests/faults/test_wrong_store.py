@@ -2,8 +2,8 @@
 
 import json
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests import images
 from tests.faults.conftest import ADMIN, MakeServer, admin_of
 from tests.images import digest_of, some_bytes
 from tests.registry_client import RegistryClient, error_codes
-from tests.servers import PROJECT_FOLDER, BerthServer, free_port
+from tests.servers import BerthServer, Loaded, LoadedServer, bring_tables, free_port
 
 NAME = f"{ADMIN}/app"
 # Every way in which rows and bytes can part, in one process: each case changes the
@@ -171,7 +171,7 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def server(make_server: MakeServer, http: httpx.Client) -> BerthServer:
+def server(make_server: MakeServer, http: httpx.Client) -> LoadedServer:
     server = make_server()
     server.manage("prepare")
     server.start()
@@ -186,27 +186,23 @@ def client(server: BerthServer, http: httpx.Client) -> RegistryClient:
     return admin_of(server, http)
 
 
-def run(server: BerthServer, *arguments: str, **more: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=PROJECT_FOLDER,
-        env=server.environment | more,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return done.returncode, done.stdout
+@contextmanager
+def elsewhere(server: LoadedServer, **environment: str) -> Iterator[Loaded]:
+    """Run commands on the server's store, with another database."""
+    loaded = Loaded(server.environment | environment)
+    try:
+        yield loaded
+    finally:
+        loaded.end()
 
 
 def stored(server: BerthServer) -> list[str]:
     return sorted(str(path) for path in server.data_folder.glob("blobs/sha256/*/*"))
 
 
-def test_every_way_to_part_is_told_and_can_be_adopted(server: BerthServer) -> None:
+def test_every_way_to_part_is_told_and_can_be_adopted(server: LoadedServer) -> None:
     """Nothing is changed by a refusal, and no collection runs after it (E1)."""
-    status, printed = run(server, "shell", "--no-imports", "-c", CASES)
+    status, printed = server.loaded.run("shell", "--no-imports", "-c", CASES)
     assert status == 0, printed
     outcomes: dict[str, Any] = json.loads(printed.splitlines()[-1])
     assert set(outcomes) == set(EXPECTED)
@@ -216,59 +212,65 @@ def test_every_way_to_part_is_told_and_can_be_adopted(server: BerthServer) -> No
 
 
 def test_another_database_stops_the_start_and_costs_no_blob(
-    server: BerthServer, tmp_path: Path
+    server: LoadedServer, tmp_path: Path
 ) -> None:
     """A typing error in DATABASE_URL, as an administrator makes it (E1)."""
     before = stored(server)
-    other = {
-        "DATABASE_URL": f"sqlite:///{tmp_path}/typo.sqlite3",
-        "BERTH_GARBAGE_GRACE_HOURS": "1",
-        "BERTH_LISTEN": f"127.0.0.1:{free_port()}",
-    }
-    status, said = run(server, "prepare", **other)
-    assert status != 0
-    assert "belongs to another database" in said
-    assert "typo.sqlite3" in said
-    assert "adopt_store" in said
-    assert "Traceback" not in said
-    assert "is ready" not in said
-    for command in ("serve", "collect_garbage"):
-        status, said = run(server, command, **other)
-        assert status != 0, command
-        assert "does not belong to this database" in said
+    bring_tables(tmp_path / "typo.sqlite3")
+    with elsewhere(
+        server,
+        DATABASE_URL=f"sqlite:///{tmp_path}/typo.sqlite3",
+        BERTH_GARBAGE_GRACE_HOURS="1",
+        BERTH_LISTEN=f"127.0.0.1:{free_port()}",
+    ) as other:
+        status, said = other.run("prepare")
+        assert status != 0
+        assert "belongs to another database" in said
+        assert "typo.sqlite3" in said
+        assert "adopt_store" in said
         assert "Traceback" not in said
-    status, said = run(server, "fsck_registry", **other)
-    assert status == 1
-    assert "store: the blob store" in said
-    status, said = run(server, "adopt_store", **other)
-    assert status == 0
-    assert "Nothing was changed" in said
+        assert "is ready" not in said
+        for command in ("serve", "collect_garbage"):
+            status, said = other.run(command)
+            assert status != 0, command
+            assert "does not belong to this database" in said
+            assert "Traceback" not in said
+        status, said = other.run("fsck_registry")
+        assert status == 1
+        assert "store: the blob store" in said
+        status, said = other.run("adopt_store")
+        assert status == 0
+        assert "Nothing was changed" in said
     assert stored(server) == before
 
 
 def test_an_installation_moves_with_its_rows_to_another_database(
-    server: BerthServer, tmp_path: Path
+    server: LoadedServer, tmp_path: Path
 ) -> None:
-    """The commands of docs/operations.md: dumpdata, loaddata, and the id too (E2)."""
+    """The commands of docs/operations.md: dumpdata, loaddata, and the id too (E2).
+
+    What `migrate` makes of an empty database is kept, since it takes a while.
+    """
     rows = str(tmp_path / "rows.json")
-    other = {"DATABASE_URL": f"sqlite:///{tmp_path}/moved.sqlite3"}
-    here: dict[str, str] = {}
+    bring_tables(tmp_path / "moved.sqlite3")
     dump = "dumpdata --natural-foreign -e contenttypes -e auth.permission -o"
-    for environment, command in (
-        (here, f"{dump} {rows}"),
-        (other, "migrate -v 0"),
-        (other, "flush --no-input -v 0"),
-        (other, f"loaddata {rows} -v 0"),
-        (other, "prepare"),
-        (other, "rebuild_search"),
-        (other, "fsck_registry --deep"),
-    ):
-        status, said = run(server, *command.split(), **environment)
-        assert status == 0, (command, said)
-    assert "0 problems" in said
-    counted = run(server, "shell", "--no-imports", "-c", COUNT_ROWS)
-    assert counted[1].split()[-3] != "0"
-    assert run(server, "shell", "--no-imports", "-c", COUNT_ROWS, **other) == counted
+    with elsewhere(server, DATABASE_URL=f"sqlite:///{tmp_path}/moved.sqlite3") as other:
+        for place, command in (
+            (server.loaded, f"{dump} {rows}"),
+            (other, "migrate -v 0"),
+            (other, "flush --no-input -v 0"),
+            (other, f"loaddata {rows} -v 0"),
+            (other, "prepare"),
+            (other, "rebuild_search"),
+            (other, "fsck_registry --deep"),
+        ):
+            status, said = place.run(*command.split())
+            assert status == 0, (command, said)
+        assert "0 problems" in said
+        count = ("shell", "--no-imports", "-c", COUNT_ROWS)
+        counted = server.loaded.run(*count)
+        assert counted[1].split()[-3] != "0"
+        assert other.run(*count) == counted
 
 
 def test_a_store_that_is_replaced_while_serving_is_not_used(

@@ -14,7 +14,7 @@ import httpx
 from registry_site.environment import cookie_name
 from tests import images
 from tests.registry_client import RegistryClient
-from tests.servers import BerthServer, Process, Valkey
+from tests.servers import BerthServer, LoadedServer, Process, Valkey
 
 BROKERS = ("folder", "redis")
 ADMIN = "admin"
@@ -128,9 +128,14 @@ def run_stack(
     broker: str,
     http: httpx.Client,
     database_url: str | None = None,
+    *,
+    server_class: type[BerthServer] = BerthServer,
     **settings: str,
 ) -> Iterator[Stack]:
-    """Run all of it but the worker, which is the caller's to start and to kill."""
+    """Run all of it but the worker, which is the caller's to start and to kill.
+
+    With LoadedServer, worker, scheduler and commands are forks of one loaded process.
+    """
     with ExitStack() as leaving:
         environment: dict[str, Any] = {
             **settings,
@@ -141,9 +146,12 @@ def run_stack(
         if broker == "redis":
             valkey = leaving.enter_context(Valkey(folder / "valkey"))
             environment["REDIS_URL"] = valkey.url
-        server = BerthServer(
+        server = server_class(
             data_folder=folder, database_url=database_url, **environment
         )
+        if isinstance(server, LoadedServer):
+            server.modules = ("celery.apps.worker", "celery.apps.beat")
+            leaving.callback(server.unload)
         server.manage("prepare")
         [token] = issue_tokens(server, ADMIN)
         leaving.callback(server.kill)
