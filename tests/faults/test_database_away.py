@@ -14,7 +14,7 @@ import pytest
 from tests.faults.conftest import ADMIN, MakeServer, admin_of
 from tests.images import image
 from tests.registry_client import RegistryClient, error_codes
-from tests.servers import BerthServer, Postgres, run_postgres
+from tests.servers import BerthServer, Postgres, run_postgres_with_tables
 
 pytestmark = pytest.mark.own_database
 
@@ -38,9 +38,11 @@ def test_without_its_database_the_registry_says_so_and_recovers(
     make_server: MakeServer, http: httpx.Client, tmp_path: Path, name: str
 ) -> None:
     """DB1, DB3, DB4: 503 with Retry-After; back within ten seconds; nothing is lost."""
-    with run_postgres(tmp_path / "postgres", max_connections=CONNECTIONS) as postgres:
+    with run_postgres_with_tables(
+        tmp_path / "postgres", max_connections=CONNECTIONS
+    ) as postgres:
         server = make_server()
-        server.environment["DATABASE_URL"] = postgres.create_database("berth")
+        server.environment["DATABASE_URL"] = postgres.url("berth")
         server.manage("prepare")
         with server:
             client = admin_of(server, http)

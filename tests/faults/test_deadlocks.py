@@ -28,7 +28,7 @@ from tests.conftest import Cast
 from tests.faults.conftest import ADMIN, MakeServer, admin_of
 from tests.faults.test_concurrency import row
 from tests.registry_client import RegistryClient
-from tests.servers import BerthServer, run_postgres
+from tests.servers import BerthServer, run_postgres_with_tables
 
 Verb = Callable[[Repository, Manifest], object]
 
@@ -55,9 +55,9 @@ TABLES = ("repositories_tagmove", "repositories_star", "distribution_bloblink")
 @pytest.fixture
 def contested(make_server: MakeServer, tmp_path: Path) -> Iterator[BerthServer]:
     """A registry on PostgreSQL whose commits fail now and then."""
-    with run_postgres(tmp_path / "postgres") as postgres:
+    with run_postgres_with_tables(tmp_path / "postgres") as postgres:
         server = make_server()
-        url = server.environment["DATABASE_URL"] = postgres.create_database("berth")
+        url = server.environment["DATABASE_URL"] = postgres.url("berth")
         server.manage("prepare")
         database = psycopg2.connect(url)
         database.autocommit = True

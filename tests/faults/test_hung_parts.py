@@ -39,7 +39,13 @@ from tests.faults.test_worker_loss import (
     wait_until,
 )
 from tests.images import image
-from tests.servers import Postgres, Process, children_of, run_postgres
+from tests.servers import (
+    LoadedServer,
+    Postgres,
+    Process,
+    children_of,
+    run_postgres_with_tables,
+)
 from tests.webhooks.receivers import run_receiver
 from tests.webhooks.stack import ADMIN, Stack, run_stack
 
@@ -120,21 +126,29 @@ def parts(
 ) -> Iterator[Parts]:
     folder = tmp_path_factory.mktemp("hung")
     (folder / "data").mkdir()
-    with run_postgres(folder / "postgres") as postgres:
-        url = postgres.create_database("berth")
-        settings = {"BERTH_WORKERS": "1", "BERTH_THREADS": str(THREADS)}
-        with run_stack(folder / "data", "redis", http, url, **settings) as stack:
-            pulses = {}
-            stack.scheduler.stop()
-            for process in (stack.worker, stack.scheduler):
-                reading, writing = os.pipe()
-                process.start(pulse=writing)
-                os.close(writing)
-                pulses[process.log_path.name.partition("-")[0]] = reading
-            name = f"{ADMIN}/app"
-            stack.client.push(f"{name}:v1", image())
-            stack.page(STATE)  # signs in
-            yield Parts(stack, postgres, pulses, name)
+    with (
+        run_postgres_with_tables(folder / "postgres") as postgres,
+        run_stack(
+            folder / "data",
+            "redis",
+            http,
+            postgres.url("berth"),
+            server_class=LoadedServer,
+            BERTH_WORKERS="1",
+            BERTH_THREADS=str(THREADS),
+        ) as stack,
+    ):
+        pulses = {}
+        stack.scheduler.stop()
+        for process in (stack.worker, stack.scheduler):
+            reading, writing = os.pipe()
+            process.start(pulse=writing)
+            os.close(writing)
+            pulses[process.log_path.name.partition("-")[0]] = reading
+        name = f"{ADMIN}/app"
+        stack.client.push(f"{name}:v1", image())
+        stack.page(STATE)  # signs in
+        yield Parts(stack, postgres, pulses, name)
 
 
 @contextmanager
