@@ -6,11 +6,13 @@ arrives at least once. bench/webhooks.py does the same with 10,000 events.
 
 import json
 import random
+import signal
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 
 import httpx
 import pytest
@@ -19,7 +21,7 @@ from registry_site.cache import REST_SECONDS
 from tests import images
 from tests.faults.conftest import own_database
 from tests.pages import PageClient
-from tests.servers import Process
+from tests.servers import LoadedServer, Process
 from tests.webhooks.receivers import Received, Receiver, run_receiver
 from tests.webhooks.stack import (
     ADMIN,
@@ -42,14 +44,18 @@ for webhook in Webhook.objects.all():
 BACKLOG = 40 * 15  # deliveries: webhooks and tags of the busy account
 
 
+@cache
+def tag_in(body: bytes) -> str:
+    return str(json.loads(body)["data"]["tag"])
+
+
 def tags_of(receiver: Receiver) -> Counter[str]:
-    return Counter(json.loads(r.body)["data"]["tag"] for r in list(receiver.received))
+    return Counter(tag_in(request.body) for request in list(receiver.received))
 
 
 def wait_for_tags(receiver: Receiver, tags: set[str], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
-    while tags - set(tags_of(receiver)):
-        missing = tags - set(tags_of(receiver))
+    while missing := tags - set(tags_of(receiver)):
         assert time.monotonic() < deadline, f"{len(missing)} are missing: {missing}"
         time.sleep(0.1)
 
@@ -62,7 +68,9 @@ def stack(
     django_db_setup: None,
 ) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
-    with run_stack(folder, request.param, http, own_database()) as running:
+    with run_stack(
+        folder, request.param, http, own_database(), server_class=LoadedServer
+    ) as running:
         yield running
 
 
@@ -106,34 +114,33 @@ def test_a_failed_self_check_is_explained(working: Stack, receiver: Receiver) ->
     assert "10.1.2.3" in delivery["reason"]
 
 
-@pytest.mark.parametrize("point", ["C24", "C25", "C26", "C27"])
-def test_a_worker_killed_at_a_point_loses_nothing(
-    stack: Stack, receiver: Receiver, point: str
-) -> None:
-    repository = stack.new_repository()
-    stack.hook(repository, f"{receiver.url}/ok")
-    doomed = Process(stack.server, "worker", BERTH_CRASH_AT=point)
-    doomed.start()
-    try:
-        stack.push_tags(repository, ["v1", "v2", "v3"])
-        deadline = time.monotonic() + 60
-        while doomed.is_running():
-            assert time.monotonic() < deadline, "it did not die"
-            time.sleep(0.05)
-    finally:
-        doomed.kill()
-    stack.run_code(END_LOANS)
-    with stack.worker:
-        wait_for_tags(receiver, {"base", "v1", "v2", "v3"})
-        repeated = Counter(r.headers["webhook-id"] for r in receiver.received)
-    assert len(repeated) == 4, "an id for each, and the same when it is repeated"
-    for sent in receiver.received:
-        twins = [
-            r
-            for r in receiver.received
-            if r.headers["webhook-id"] == sent.headers["webhook-id"]
-        ]
-        assert {twin.body for twin in twins} == {sent.body}
+def test_workers_killed_at_each_point_lose_nothing(stack: Stack) -> None:
+    """C24 - C27: one dies after the other, each with what those before it left."""
+    with ExitStack() as leaving:
+        receivers = {}
+        for point in ("C24", "C25", "C26", "C27"):
+            receivers[point] = leaving.enter_context(run_receiver())
+            repository = stack.new_repository()
+            stack.hook(repository, f"{receivers[point].url}/ok")
+            doomed = Process(stack.server, "worker", BERTH_CRASH_AT=point)
+            doomed.start()
+            try:
+                stack.push_tags(repository, ["v1", "v2", "v3"])
+                assert doomed.process is not None
+                status = doomed.process.wait(60)
+            finally:
+                doomed.kill()
+            assert status == -signal.SIGKILL, point
+        stack.run_code(END_LOANS)
+        with stack.worker:
+            for receiver in receivers.values():
+                wait_for_tags(receiver, {"base", "v1", "v2", "v3"})
+        for point, receiver in receivers.items():
+            bodies: defaultdict[str, set[bytes]] = defaultdict(set)
+            for sent in receiver.received:
+                bodies[sent.headers["webhook-id"]].add(sent.body)
+            assert len(bodies) == 4, (point, "an id for each, again when repeated")
+            assert {len(same) for same in bodies.values()} == {1}, point
 
 
 def test_a_worker_killed_at_random_loses_nothing(

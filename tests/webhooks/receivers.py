@@ -191,11 +191,17 @@ def run_receiver(
         server.receiver = handler.receiver = receiver  # type: ignore[attr-defined]
         if tls:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+
+        def serve() -> None:
+            while not receiver.stopping.is_set():
+                server.handle_request()  # it waits, and looks at no clock
+
+        thread = threading.Thread(target=serve)
         thread.start()
         try:
             yield receiver
         finally:
             receiver.stopping.set()
-            server.shutdown()
+            with contextlib.suppress(OSError):  # so that it waits no longer
+                socket.create_connection((address, port)).close()
             thread.join()
