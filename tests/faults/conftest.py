@@ -33,13 +33,21 @@ _admin_tokens: dict[Path, str] = {}
 def make_server(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MakeServer]:
-    """Make a server, not started nor prepared; it is killed at the end."""
+    """Make a server, not started nor prepared; it is killed at the end.
+
+    With ``beside``, one more server on the same data.
+    """
     servers: list[LoadedServer] = []
 
-    def make(**environment: str) -> LoadedServer:
+    def make(beside: BerthServer | None = None, **environment: str) -> LoadedServer:
+        if beside is None:
+            folder, database_url = tmp_path_factory.mktemp("berth"), own_database()
+        else:
+            folder = beside.data_folder
+            database_url = beside.environment.get("DATABASE_URL")
         server = LoadedServer(
-            data_folder=tmp_path_factory.mktemp("berth"),
-            database_url=own_database(),
+            data_folder=folder,
+            database_url=database_url,
             port=free_port(),
             **{
                 "BERTH_ADMIN_PASSWORD": ADMIN_PASSWORD,

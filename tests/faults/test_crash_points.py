@@ -26,6 +26,7 @@ from tests.images import digest_of, some_bytes
 from tests.registry_client import RegistryClient, error_codes, with_digest
 from tests.servers import START_TIMEOUT_SECONDS, LoadedServer, free_port
 
+SERVING = ("registry_site.server.exchange", "registry_site.urls")
 FIRST, REST = some_bytes(300_000), some_bytes(200_000)
 
 
@@ -112,7 +113,7 @@ def _answers(url: str) -> bool:
 @pytest.fixture(scope="module")
 def server(make_server: MakeServer) -> LoadedServer:
     made = make_server()
-    made.modules = ("registry_site.server.exchange", "registry_site.urls")
+    made.modules = SERVING
     made.manage("prepare")
     made.start()
     return made

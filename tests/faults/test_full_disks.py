@@ -19,7 +19,7 @@ from tests.faults.disks import small_disk
 from tests.faults.test_database_away import SIGN_IN
 from tests.images import some_bytes
 from tests.registry_client import RegistryClient
-from tests.servers import BerthServer
+from tests.servers import BerthServer, bring_tables
 
 pytestmark = pytest.mark.own_database  # SQLite's has a disk of its own here
 
@@ -82,6 +82,7 @@ def cramped(
         for name, folder in folders.items():
             folder.mkdir(parents=True, exist_ok=True)
             disks.enter_context(small_disk(folder, f"size={SIZES[name]}"))
+        bring_tables(folders["database"])
         server.manage("prepare")
         server.start()
         client = admin_of(server, http)

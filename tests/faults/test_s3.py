@@ -18,11 +18,11 @@ import pytest
 from tests import images, make
 from tests.faults.conftest import MakeServer, admin_of
 from tests.faults.oracle import assert_sound, rows
-from tests.faults.test_crash_points import Mortal
+from tests.faults.test_crash_points import SERVING, Mortal
 from tests.images import digest_of, some_bytes
 from tests.registry_client import RawConnection, RegistryClient, with_digest
 from tests.s3_servers import BUCKET, SeaweedFS
-from tests.servers import BerthServer
+from tests.servers import BerthServer, LoadedServer
 
 pytestmark = [pytest.mark.xdist_group("s3"), pytest.mark.own_database]
 
@@ -56,8 +56,9 @@ def environment(seaweedfs: SeaweedFS) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server(make_server: MakeServer, environment: dict[str, str]) -> BerthServer:
+def server(make_server: MakeServer, environment: dict[str, str]) -> LoadedServer:
     made = make_server(**environment)
+    made.modules = SERVING
     made.manage("prepare")
     made.start()
     return made
@@ -76,14 +77,8 @@ def name(admin: RegistryClient) -> str:
 
 
 @pytest.fixture
-def mortal(
-    server: BerthServer,
-    make_server: MakeServer,
-    environment: dict[str, str],
-    admin: RegistryClient,
-) -> Iterator[Mortal]:
-    doomed = make_server(server, BERTH_URL=server.url, **environment)
-    mortal = Mortal(server, doomed, admin)
+def mortal(server: LoadedServer, admin: RegistryClient) -> Iterator[Mortal]:
+    mortal = Mortal(server, admin)
     mortal.new_repository()
     admin.push_blob(mortal.name, b"{}")
     yield mortal

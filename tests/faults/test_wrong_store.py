@@ -216,17 +216,17 @@ def test_another_database_stops_the_start_and_costs_no_blob(
 ) -> None:
     """A typing error in DATABASE_URL, as an administrator makes it (E1)."""
     before = stored(server)
-    bring_tables(tmp_path / "typo.sqlite3")
+    bring_tables(tmp_path / "typo")
     with elsewhere(
         server,
-        DATABASE_URL=f"sqlite:///{tmp_path}/typo.sqlite3",
+        DATABASE_URL=f"sqlite:///{tmp_path}/typo/berth.sqlite3",
         BERTH_GARBAGE_GRACE_HOURS="1",
         BERTH_LISTEN=f"127.0.0.1:{free_port()}",
     ) as other:
         status, said = other.run("prepare")
         assert status != 0
         assert "belongs to another database" in said
-        assert "typo.sqlite3" in said
+        assert "typo/berth.sqlite3" in said
         assert "adopt_store" in said
         assert "Traceback" not in said
         assert "is ready" not in said
@@ -252,9 +252,11 @@ def test_an_installation_moves_with_its_rows_to_another_database(
     What `migrate` makes of an empty database is kept, since it takes a while.
     """
     rows = str(tmp_path / "rows.json")
-    bring_tables(tmp_path / "moved.sqlite3")
+    bring_tables(tmp_path / "moved")
     dump = "dumpdata --natural-foreign -e contenttypes -e auth.permission -o"
-    with elsewhere(server, DATABASE_URL=f"sqlite:///{tmp_path}/moved.sqlite3") as other:
+    with elsewhere(
+        server, DATABASE_URL=f"sqlite:///{tmp_path}/moved/berth.sqlite3"
+    ) as other:
         for place, command in (
             (server.loaded, f"{dump} {rows}"),
             (other, "migrate -v 0"),
