@@ -165,7 +165,7 @@ def workers_of(server: BerthServer) -> set[int]:
 def test_totals_stay_when_a_worker_is_killed(
     server: BerthServer, admin: RegistryClient
 ) -> None:
-    """Counters never go back, and uploads of a worker that is gone are not counted."""
+    """Counters never go back, and uploads of a lost worker are not counted (E11)."""
     for _ in range(20):
         httpx.get(f"{server.url}/healthz", timeout=60)
     probes = ("berth_http_requests_total", "probes", "GET", "200")
