@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 import httpx
+import pytest
 
 from api.kit.description import api_document
 from registry_site.api_reference import read_document
@@ -11,6 +12,7 @@ from tests.pages import check_html
 from tests.servers import BerthServer
 
 
+@pytest.mark.once  # it is about the words of a page
 def test_the_reference_has_every_operation_parameter_and_object(
     registry: BerthServer, http: httpx.Client
 ) -> None:

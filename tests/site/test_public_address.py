@@ -14,6 +14,9 @@ from tests.conftest import Cast
 from tests.pages import PageClient, session_cookie
 from tests.servers import BerthServer
 
+# Addresses, names of cookies, and headers follow the settings, on every database.
+pytestmark = pytest.mark.once
+
 PUBLIC = "https://registry.example.com"
 ELSEWHERE = {"Host": "elsewhere.example:8443", "X-Forwarded-Proto": "https"}
 

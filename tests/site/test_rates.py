@@ -113,6 +113,7 @@ ACTIONS: dict[str, Callable[[Client, dict[str, str]], Any]] = {
 }
 
 
+@pytest.mark.once  # the cache counts
 @pytest.mark.parametrize("action", sorted(django_settings.BERTH_RATES))
 def test_each_has_a_limit_by_account(
     strict: Any, owner: User, api: Repository, action: str
