@@ -33,7 +33,7 @@ from tests.api.table import (
     Route,
     row_of,
 )
-from tests.conftest import Cast
+from tests.conftest import TEST_DATABASE, Cast
 from tests.images import image
 from tests.registry_client import RegistryClient
 
@@ -245,15 +245,34 @@ def filled(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
+@pytest.fixture(scope="module")
+def names() -> dict[str, str]:
+    """Hold the names that the rows share; each may ask often for what it is about."""
+    return {}
+
+
+def is_asked(person: str, credential: str) -> bool:
+    """On the second database: everyone with all of their rights, the owner with each.
+
+    A token narrows by its own columns, whoever has it.
+    """
+    return TEST_DATABASE == "sqlite" or credential == "full" or person == "alice"
+
+
 @pytest.mark.parametrize("row", ROUTES, ids=str)
 def test_everybody_gets_the_answer_of_the_table(
-    everybodys: Everybodys, cast: Cast, alice: RegistryClient, row: Route
+    everybodys: Everybodys,
+    cast: Cast,
+    alice: RegistryClient,
+    names: dict[str, str],
+    row: Route,
 ) -> None:
-    names = make_names(cast, alice)
     expected, got = row.expected(), {}
     for who in expected:
-        if is_used_up(names):
-            names = make_names(cast, alice)
+        if not is_asked(*who):
+            continue
+        if not names or is_used_up(names):
+            names.update(make_names(cast, alice))
         client = everybodys.client(*who)
         path, body = filled(row.path, names), filled(row.body, names)
         response = client.request(row.method, path, body)
