@@ -105,8 +105,10 @@ _prepare_environment()
 
 # The models want the settings, and those the environment.
 import django  # noqa: E402
+from django.conf import settings  # noqa: E402
 
 django.setup()
+settings.PASSWORD_HASHERS = ["tests.hashing.CheapHasher"]
 
 from accounts.models import (  # noqa: E402
     FailedAttempts,
@@ -206,10 +208,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what the second database would repeat, shares a server, or is slow."""
     for item in items:
-        if not item.get_closest_marker("xdist_group") and _shares_with_module(item):
-            item.add_marker(
-                pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}")
-            )
+        if not item.get_closest_marker("xdist_group") and (group := _group_of(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
         if _is_slow(item):
             item.add_marker("slow")
         if _is_the_same_on_every_database(item):
@@ -218,11 +218,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("on_postgres")
 
 
-def _shares_with_module(item: pytest.Item) -> bool:
-    """Tell whether a fixture of the test, such as a server, is made once per module.
+def _group_of(item: pytest.Item) -> str:
+    """Return whose fixtures, such as a server, the test shares, "" if it shares none.
 
-    Such modules run in one process: in two, all of it would be started twice.
+    A group runs in one process: in two, all of it would be started twice.
     """
+    if "identity_server" in getattr(item, "fixturenames", ()):
+        return "identity_server"
+    is_shared = _shares_with_module(item)
+    return f"{item.path.parent.name}/{item.path.stem}" if is_shared else ""
+
+
+def _shares_with_module(item: pytest.Item) -> bool:
+    """Tell whether a fixture of the test is made once per module."""
     info: Any = getattr(item, "_fixtureinfo", None)
     return info is not None and any(
         fixture.scope == "module"
@@ -413,6 +421,7 @@ def registry(
         data_folder=Path(os.environ["BERTH_DATA"]),
         database_url=os.environ.get("DATABASE_URL"),
         port=int(os.environ["BERTH_URL"].rpartition(":")[2]),
+        DJANGO_SETTINGS_MODULE="tests.settings",
     )
     with server:
         request.session.stash[SERVER] = server
@@ -429,6 +438,7 @@ def identity_server(django_db_setup: None) -> Iterator[BerthServer]:
         database_url=os.environ.get("DATABASE_URL"),
         BERTH_WORKERS="1",
         BERTH_IDENTITY_TOKENS="true",
+        DJANGO_SETTINGS_MODULE="tests.settings",
     )
     with server:
         yield server

@@ -1,5 +1,7 @@
 """Names that may be taken, and secrets that are kept as hashes (I14)."""
 
+from typing import Any
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
@@ -20,6 +22,7 @@ from accounts.tokens import (
     make_token,
 )
 from accounts.users import create_user, suspend_user
+from registry_site import settings as berths
 from tests import make
 from tests.conftest import Cast
 
@@ -53,9 +56,10 @@ def test_a_user_and_an_organization_never_share_a_name(database: None) -> None:
         create_user(username="v2", password=None, actor=SYSTEM)
 
 
-def test_passwords_are_argon2(database: None) -> None:
+def test_passwords_are_argon2(database: None, settings: Any) -> None:
+    settings.PASSWORD_HASHERS = berths.PASSWORD_HASHERS
     person = make.user("henry", password="correct horse")
-    assert person.password.startswith("argon2$argon2id$")
+    assert person.password.startswith("argon2$argon2id$v=19$m=102400,t=2,p=8$")
     assert authenticate_basic(person.username, "correct horse").user_id == person.pk
     for wrong in ("", "correct horse ", "x\0y"):
         with pytest.raises(AuthenticationFailed):
