@@ -31,7 +31,7 @@ import pytest
 from tests.clients.command import NO_PROXY
 from tests.clients.docker_engine import DockerEngine
 from tests.programs import TOOLS_FOLDER, require_program
-from tests.servers import PROJECT_FOLDER, BerthServer, run_postgres
+from tests.servers import PROJECT_FOLDER, BerthServer, run_postgres_with_tables
 
 pytestmark = [pytest.mark.own_database, pytest.mark.xdist_group("docker")]
 
@@ -149,9 +149,10 @@ def prepare(server: BerthServer) -> Prepared:
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """URLs of two empty databases of PostgreSQL."""
-    with run_postgres(tmp_path_factory.mktemp("pg")) as postgres:
-        yield [postgres.create_database(f"docs_{name}") for name in ("one", "two")]
+    """URLs of two databases of PostgreSQL: one with tables, and an empty one."""
+    with run_postgres_with_tables(tmp_path_factory.mktemp("pg") / "server") as postgres:
+        with_tables = postgres.create_database("docs_one", like="berth")
+        yield [with_tables, postgres.create_database("docs_two")]
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from tests.servers import (
     Postgres,
     Valkey,
     free_port,
-    run_postgres,
+    run_postgres_with_tables,
 )
 from tests.site.test_tls import write_certificate
 
@@ -173,15 +173,13 @@ def test_every_value_and_every_pair_is_used() -> None:
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL with a database "tables", to be copied.
+    """A PostgreSQL with tables to be copied.
 
     First starts without tables are in test_start.py and test_startup.py, and no setting
     changes what they make.
     """
-    with run_postgres(tmp_path_factory.mktemp("postgres")) as server:
-        url = server.create_database("tables")
-        folder = tmp_path_factory.mktemp("tables")
-        BerthServer(data_folder=folder, database_url=url).manage("migrate")
+    folder = tmp_path_factory.mktemp("postgres")
+    with run_postgres_with_tables(folder / "server") as server:
         yield server
 
 
@@ -250,7 +248,7 @@ def make_start(
         environment["DATABASE_URL"] = f"sqlite:///{folder}/elsewhere.sqlite3"
     elif values["DATABASE_URL"] == "postgres":
         name = f"settings_{secrets.token_hex(4)}"
-        environment["DATABASE_URL"] = postgres.create_database(name, like="tables")
+        environment["DATABASE_URL"] = postgres.create_database(name, like="berth")
     if values["BERTH_BLOBS"] == "s3":
         location = f"{folder.name}/{values['AWS_LOCATION']}"
         in_bucket = {**moto.environment(location), **environment}
