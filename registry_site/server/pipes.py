@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from termios import FIONREAD
 
 from django.conf import settings
 
@@ -28,12 +30,15 @@ class Pipe:
             fcntl.fcntl(self.sender, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.path = f"/dev/fd/{self._receiver}"
         self._window_started = time.monotonic()
-        self._window_bytes = 0
+        self._window_bytes = self._written_bytes = 0
 
     def write_some(self, piece: memoryview) -> int:
         """Write what fits; raises BlockingIOError if nothing does, BrokenPipeError."""
+        if self._receiver >= 0 and self._unread_bytes() < self._written_bytes:
+            self.was_read()
         written = os.write(self.sender, piece)
         self._window_bytes += written
+        self._written_bytes += written
         self._count_sent(written)
         return written
 
@@ -59,6 +64,10 @@ class Pipe:
         receiver, self._receiver = self._receiver, -1
         if receiver >= 0:
             os.close(receiver)
+
+    def _unread_bytes(self) -> int:
+        count = fcntl.ioctl(self.sender, FIONREAD, bytes(4))
+        return int.from_bytes(count, sys.byteorder)
 
     def close(self) -> None:
         """End the stream."""

@@ -3,10 +3,13 @@
 import csv
 import gc
 import json
+import os
+import time
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,6 +31,7 @@ from tests import make
 from tests.api.conftest import ApiClient
 from tests.conftest import Cast
 from tests.distribution.test_query_counts import ask
+from tests.servers import BerthServer, children_of
 
 Api = Callable[[str], ApiClient]
 ACTIVITY = {"id", "kind", "actor", "at", "detail"}
@@ -326,10 +330,26 @@ def test_the_server_sends_a_long_log_as_it_reads_it(
     assert ids == sorted(set(ids), reverse=True)
 
 
+def pipes_of(server: BerthServer) -> int:
+    """Count the pipes of the web workers: each stream under way has one."""
+    assert server.process is not None, "it runs"
+    descriptors = [
+        descriptor
+        for worker in children_of(server.process.pid)
+        for descriptor in Path(f"/proc/{worker}/fd").iterdir()
+    ]
+    return sum(
+        os.readlink(descriptor).startswith("pipe:")
+        for descriptor in descriptors
+        if descriptor.is_symlink()
+    )
+
+
 def test_a_reader_who_leaves_early_holds_nothing(
-    api_of: Api, busy: Organization
+    api_of: Api, busy: Organization, registry: BerthServer
 ) -> None:
     client = api_of("alice")
+    before = pipes_of(registry)
     path = f"/organizations/{busy.namespace.name}/events/export?format=jsonl"
     headers = {"Authorization": f"Bearer {client.token}"}
     for _ in range(20):  # more than there are threads
@@ -338,6 +358,10 @@ def test_a_reader_who_leaves_early_holds_nothing(
         ) as answer:
             next(answer.iter_raw())
     assert client.get("/user").status_code == 200
+    deadline = time.monotonic() + 60
+    while (left := pipes_of(registry)) > before:
+        assert time.monotonic() < deadline, f"{left - before} pipes are open"
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize(
