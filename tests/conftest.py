@@ -15,6 +15,7 @@ The people are the same everywhere (docs/development/permissions.md):
 """
 
 import fcntl
+import gc
 import inspect
 import logging
 import os
@@ -109,6 +110,7 @@ from django.conf import settings  # noqa: E402
 
 django.setup()
 settings.PASSWORD_HASHERS = ["tests.hashing.CheapHasher"]
+gc.disable()  # until the tests begin; nothing that is loaded for them is garbage
 
 from accounts.models import (  # noqa: E402
     FailedAttempts,
@@ -246,6 +248,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid} is not in its group")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop() -> Iterator[Any]:
+    """Look for no garbage in what was loaded and collected: that took five seconds."""
+    gc.freeze()
+    gc.enable()
+    return (yield)
 
 
 def _is_the_same_on_every_database(item: pytest.Item) -> bool:
