@@ -158,6 +158,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+# As it was before a test replaced it, for the end of that test.
+_connect = socket.socket.connect
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
@@ -202,6 +206,10 @@ def run_receiver(
             yield receiver
         finally:
             receiver.stopping.set()
-            with contextlib.suppress(OSError):  # so that it waits no longer
-                socket.create_connection((address, port)).close()
-            thread.join()
+            while thread.is_alive():  # a connection ends its wait
+                with (
+                    contextlib.suppress(OSError),
+                    socket.socket(server.address_family) as waking,
+                ):
+                    _connect(waking, (address, port))
+                thread.join(1)
