@@ -108,6 +108,15 @@ def children_of(pid: int) -> list[int]:
     return [int(word) for word in path.read_text().split()] if path.exists() else []
 
 
+def is_running(pid: int) -> bool:
+    """Return whether a process runs; one that ended may wait for its parent."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in {"Z", "X"}
+
+
 @contextmanager
 def run_postgres(folder: Path, *, max_connections: int = 400) -> Iterator[Postgres]:
     """Run PostgreSQL with its data in the folder."""
@@ -288,12 +297,18 @@ class BerthServer:
         return status
 
     def kill(self) -> None:
-        """End every process of it without a chance to tidy up (SIGKILL)."""
+        """End every process of it without a chance to tidy up (SIGKILL).
+
+        When this returns, none holds a lock any more.
+        """
         if self.process is not None:
+            workers = children_of(self.process.pid)
             with suppress(ProcessLookupError):  # all of them may be gone already
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+            while any(is_running(worker) for worker in workers):
+                time.sleep(0.01)
 
     def log_size(self) -> int:
         return self.log_path.stat().st_size if self.log_path.exists() else 0

@@ -334,7 +334,8 @@ def test_a_list_asks_as_often_for_twenty_as_for_ten(
             response = client.get(path.format(word=word), HTTP_HOST="localhost")
         assert response.status_code == 200
         counts.append(len(asked))
-    assert counts[0] == counts[1] <= 12, [q["sql"][:300] for q in asked]
+    # One of them only where the bell may have something to count.
+    assert counts[0] == counts[1] <= 13, [q["sql"][:300] for q in asked]
 
 
 def test_administrators_keep_shelves_and_marks(
