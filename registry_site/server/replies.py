@@ -159,7 +159,13 @@ def _send_remote(proto: Any, response: Any, headers: Headers, client: str) -> No
         response.close()
         _refuse(proto)
         return
-    pipe = Pipe(proto.sent_counter())
+    try:
+        pipe = Pipe(proto.sent_counter())
+    except OSError:  # no descriptor is left
+        streams().leave()
+        response.close()
+        _refuse(proto)
+        return
     proto.response_file(status, headers, pipe.path)
     streams().begin(response, pipe)
 
@@ -172,7 +178,13 @@ def _send_stream(proto: Any, status: int, headers: Headers, pieces: Any) -> None
         pieces.close()
         _refuse(proto)
         return
-    pipe = Pipe(proto.sent_counter())
+    try:
+        pipe = Pipe(proto.sent_counter())
+    except OSError:  # no descriptor is left
+        _streams.release()
+        pieces.close()
+        _refuse(proto)
+        return
     proto.response_file(status, headers, pipe.path)
     threading.Thread(
         target=_stream, args=(pieces, pipe), name="stream", daemon=True

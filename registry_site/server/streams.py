@@ -40,11 +40,15 @@ class Streams:
         threading.Thread(target=self._watch, name="blob-streams", daemon=True).start()
 
     def enter(self) -> bool:
-        """Take one of the places; False if there is none."""
+        """Take a slot; False if none is free."""
         return self._slots.acquire(blocking=False)
 
+    def leave(self) -> None:
+        """Give back the slot of a blob that was not begun."""
+        self._slots.release()
+
     def begin(self, response: StreamingHttpResponse, pipe: Pipe) -> None:
-        """Send a response to a pipe; its place is free again at the end."""
+        """Send a response to a pipe; its slot is free again at the end."""
         self._continue(Stream(response, pipe))
 
     def _continue(self, stream: "Stream") -> None:
@@ -57,8 +61,10 @@ class Streams:
             log.exception("a blob ended early")
             is_full = None
         if is_full is None:
-            stream.close()
-            self._slots.release()
+            try:
+                stream.close()
+            finally:
+                self._slots.release()
         elif is_full:
             self._wait_for_client(stream)
         else:
