@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -277,7 +278,7 @@ def verify(text: str) -> str | bool | None:
     """Accept true, false, or the file of the certificates to check S3's against."""
     if text in {"true", "false"}:
         return None if text == "true" else False
-    if not os.path.isfile(text):  # noqa: PTH113  # a path with a zero raises
+    if not Path(text).is_file():
         raise ValidationError("neither true nor false nor a file of certificates")
     return text
 

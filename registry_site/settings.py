@@ -188,12 +188,6 @@ AWS_S3_ADDRESSING_STYLE = read(
     "auto",
     validate=validate.OneOf(["auto", "path", "virtual"]),
 )
-AWS_S3_SIGNATURE_VERSION = read(
-    env.str,
-    "AWS_S3_SIGNATURE_VERSION",
-    "s3v4",
-    validate=validate.OneOf(["s3", "s3v4"]),
-)
 AWS_S3_VERIFY: str | bool | None = read(env.verify, "AWS_S3_VERIFY", "true")
 AWS_S3_OBJECT_PARAMETERS: dict[str, Any] = read(
     env.object_parameters, "AWS_S3_OBJECT_PARAMETERS", "{}"

@@ -14,9 +14,8 @@ from distribution.storage.observation import observed
 def blob_store() -> BlobStore:
     """Return the store that BERTH_BLOBS chose, which takes this database alone."""
     if settings.BERTH_BLOBS == "s3":
-        from distribution.storage.s3.store import (
-            S3Store,
-        )  # boto3 takes its time to load
+        # Here, since boto3 takes long to load.
+        from distribution.storage.s3.store import S3Store
 
         return observed(S3Store(expected_mark))
     return observed(FilesystemStore(settings.BERTH_DATA / "blobs", expected_mark))

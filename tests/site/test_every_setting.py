@@ -86,7 +86,6 @@ LEGAL: dict[str, list[str]] = {
     "BERTH_RESTORE_DAYS": ["0", DAY_MAX],
     "AWS_LOCATION": ["berth", "a/longer-one/"],
     "AWS_S3_ADDRESSING_STYLE": ["path", "auto"],
-    "AWS_S3_SIGNATURE_VERSION": ["s3v4", ABSENT],
     "AWS_S3_VERIFY": ["true", "false"],
     "AWS_S3_OBJECT_PARAMETERS": ["{}", '{"StorageClass": "STANDARD"}'],
     "AWS_SESSION_TOKEN": [ABSENT, "temporary"],
@@ -400,7 +399,6 @@ NUMBERS = {  # the settings that are numbers, with the first values beyond the e
 }
 WORDS = {
     "AWS_S3_ADDRESSING_STYLE",
-    "AWS_S3_SIGNATURE_VERSION",
     "AWS_REQUEST_CHECKSUM_CALCULATION",
     "AWS_RESPONSE_CHECKSUM_VALIDATION",
     "BERTH_UNKNOWN_MANIFESTS",

@@ -130,7 +130,7 @@ class Calls:
         style = self._options.get("addressing_style", settings.AWS_S3_ADDRESSING_STYLE)
         config = Config(
             s3={"addressing_style": style},
-            signature_version=settings.AWS_S3_SIGNATURE_VERSION,
+            signature_version="s3v4",
             connect_timeout=min(CONNECT_SECONDS, seconds),
             read_timeout=seconds,
             retries={"total_max_attempts": 1, "mode": "standard"},

@@ -69,7 +69,7 @@ def test_a_small_blob_goes_up_in_one_request(store: S3Store, proxy: S3Proxy) -> 
 
 
 def test_a_large_blob_is_never_copied(store: S3Store, proxy: S3Proxy) -> None:
-    """Its object is where its parts went, whoever finishes it."""
+    """Its object stays where its parts went, whichever request finishes it."""
     _push(store, LARGE)
     calls = proxy.calls()
     assert calls.count("CreateMultipartUpload") == 1
@@ -267,6 +267,28 @@ def test_parameters_of_objects_are_those_of_the_settings(moto: Moto) -> None:
         head = moto.client().head_object(Bucket=BUCKET, Key=f"{location}/{key}")
         assert head["StorageClass"] == "STANDARD_IA"
         assert head["ServerSideEncryption"] == "AES256"
+
+
+@pytest.mark.parametrize(
+    ("style", "address"),
+    [
+        ("path", "https://s3.example.com/images/key"),
+        ("virtual", "https://images.s3.example.com/key"),
+    ],
+)
+def test_the_bucket_is_where_the_style_puts_it(style: str, address: str) -> None:
+    store = S3Store(
+        addressing_style=style,
+        bucket_name="images",
+        endpoint_url="https://s3.example.com",
+        region_name="us-east-1",
+        access_key="key",
+        secret_key="secret",
+    )
+    url = store._calls.client(4.0).generate_presigned_url(
+        "get_object", {"Bucket": "images", "Key": "key"}
+    )
+    assert url.partition("?")[0] == address
 
 
 @pytest.mark.parametrize("when", ["when_supported", "when_required"])
