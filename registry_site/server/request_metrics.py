@@ -17,7 +17,7 @@ start: no client can make the memory or the answer grow.
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from mmap import mmap
@@ -233,25 +233,34 @@ def request_metrics() -> Iterator[Metric]:
     sums = blocks.sums()
     yield _requests(sums)
     yield _durations(sums)
-    yield _bytes(
-        "berth_http_received_bytes", "Bytes of request bodies.", sums, _RECEIVED
+    yield _counter(
+        "berth_http_received_bytes",
+        "Bytes of request bodies.",
+        "endpoint",
+        _by(ENDPOINTS, sums, _RECEIVED),
     )
-    yield _bytes(
-        "berth_http_sent_bytes", "Bytes of answers, without headers.", sums, _SENT
+    yield _counter(
+        "berth_http_sent_bytes",
+        "Bytes of answers, without headers.",
+        "endpoint",
+        _by(ENDPOINTS, sums, _SENT),
     )
     yield GaugeMetricFamily(
         "berth_http_uploads_in_progress",
         "Requests whose blob is arriving.",
         value=sums[_UPLOADS],
     )
-    yield _store(
+    yield _counter(
         "berth_store_operations",
         "Operations of the blob store by web workers.",
-        sums,
-        _STORE_OPERATIONS,
+        "operation",
+        _by(OPERATIONS, sums, _STORE_OPERATIONS),
     )
-    yield _store(
-        "berth_store_errors", "Operations that the store failed.", sums, _STORE_ERRORS
+    yield _counter(
+        "berth_store_errors",
+        "Operations that the store failed.",
+        "operation",
+        _by(OPERATIONS, sums, _STORE_ERRORS),
     )
 
 
@@ -292,19 +301,14 @@ def _cumulative(counts: Iterable[float]) -> Iterator[tuple[str, float]]:
         yield str(bound), reached
 
 
-def _bytes(
-    name: str, what: str, sums: Sequence[float], start: int
+def _counter(
+    name: str, what: str, label: str, numbers: Mapping[str, float]
 ) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, what, labels=["endpoint"])
-    for place, endpoint in enumerate(ENDPOINTS, start):
-        family.add_metric([endpoint], sums[place])
+    family = CounterMetricFamily(name, what, labels=[label])
+    for value, number in numbers.items():
+        family.add_metric([value], number)
     return family
 
 
-def _store(
-    name: str, what: str, sums: Sequence[float], start: int
-) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, what, labels=["operation"])
-    for place, operation in enumerate(OPERATIONS, start):
-        family.add_metric([operation], sums[place])
-    return family
+def _by(values: Sequence[str], sums: Sequence[float], start: int) -> dict[str, float]:
+    return dict(zip(values, sums[start : start + len(values)], strict=True))

@@ -254,7 +254,7 @@ def names() -> dict[str, str]:
 def is_asked(person: str, credential: str) -> bool:
     """On the second database: everyone with all of their rights, the owner with each.
 
-    A token narrows by its own columns, whoever has it.
+    A token narrows by its own columns, and not by who has it.
     """
     return TEST_DATABASE == "sqlite" or credential == "full" or person == "alice"
 

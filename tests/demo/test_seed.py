@@ -27,7 +27,7 @@ CREATE = (
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BerthServer]:
-    """A site of its own with the demo beside somebody's account, seeded twice."""
+    """A site of its own with the demo beside the account of a person, seeded twice."""
     server = BerthServer(
         data_folder=tmp_path_factory.mktemp("demo"), BERTH_ADMIN_PASSWORD=PASSWORD
     )
